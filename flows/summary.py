@@ -1,0 +1,82 @@
+"""What a run did: for a person at a terminal, and for the Prefect UI."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from prefect.artifacts import create_table_artifact
+from rich.console import Console
+from rich.table import Table as Grid
+
+from tasks.report import CheckReport, TableReport
+from warehouse.errors import ChecksFailedError
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The tables and the checks of one run, and where the tables are."""
+
+    tables: list[TableReport]
+    checks: list[CheckReport]
+    where_to_look: str
+
+    def publish(self) -> None:
+        """Keep the tables and the checks as artifacts of the run."""
+        create_table_artifact(
+            [asdict(report) for report in self.tables], key="sparkify-tables", description="Rows by table"
+        )
+        create_table_artifact(
+            [_check_row(report) for report in self.checks], key="sparkify-checks", description="Checks"
+        )
+
+    def show(self) -> None:
+        """Print the summary."""
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(_table_grid(self.tables), _check_grid(self.checks))
+        for report in self.checks:
+            if not report.holds:
+                console.print(describe(report), markup=False)
+        console.print(self.where_to_look, markup=False)
+
+    def raise_for_checks(self) -> None:
+        """Fail where a check of severity `error` found rows.
+
+        Raises:
+            ChecksFailedError: with each rule, the number of rows that break it, and some of them.
+        """
+        failed = [report for report in self.checks if report.fails_run]
+        if failed:
+            self.show()
+            raise ChecksFailedError("checks failed\n" + "\n".join(describe(report) for report in failed))
+
+
+def describe(report: CheckReport) -> str:
+    """Tell what a check found: the rule, the number of rows, and a sample of them."""
+    rows = [", ".join(f"{name}={value}" for name, value in row.items()) for row in report.sample]
+    more = [f"... and {report.offending - len(rows)} more"] if report.offending > len(rows) else []
+    head = f"{report.severity}: {report.check}: broken by {report.offending} rows: {report.rule}"
+    return "\n  ".join([head, *rows, *more])
+
+
+def _check_row(report: CheckReport) -> dict[str, Any]:
+    result = "holds" if report.holds else report.severity
+    return {"check": report.check, "result": result, "rule": report.rule, "rows": report.offending} | (
+        {"sample": "\n".join(str(row) for row in report.sample)} if report.sample else {}
+    )
+
+
+def _table_grid(reports: list[TableReport]) -> Grid:
+    grid = Grid("table", title="Tables", title_justify="left")
+    for name in ("staged", "rejected", "inserted", "updated", "present", "seconds"):
+        grid.add_column(name, justify="right")
+    for report in reports:
+        counts = (report.staged, report.rejected, report.inserted, report.updated, report.present)
+        grid.add_row(report.table, *("" if n is None else f"{n:,}" for n in counts), f"{report.seconds:.2f}")
+    return grid
+
+
+def _check_grid(reports: list[CheckReport]) -> Grid:
+    grid = Grid("check", "result", title="Checks", title_justify="left")
+    grid.add_column("rows", justify="right")
+    for report in reports:
+        grid.add_row(report.check, "holds" if report.holds else report.severity, f"{report.offending:,}")
+    return grid

@@ -1,0 +1,1 @@
+"""Sparkify's statements, in Redshift SQL, and the list of them."""

@@ -1,0 +1,7 @@
+-- At least one songplay in a hundred is of a song in the catalogue.
+select
+    count(*) as count_songplays,
+    count(song_id) as count_matched,
+    round(100.0 * count(song_id) / count(*), 2) as percent_matched
+from songplays
+having count(song_id) * 100 < count(*)

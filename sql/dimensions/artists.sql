@@ -1,0 +1,35 @@
+-- One row per artist id; of several spellings the first by name, then location ("X" before "X feat. Y").
+create table if not exists artists (
+    artist_id varchar(32) not null,
+    name varchar(1024),
+    location varchar(1024),
+    latitude double precision,
+    longitude double precision,
+    primary key (artist_id)
+)
+-- Small and joined to every matched play: a copy on every node.
+diststyle all
+sortkey (artist_id);
+
+with spellings as (
+    select
+        artist_id,
+        artist_name as name,
+        artist_location as location,
+        artist_latitude as latitude,
+        artist_longitude as longitude,
+        row_number() over (
+            partition by artist_id
+            order by artist_name, artist_location, artist_latitude, artist_longitude
+        ) as spelling
+    from staging_songs
+)
+
+select
+    artist_id,
+    name,
+    location,
+    latitude,
+    longitude
+from spellings
+where spelling = 1;

@@ -1,0 +1,35 @@
+-- One row per song id of the catalogue; of several entries the first by title, artist, year and duration.
+create table if not exists songs (
+    song_id varchar(32) not null,
+    title varchar(1024),
+    artist_id varchar(32) not null,
+    year integer,
+    duration decimal(10, 5),
+    primary key (song_id)
+)
+-- Small and joined to every matched play: a copy on every node.
+diststyle all
+sortkey (song_id);
+
+with entries as (
+    select
+        song_id,
+        title,
+        artist_id,
+        year,
+        duration,
+        row_number() over (
+            partition by song_id
+            order by title, artist_id, year, duration
+        ) as entry
+    from staging_songs
+)
+
+select
+    song_id,
+    title,
+    artist_id,
+    year,
+    duration
+from entries
+where entry = 1;

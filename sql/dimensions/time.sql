@@ -1,0 +1,30 @@
+-- One row per distinct start_time of a songplay, in UTC.
+create table if not exists time (
+    start_time timestamp not null,
+    hour smallint not null,
+    day smallint not null,
+    week smallint not null,     -- ISO
+    month smallint not null,
+    year integer not null,
+    weekday smallint not null,  -- 0-6 from Sunday
+    primary key (start_time)
+)
+-- Nearly as long as songplays, and read by the same spans of time.
+diststyle even
+sortkey (start_time);
+
+with moments as (
+    select distinct ts as start_time
+    from staging_events
+    where page = 'NextSong'
+)
+
+select
+    start_time,
+    extract(hour from start_time) as hour,
+    extract(day from start_time) as day,
+    extract(week from start_time) as week,
+    extract(month from start_time) as month,
+    extract(year from start_time) as year,
+    extract(dow from start_time) as weekday
+from moments;

@@ -1,0 +1,39 @@
+-- One row per user id with a NextSong event; name, gender and level as of the latest.
+create table if not exists users (
+    user_id integer not null,
+    first_name varchar(256),
+    last_name varchar(256),
+    gender varchar(16),
+    level varchar(16),
+    updated_at timestamp not null,
+    primary key (user_id)
+)
+-- Small and joined to every play: a copy on every node.
+diststyle all
+sortkey (user_id);
+
+with events as (
+    select
+        user_id,
+        first_name,
+        last_name,
+        gender,
+        level,
+        ts as updated_at,
+        row_number() over (
+            partition by user_id
+            order by ts desc, first_name, last_name, gender, level
+        ) as recency
+    from staging_events
+    where page = 'NextSong' and user_id is not null
+)
+
+select
+    user_id,
+    first_name,
+    last_name,
+    gender,
+    level,
+    updated_at
+from events
+where recency = 1;

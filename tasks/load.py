@@ -1,0 +1,31 @@
+"""Bring rows from staging into facts and dimensions."""
+
+from time import monotonic
+
+from tasks.report import TableReport
+from tasks.retries import retrying_task
+from warehouse.base import Target
+from warehouse.connect import open_warehouse
+from warehouse.loads import load
+from warehouse.tables import Mode, Table
+
+
+@retrying_task(task_run_name="load {table.name}")
+def load_fact(target: Target, table: Table, mode: Mode) -> TableReport:
+    """Load a fact table from its SELECT. One transaction; safe to repeat."""
+    return _load(target, table, mode)
+
+
+@retrying_task(task_run_name="load {table.name}")
+def load_dimension(target: Target, table: Table, mode: Mode) -> TableReport:
+    """Load a dimension from its SELECT. One transaction; safe to repeat."""
+    return _load(target, table, mode)
+
+
+def _load(target: Target, table: Table, mode: Mode) -> TableReport:
+    started = monotonic()
+    with open_warehouse(target).task() as connection:
+        loaded = load(connection, table, mode)
+        present = connection.exec_driver_sql(f"select count(*) from {table.name}").scalar_one()
+    seconds = monotonic() - started
+    return TableReport(table.name, present, seconds, inserted=loaded.inserted, updated=loaded.updated)

@@ -1,0 +1,38 @@
+"""What tasks tell of their work."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from warehouse.tables import Severity
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """Rows of one table in one run: staged or rejected by COPY, inserted or updated by a load, present after it."""
+
+    table: str
+    present: int
+    seconds: float
+    staged: int | None = None
+    rejected: int | None = None
+    inserted: int | None = None
+    updated: int | None = None
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """A rule, how many rows break it, and some of them."""
+
+    check: str
+    rule: str
+    severity: Severity
+    offending: int = 0
+    sample: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        return self.offending == 0
+
+    @property
+    def fails_run(self) -> bool:
+        return not self.holds and self.severity == "error"

@@ -1,0 +1,26 @@
+"""Bring files into a staging table."""
+
+from time import monotonic
+
+from prefect.logging import get_run_logger
+
+from tasks.report import TableReport
+from tasks.retries import retrying_task
+from warehouse.base import Target
+from warehouse.connect import open_warehouse
+from warehouse.copy import Copy
+
+
+@retrying_task(task_run_name="stage {copy.table.name}")
+def stage(target: Target, copy: Copy) -> TableReport:
+    """Replace a staging table's rows by those of the files: DELETE and COPY in one transaction; safe to repeat.
+
+    Raises:
+        CopyError: the files cannot be loaded; the table is as it was.
+    """
+    started = monotonic()
+    warehouse = open_warehouse(target)
+    with warehouse.task() as connection:
+        connection.exec_driver_sql(f"delete from {copy.table.name}")
+        copied = warehouse.copy(connection, copy, get_run_logger().info)
+    return TableReport(copy.table.name, copied.rows, monotonic() - started, copied.rows, copied.rejected)

@@ -1,0 +1,101 @@
+"""A warehouse: connections to it, transactions in it, and what a run needs to know of it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from warehouse import lease
+from warehouse.copy import Copied, Copy
+from warehouse.tables import Column
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a run loads, in plain values that hold no secret.
+
+    `warehouse` is a block's name or a duckdb:/// URL, `holder` names the run, and
+    `statement_timeout` is in seconds (0: none).
+    """
+
+    warehouse: str
+    schema: str
+    holder: str
+    statement_timeout: int = 0
+    aws_credentials: str | None = None
+    copy_role: str | None = None
+
+
+class Warehouse(ABC):
+    """What Redshift and the warehouse in its place have in common."""
+
+    def __init__(self, engine: Engine, target: Target) -> None:
+        self.engine = engine
+        self.target = target
+        self.holder = target.holder
+
+    @contextmanager
+    def task(self) -> Iterator[Connection]:
+        """One connection and one transaction for a task of the run that holds the lease.
+
+        Commits where the block ends, rolls back where it raises.
+
+        Raises:
+            LeaseLostError: the run does not hold the lease (any more).
+        """
+        with self.engine.connect() as connection:
+            with connection.begin():
+                self._prepare(connection)
+            with connection.begin():
+                lease.renew(connection, self.holder)
+            with connection.begin():
+                lease.verify(connection, self.holder)
+                yield connection
+
+    def take_lease(self) -> None:
+        """Take the lease for the run, in a schema that is made if it is missing.
+
+        Raises:
+            LeaseLostError: another run holds it.
+        """
+        with self.engine.connect() as connection:
+            with connection.begin():
+                connection.exec_driver_sql(f"create schema if not exists {self._schema}")
+                self._prepare(connection)
+                connection.exec_driver_sql(lease.DDL)
+            with connection.begin():
+                self.forget_dead_holders(connection)
+                lease.take(connection, self.holder)
+
+    def release_lease(self) -> None:
+        """Give the lease back."""
+        with self.engine.connect() as connection, connection.begin():
+            self._prepare(connection)
+            lease.release(connection, self.holder)
+
+    def forget_dead_holders(self, connection: Connection) -> None:
+        """Delete the lease of a holder that is known to have ended, where that can be known."""
+
+    @abstractmethod
+    def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
+        """Load files into a staging table, in the connection's transaction; rejected rows into load_errors.
+
+        Raises:
+            CopyError: more rows than `max_errors` were rejected, or the files cannot be read.
+        """
+
+    @abstractmethod
+    def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
+        """Return the columns that a table has in the warehouse, in order; none if it does not exist."""
+
+    def _prepare(self, connection: Connection) -> None:
+        connection.exec_driver_sql(f"set search_path to {self._schema}")
+        connection.exec_driver_sql(f"set statement_timeout to {self.target.statement_timeout * 1000}")
+
+    @property
+    def _schema(self) -> str:
+        return '"' + self.target.schema.replace('"', '""') + '"'

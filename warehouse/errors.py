@@ -1,0 +1,28 @@
+"""What a failure means: try again, or tell a person."""
+
+from sqlalchemy.exc import DBAPIError
+
+
+class PermanentError(Exception):
+    """A failure that another try would meet again; its text says what to do instead."""
+
+
+class CopyError(PermanentError):
+    """A COPY that loaded nothing, and why: file, line, column, value and reason."""
+
+
+class LeaseLostError(PermanentError):
+    """Another run holds the warehouse."""
+
+
+class ChecksFailedError(PermanentError):
+    """The tables are loaded, and break a rule of severity `error`."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same transaction may succeed when it is tried again.
+
+    DuckDB reports two transactions that wrote the same rows as a TransactionException; nothing
+    else that it reports passes with time.
+    """
+    return isinstance(error, DBAPIError) and type(error.orig).__name__ == "TransactionException"

@@ -1,0 +1,238 @@
+"""Redshift's rules for COPY ... FORMAT JSON, as DuckDB expressions.
+
+A record is first read the fast way, by DuckDB's JSON parser, which is more lenient than Redshift and
+rewrites numbers. Where that could matter the record is *in doubt*, and is examined: its values are cut out
+of its text as they were written, and each rule is applied.
+
+Sources of the rules and the error codes:
+https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-json.html
+https://docs.aws.amazon.com/redshift/latest/dg/r_Load_Error_Reference.html
+"""
+
+import json
+import re
+from dataclasses import dataclass
+
+from warehouse.errors import CopyError
+from warehouse.jsonpaths import Steps
+from warehouse.local_files import MARK
+from warehouse.tables import Column
+
+ASSUMPTIONS = {
+    "byte order mark": "A file's first record that follows a byte order mark is rejected.",
+    "NUL": "A string that holds the character NUL, which VARCHAR cannot hold, is rejected.",
+    "invalid UTF-8": "A record with invalid UTF-8 is rejected even if it lies in a key that no column takes.",
+    "NaN": "NaN and Infinity are not JSON: the record is rejected; as text they are no numbers.",
+    "trailing comma": "A comma before a closing bracket is not JSON: the record is rejected.",
+    "root array": "An array at the root is one rejected record, whatever it holds.",
+    "adjacent objects": "Objects at the root need no white space between them.",
+    "junk after an object": "What follows an object and is no object is a rejected record, up to the line's end.",
+    "duplicate keys": "A record that has a column's key twice is rejected.",
+    "lone surrogate": "A \\u escape that is half of a pair is rejected with its record.",
+    "number text": "A number given as text loads if it is written as JSON would write it, leading zeros aside.",
+    "exponent": "1e3 loads into DECIMAL and DOUBLE PRECISION, and is rejected for integers, as 1.0 is.",
+    "boolean": "Only true and false, as JSON values or text, are booleans.",
+    "epoch": "A negative epoch, or one that is no whole number, is rejected.",
+    "not null": "A missing or null value for a NOT NULL column rejects its record, not the whole load.",
+    "large record": "A record over 4 MB is rejected; one over 32 MB fails the load, as nothing can hold it.",
+}
+"""Readings that the documentation leaves open; each loses nothing, and has its test."""
+
+STRING = r'"(?:[^"\\\n]|\\.)*"'
+_NEST = rf'(?:[^"{{}}\[\]]|{STRING})'
+for _ in range(16):
+    _NEST = rf'(?:[^"{{}}\[\]]|{STRING}|[{{\[]{_NEST}*[}}\]])'
+NESTED = rf"[{{\[]{_NEST}*[}}\]]"
+_VALUE = rf'(?:{STRING}|[^\s",\[\]{{}}]+|{NESTED})'
+_INTEGER = r"-?[0-9]+"
+_NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
+
+_MAX_RECORD_BYTES = 4 << 20
+
+
+def quote(text: str) -> str:
+    """Return a DuckDB string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How text becomes a column's value: the expression, when the fast reading of it is in doubt, and what
+    is wrong with text that is examined (pairs of condition, code and message). `{text}` is the text."""
+
+    value: str
+    doubt: str
+    wrong: tuple[tuple[str, int, str], ...]
+    exact: str | None = None
+    empty_is_null: bool = True
+
+
+def rule_for(column: Column, time_format: str | None) -> Rule:
+    """Return the rule of a column's type.
+
+    Raises:
+        CopyError: the type, or the time format for it, is not one that is loaded here.
+    """
+    kind, _, arguments = column.type.partition("(")
+    sizes = [int(n) for n in arguments.rstrip(")").split(",") if n]
+    if kind == "varchar":
+        return _varchar(sizes[0])
+    if kind in ("smallint", "integer", "bigint"):
+        return _integer(kind)
+    if kind in ("decimal", "numeric"):
+        return _decimal(*(sizes or [18]))
+    if kind in ("real", "double precision"):
+        return _float(kind)
+    if kind == "boolean":
+        return _boolean()
+    if kind == "timestamp" and time_format in _EPOCHS:
+        return _epoch(time_format)
+    formats = f" with time format {time_format}" if kind == "timestamp" else ""
+    raise CopyError(f"column {column.name}: {column.type}{formats} is not loaded by the embedded warehouse")
+
+
+def _varchar(size: int) -> Rule:
+    number_like = r"""(ord({text}) between 43 and 57 or ord({text}) in (73, 78, 91, 123))
+        and regexp_matches({text}, '^([-+]?[0-9.]+([eE][-+]?[0-9]+)?$|[{{\[]|-?Inf|NaN)')"""
+    return Rule(
+        value="{text}",
+        doubt=f"(strlen({{text}}) > {size} or case when {number_like} then true else false end)",
+        wrong=(
+            (f"strlen({{text}}) > {size}", 1204, "String length exceeds DDL length"),
+            ("contains({text}, chr(0))", 1220, "String holds the character NUL"),
+        ),
+        empty_is_null=False,
+    )
+
+
+def _integer(kind: str) -> Rule:
+    return Rule(
+        value=f"try_cast({{text}} as {kind})",
+        doubt=f"coalesce(try_cast({{text}} as {kind})::varchar <> {{text}}, {{text}} <> '')",
+        wrong=(
+            (f"not regexp_full_match({{text}}, '{_INTEGER}')", 1207, "Invalid digit"),
+            (f"try_cast({{text}} as {kind}) is null", 1222, f"Overflow for {kind}"),
+        ),
+    )
+
+
+def _decimal(precision: int, scale: int = 0) -> Rule:
+    plain = rf"-?[0-9]{{1,{precision - scale}}}" + (rf"(\.[0-9]{{1,{scale}}})?" if scale else "")
+    kept = r"^(-?[0-9]+" + (rf"(?:\.[0-9]{{1,{scale}}})?" if scale else "") + ")"
+    plain, kept = plain.replace("{", "{{").replace("}", "}}"), kept.replace("{", "{{").replace("}", "}}")
+    written_out = "case when {text} ilike '%e%' then try_cast({text} as decimal(38, 18))::varchar else {text} end"
+    exact = f"try_cast(regexp_extract({written_out}, '{kept}') as decimal({precision}, {scale}))"
+    return Rule(
+        value=f"try_cast({{text}} as decimal({precision}, {scale}))",
+        doubt=f"({{text}} <> '' and (strlen({{text}}) > 16 or not regexp_full_match({{text}}, '{plain}')))",
+        wrong=(
+            (f"not regexp_full_match({{text}}, '{_NUMBER}')", 1209, "Invalid number for decimal"),
+            (f"{exact} is null", 1204, f"Overflow for decimal({precision},{scale})"),
+        ),
+        exact=exact,
+    )
+
+
+def _float(kind: str) -> Rule:
+    return Rule(
+        value=f"try_cast({{text}} as {kind})",
+        doubt=f"({{text}} <> '' and not regexp_full_match({{text}}, '{_NUMBER}'))",
+        wrong=(
+            (f"not regexp_full_match({{text}}, '{_NUMBER}')", 1208, f"Invalid number for {kind}"),
+            (f"not coalesce(isfinite(try_cast({{text}} as {kind})), false)", 1204, f"Overflow for {kind}"),
+        ),
+    )
+
+
+def _boolean() -> Rule:
+    unknown = "{text} not in ('true', 'false')"
+    return Rule(
+        value="try_cast({text} as boolean)",
+        doubt=f"({{text}} <> '' and {unknown})",
+        wrong=((unknown, 1210, "Invalid boolean"),),
+    )
+
+
+_EPOCHS = {"epochmillisecs": 1, "epochsecs": 1000}
+_LATEST_EPOCH_MS = 9_223_372_036_854_775  # the last millisecond that DuckDB's timestamps hold
+
+
+def _epoch(time_format: str) -> Rule:
+    milliseconds = f"try_cast({{text}} as bigint) * {_EPOCHS[time_format]}"
+    limit = _LATEST_EPOCH_MS // _EPOCHS[time_format]
+    return Rule(
+        value=f"epoch_ms({milliseconds})",
+        doubt="({text} <> '' and not regexp_full_match({text}, '[0-9]{{1,13}}'))",
+        wrong=(
+            ("not regexp_full_match({text}, '[0-9]+')", 1206, f"Invalid {time_format}"),
+            (f"coalesce(try_cast({{text}} as bigint) > {limit}, true)", 1206, f"{time_format} out of range"),
+        ),
+    )
+
+
+def pointer(steps: Steps) -> str:
+    """Return a DuckDB literal of the JSON pointer (RFC 6901) for a path."""
+    return quote("".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps))
+
+
+def text_as_written(record: str, steps: Steps) -> str:
+    """Return an expression for the text of a value that is no string, as it stands in the record; '' if it
+    cannot be cut out (nested over 16 deep, or a key spelled with escapes)."""
+    for step in steps:
+        if isinstance(step, int):
+            before = rf"^\s*\[(?:\s*{_VALUE}\s*,){{{step}}}\s*"
+        else:
+            key = re.escape(json.dumps(step, ensure_ascii=False))
+            before = rf"^\s*\{{(?:\s*{STRING}\s*:\s*{_VALUE}\s*,)*?\s*{key}\s*:\s*"
+        record = f"regexp_extract({record}, {quote(f'{before}({_VALUE})')}, 1)"
+    return record
+
+
+def examined_text(record: str, steps: Steps) -> str:
+    """Return an expression for the exact text of a record's value: NULL for null or none, '' where uncertain."""
+    place = f"{record}, {pointer(steps)}"
+    return f"""case
+        when json_type({place}) is null or json_type({place}) = 'NULL' then null
+        when json_type({place}) in ('DOUBLE', 'OBJECT', 'ARRAY') or json_extract_string({place}) = '0'
+            then case when json_type({place}) = 'VARCHAR' then '0' else {text_as_written(record, steps)} end
+        else json_extract_string({place})
+    end"""
+
+
+def problem(column: Column, rule: Rule, text: str, place: str) -> str:
+    """Return an expression for what is wrong with a column's examined text, or NULL."""
+    lost = f"{text} = '' and json_type({place}) not in ('VARCHAR', 'NULL')"
+    missing = f"{text} is null" + (f" or {text} = ''" if rule.empty_is_null else "")
+    conditions = [(lost, 1224, "Value nested too deep, or its key written with escapes")]
+    if not column.nullable:
+        conditions.append((missing, 1213, "Missing data for not-null field"))
+    conditions.append((missing, 0, ""))
+    conditions += [(condition.format(text=text), code, message) for condition, code, message in rule.wrong]
+    cases = "\n".join(f"when {c} then {_reject(code, message, column.name, text)}" for c, code, message in conditions)
+    return f"case {cases} end"
+
+
+def record_problem(record: str, keys: list[str]) -> str:
+    """Return an expression for what is wrong with a record as a whole, or NULL."""
+    names = ", ".join(quote(key) for key in keys)
+    column_keys = f"list_filter(json_keys({record}), lambda key: list_contains([{names}], key))"
+    blanked = f"regexp_replace({record}, {quote(STRING)}, '\"\"', 'g')"
+    conditions = [
+        (f"strlen({record}) > {_MAX_RECORD_BYTES}", 1224, "Record over 4 MB"),
+        (f"contains({record}, {quote(MARK)})", 1220, "Record holds bytes that are not UTF-8"),
+        (f"starts_with({record}, chr(65279))", 1224, "File begins with a byte order mark"),
+        (f"starts_with({record}, '[')", 1224, "An array at the root, where an object belongs"),
+        (f"not json_valid({record})", 1224, "Not a JSON object"),
+        (f"json_type({record}) <> 'OBJECT'", 1224, "Not a JSON object"),
+        (rf"regexp_matches({blanked}, '(?i),\s*[}}\]]|nan|inf')", 1224, "Not JSON: a trailing comma, NaN or Infinity"),
+        (f"list_unique({column_keys}) < len({column_keys})", 1224, "Key given twice"),
+    ]
+    cases = "\n".join(f"when {c} then {_reject(code, message)}" for c, code, message in conditions)
+    return f"case {cases} end"
+
+
+def _reject(code: int, message: str, column: str | None = None, value: str = "null") -> str:
+    if not code:
+        return "null"
+    name = quote(column) if column else "null::varchar"
+    return f"{{'column': {name}, 'value': {value}::varchar, 'code': {code}, 'message': {quote(message)}}}"

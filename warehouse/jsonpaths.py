@@ -1,0 +1,67 @@
+"""JSONPaths: which value of a JSON record goes into which column."""
+
+import json
+import re
+from pathlib import Path
+
+from warehouse.errors import CopyError
+
+Steps = tuple[str | int, ...]
+
+_DOT = re.compile(r"\.([^.\[\]*\s]+)|\[(\d+)\]")
+_BRACKET = re.compile(r"\[\s*(?:'([^']*)'|\"([^\"]*)\"|(\d+))\s*\]")
+
+
+def read_jsonpaths(path: Path, columns: int, table: str) -> list[Steps]:
+    """Return one path per column, in the table's order, from a JSONPaths file.
+
+    https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-json.html
+
+    Raises:
+        CopyError: the file is missing or malformed, or has another number of paths than the table has columns.
+    """
+    paths = _read(path)
+    if len(paths) != columns:
+        raise CopyError(
+            f"{path}: {len(paths)} paths for the {columns} columns of {table}: "
+            "give one path per column, in the order of the table's columns"
+        )
+    return [parse_path(path, expression) for expression in paths]
+
+
+def parse_path(path: Path, expression: object) -> Steps:
+    """Return the keys and indexes that a JSONPath expression goes through.
+
+    Raises:
+        CopyError: it is no such expression, or mixes or exceeds what Redshift knows: keys and indexes,
+            in dot notation or in brackets.
+    """
+    text = expression if isinstance(expression, str) else ""
+    for notation in (_DOT, _BRACKET):
+        if re.fullmatch(rf"\$(?:{notation.pattern})+", text):
+            return tuple(_step(match) for match in notation.finditer(text))
+    raise CopyError(
+        f"{path}: {expression!r} is not a JSONPath that Redshift reads: "
+        "write $.key or $['key'], not both in one, and no wildcards"
+    )
+
+
+def _step(match: re.Match[str]) -> str | int:
+    *keys, index = match.groups()
+    return int(index) if index is not None else next(key for key in keys if key is not None)
+
+
+def _read(path: Path) -> list[object]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CopyError(f"{path}: the JSONPaths file cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise CopyError(f"{path}: the JSONPaths file is not JSON: {error}") from None
+    paths = content.get("jsonpaths") if isinstance(content, dict) else None
+    if not isinstance(paths, list):
+        raise CopyError(
+            f'{path}: the JSONPaths file needs the form {{"jsonpaths": ["$.key", ...]}}: '
+            "without that key Redshift would ignore it and load by column names"
+        )
+    return paths

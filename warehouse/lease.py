@@ -1,0 +1,65 @@
+"""One run at a time in a warehouse: a lease of one row, which a run holds from its start to its end.
+
+Redshift's table locks make it safe. A task's transaction reads the lease first, and so holds a share
+lock on it until it ends; a run that takes the lease locks the table, and so waits for such transactions.
+"""
+
+from sqlalchemy import Connection, text
+
+from warehouse.errors import LeaseLostError
+
+LEASE_SECONDS = 900
+
+DDL = """\
+create table if not exists run_lease (
+    holder varchar(256) not null,
+    expires_at timestamp not null
+)
+diststyle all"""
+
+_EXPIRY = f"dateadd(second, {LEASE_SECONDS}, getdate())"
+
+
+def take(connection: Connection, holder: str) -> None:
+    """Take the lease: it must be free, expired, or the holder's own.
+
+    Raises:
+        LeaseLostError: another run holds the lease.
+    """
+    connection.exec_driver_sql("lock table run_lease")
+    _refuse_other(connection, holder, "and expires_at > getdate()")
+    connection.exec_driver_sql("delete from run_lease")
+    connection.execute(text(f"insert into run_lease values (:holder, {_EXPIRY})"), {"holder": holder})
+
+
+def renew(connection: Connection, holder: str) -> None:
+    """Put the lease's expiry off. In a transaction of its own, so that tasks of one run do not wait for it."""
+    connection.execute(
+        text(f"update run_lease set expires_at = {_EXPIRY} where holder = :holder"), {"holder": holder}
+    )
+
+
+def verify(connection: Connection, holder: str) -> None:
+    """Make sure, until the end of the transaction, that no other run can load. Its first statement.
+
+    Raises:
+        LeaseLostError: another run holds the lease, or none does.
+    """
+    _refuse_other(connection, holder)
+    if not connection.execute(text("select 1 from run_lease where holder = :holder"), {"holder": holder}).first():
+        raise LeaseLostError(f"{holder} no longer holds the lease of the warehouse: start a new run")
+
+
+def release(connection: Connection, holder: str) -> None:
+    """Give the lease back, if it is still the holder's."""
+    connection.execute(text("delete from run_lease where holder = :holder"), {"holder": holder})
+
+
+def _refuse_other(connection: Connection, holder: str, condition: str = "") -> None:
+    query = text(f"select holder, expires_at from run_lease where holder <> :holder {condition}")
+    other = connection.execute(query, {"holder": holder}).first()
+    if other:
+        raise LeaseLostError(
+            f"the warehouse is in use by {other.holder} until {other.expires_at:%Y-%m-%d %H:%M:%S} UTC, or until it "
+            "ends before: wait for it, or stop it"
+        )

@@ -1,0 +1,112 @@
+"""How the rows of a SELECT arrive in a table: append, replace or merge."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from warehouse.tables import Mode, Table
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Rows of a table that one load inserted and updated."""
+
+    inserted: int
+    updated: int = 0
+
+
+def load(connection: Connection, table: Table, mode: Mode) -> Loaded:
+    """Bring the rows of the table's SELECT into the table. Part of one transaction; safe to repeat."""
+    return {"append": append, "replace": replace, "merge": merge}[mode](connection, table)
+
+
+def append(connection: Connection, table: Table) -> Loaded:
+    """Insert the rows whose key is new."""
+    insert = f"""\
+insert into {table.name} ({_names(table)})
+select {_names(table, "arriving.")}
+from (
+{table.select}
+) as arriving
+left join {table.name} as present
+    on {_keys_match(table, "arriving", "present")}
+where present.{table.key[0]} is null"""
+    return Loaded(connection.exec_driver_sql(insert).rowcount)
+
+
+def replace(connection: Connection, table: Table) -> Loaded:
+    """Delete every row, then insert. Not TRUNCATE, which would commit in between."""
+    connection.exec_driver_sql(f"delete from {table.name}")
+    insert = f"insert into {table.name} ({_names(table)})\n{table.select}"
+    return Loaded(connection.exec_driver_sql(insert).rowcount)
+
+
+def merge(connection: Connection, table: Table) -> Loaded:
+    """Insert new rows and update changed ones, so that the newest of each key stays.
+
+    Rows that would not change are not written. Of two rows as new as each other the first by value
+    stays, whichever arrived first.
+    """
+    changes = f"{table.name}_changes"
+    connection.exec_driver_sql(f"drop table if exists {changes}")
+    connection.exec_driver_sql(f"create temp table {changes} as\n{_changes(table)}")
+    updated = connection.exec_driver_sql(
+        f"select count(*) from {changes} inner join {table.name} on {_keys_match(table, changes, table.name)}"
+    ).scalar_one()
+    written = connection.exec_driver_sql(f"select count(*) from {changes}").scalar_one()
+    if written:
+        connection.exec_driver_sql(_merge(table, changes))
+    connection.exec_driver_sql(f"drop table {changes}")
+    return Loaded(inserted=written - updated, updated=updated)
+
+
+def _changes(table: Table) -> str:
+    arriving = f"select {_names(table)} from (\n{table.select}\n) as arriving"
+    present = f"select {_names(table)} from {table.name}"
+    if table.newest_by is None:
+        return f"{arriving}\nexcept\n{present}"
+    others = ", ".join(f"{c.name} nulls last" for c in table.columns if c.name not in (*table.key, table.newest_by))
+    return f"""\
+with arriving as (
+{arriving}
+),
+
+candidates as (
+    select {_names(table)} from arriving
+    union all
+    select {_names(table, "present.")}
+    from {table.name} as present
+    inner join arriving on {_keys_match(table, "arriving", "present")}
+),
+
+ranked as (
+    select
+        {_names(table)},
+        row_number() over (
+            partition by {", ".join(table.key)}
+            order by {table.newest_by} desc, {others}
+        ) as recency
+    from candidates
+)
+
+select {_names(table)} from ranked where recency = 1
+except
+{present}"""
+
+
+def _merge(table: Table, changes: str) -> str:
+    updates = ", ".join(f"{c.name} = {changes}.{c.name}" for c in table.columns if c.name not in table.key)
+    return f"""\
+merge into {table.name}
+using {changes}
+on {_keys_match(table, table.name, changes)}
+when matched then update set {updates}
+when not matched then insert ({_names(table)}) values ({_names(table, f"{changes}.")})"""
+
+
+def _names(table: Table, prefix: str = "") -> str:
+    return ", ".join(prefix + column.name for column in table.columns)
+
+
+def _keys_match(table: Table, left: str, right: str) -> str:
+    return " and ".join(f"{left}.{name} = {right}.{name}" for name in table.key)

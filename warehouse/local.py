@@ -1,0 +1,157 @@
+"""DuckDB in Redshift's place: a file on this machine that takes Redshift SQL."""
+
+import os
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
+from typing import Any
+
+import duckdb
+import duckdb_engine
+from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy.dialects import registry
+
+from warehouse.base import Progress, Target, Warehouse
+from warehouse.copy import Copied, Copy
+from warehouse.errors import PermanentError
+from warehouse.local_copy import LocalCopy
+from warehouse.locks import TableLocks
+from warehouse.tables import Column
+from warehouse.translate import translate
+
+URL_PREFIX = "duckdb:///"
+_PROCESS = f"process {os.getpid()}, {uuid.uuid4().hex[:8]}"
+_LOCKS: dict[str, TableLocks] = defaultdict(TableLocks)
+_CONFIG = {
+    "integer_division": True,  # as in Redshift, 1 / 2 = 0
+    "preserve_insertion_order": False,
+    "memory_limit": "768MiB",
+}
+
+
+class Dialect(duckdb_engine.Dialect):
+    """SQLAlchemy's dialect of a DuckDB file that is spoken to in Redshift SQL."""
+
+    supports_statement_cache = True
+    locks: TableLocks
+    statement_timeout = 0.0
+
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        """Run a statement as Redshift would: translated, under its table locks, within its time."""
+        if statement.startswith("set "):
+            self._set(cursor, statement)
+            return
+        translation = translate(statement)
+        for table, lock in translation.locks:
+            self.locks.acquire(id(cursor.connection), table, lock)
+        new = translation.declares and not _exists(cursor, translation.declares[0])
+        with deadline(cursor, self.statement_timeout):
+            cursor.execute(translation.sql, parameters or None)
+        if new and translation.declares:
+            _remember_types(cursor, *translation.declares)
+
+    def _set(self, cursor: Any, statement: str) -> None:
+        if match := re.fullmatch(r"set statement_timeout to (\d+)", statement):
+            self.statement_timeout = int(match[1]) / 1000
+        else:
+            cursor.execute(statement)
+
+    def do_commit(self, dbapi_connection: Any) -> None:
+        super().do_commit(dbapi_connection)
+        self.locks.release(id(dbapi_connection.dbapi_connection))
+
+    def do_rollback(self, dbapi_connection: Any) -> None:
+        super().do_rollback(dbapi_connection)
+        self.locks.release(id(dbapi_connection.dbapi_connection))
+
+
+    def connect(self, *arguments: Any, **options: Any) -> Any:
+        """Open the file.
+
+        Raises:
+            PermanentError: it is in use by another process, or cannot be opened or written.
+        """
+        try:
+            return super().connect(*arguments, **options)
+        except duckdb.Error as error:
+            raise PermanentError(_why_not_opened(str(options.get('database')), str(error))) from None
+
+
+registry.register("redshift.duckdb", __name__, "Dialect")
+
+
+class Embedded(Warehouse):
+    """The warehouse on a machine with nothing configured."""
+
+    def __init__(self, path: str, target: Target) -> None:
+        engine = create_engine(
+            f"redshift+duckdb:///{path}", poolclass=NullPool, connect_args={"config": _CONFIG}, hide_parameters=True
+        )
+        engine.dialect.locks = _LOCKS[os.path.realpath(path)]
+        super().__init__(engine, target)
+        self.holder = f"{target.holder} ({_PROCESS})"
+
+    def forget_dead_holders(self, connection: Connection) -> None:
+        """Delete the lease of any other process: while this one has the file, the other has ended."""
+        connection.execute(text("delete from run_lease where holder not like :ours"), {"ours": f"%({_PROCESS})"})
+
+    def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
+        cursor = connection.connection.driver_connection
+        columns = self.columns(connection, copy.table.name)
+        with deadline(cursor, self.target.statement_timeout):
+            return LocalCopy(cursor, copy, columns, progress).run()
+
+    def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
+        cursor = connection.connection.driver_connection.cursor()
+        cursor.execute(
+            """
+            select column_name, coalesce(comment, lower(data_type)), is_nullable
+            from duckdb_columns()
+            where schema_name = current_schema() and table_name = ?
+            order by column_index""",
+            [table],
+        )
+        return tuple(Column(name, kind, nullable) for name, kind, nullable in cursor.fetchall())
+
+
+@contextmanager
+def deadline(cursor: Any, seconds: float) -> Iterator[None]:
+    """Interrupt what DuckDB does in the block when the time is over (0: never), as statement_timeout does.
+
+    Raises:
+        PermanentError: it was interrupted.
+    """
+    timer = Timer(seconds, cursor.interrupt)
+    if seconds:
+        timer.start()
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise PermanentError(
+            f"a statement ran longer than statement_timeout, {seconds:g} s, and was cancelled: allow it more, or 0"
+        ) from None
+    finally:
+        timer.cancel()
+
+
+def _exists(cursor: Any, table: str) -> bool:
+    cursor.execute(
+        "select 1 from duckdb_tables() where schema_name = current_schema() and table_name = ?", [table]
+    )
+    return bool(cursor.fetchone())
+
+
+def _remember_types(cursor: Any, table: str, columns: tuple[Column, ...]) -> None:
+    """Keep Redshift's types, which DuckDB's do not say in full, as the columns' comments."""
+    for column in columns:
+        cursor.execute(f"comment on column \"{table}\".\"{column.name}\" is '{column.type}'")
+
+
+def _why_not_opened(path: str, error: str) -> str:
+    if match := re.search(r"Conflicting lock is held in (.+?) \(PID (\d+)\)", error):
+        return f"{path} is in use by process {match[2]} ({match[1]}): wait until it ends, or name another file"
+    reason = error.splitlines()[0].removeprefix("IO Error: ")
+    return f"{path} cannot be opened as the warehouse: {reason} (name another file, or mend this one)"

@@ -1,0 +1,118 @@
+"""Local files that stand for the objects under an S3 prefix."""
+
+import codecs
+import gzip
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from warehouse.copy import Compression
+from warehouse.errors import CopyError
+
+MARK = "\x1a"
+"""Stands for bytes that are not UTF-8 in a decoded text: SUBSTITUTE, which no JSON text may hold either."""
+
+_CHUNK_BYTES = 16 << 20
+_BETWEEN_RECORDS = re.compile(rb"\}\s*?\n\s*(?=\{)")
+
+codecs.register_error("mark", lambda error: (MARK, getattr(error, "end", 0)))
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to load: where its bytes are, and the name it is known by."""
+
+    path: str
+    name: str
+    size: int
+
+
+def list_files(source: str) -> list[File]:
+    """Return every file under a directory, or the one file, by name. Hidden files too, as COPY would.
+
+    Raises:
+        CopyError: there is nothing there.
+    """
+    if os.path.isdir(source):
+        names = sorted(str(Path(folder, name)) for folder, _, names in os.walk(source) for name in names)
+    else:
+        names = [source]
+    try:
+        files = [File(name, name, os.stat(name).st_size) for name in names]
+    except OSError as error:
+        raise CopyError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    if not files:
+        raise CopyError(f"{source}: no files in this directory: name one that holds JSON files")
+    return files
+
+
+@contextmanager
+def uncompressed(files: list[File], compression: Compression | None) -> Iterator[list[File]]:
+    """Give the files as plain ones, which last until the block ends.
+
+    Raises:
+        CopyError: a file is not compressed as it was said to be, or cut short.
+    """
+    if compression is None:
+        _refuse_compressed(files)
+        yield files
+        return
+    with TemporaryDirectory(prefix="sparkify-") as folder:
+        yield [_gunzip(file, f"{folder}/{number}") for number, file in enumerate(files)]
+
+
+def _refuse_compressed(files: list[File]) -> None:
+    compressed = next((file.name for file in files if file.name.endswith(".gz")), None)
+    if compressed:
+        raise CopyError(f"{compressed}: compressed, as it seems: COPY infers nothing from a name, so say `gzip`")
+
+
+def _gunzip(file: File, path: str) -> File:
+    size = 0
+    try:
+        with gzip.open(file.path, "rb") as source, open(path, "wb") as target:
+            while block := source.read(1 << 20):
+                size += target.write(block)
+    except EOFError:
+        raise CopyError(f"{file.name}: the gzip file is cut short: get it again") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise CopyError(f"{file.name}: not a good gzip file: {error}") from None
+    return File(path, file.name, size)
+
+
+def read_chunks(path: str) -> Iterator[tuple[int, str]]:
+    """Give a file's text in chunks of whole records, each with the number of its first line.
+
+    Bytes that are not UTF-8 become MARK. A chunk ends where one object ends a line and another begins
+    the next, so a file that has no such place is one chunk.
+    """
+    line, rest = 1, b""
+    with open(path, "rb") as file:
+        while block := file.read(_CHUNK_BYTES):
+            rest += block
+            cuts = list(_BETWEEN_RECORDS.finditer(rest, max(0, len(rest) - _CHUNK_BYTES)))
+            if cuts:
+                chunk, rest = rest[: cuts[-1].end()], rest[cuts[-1].end() :]
+                yield line, chunk.decode("utf-8", "mark")
+                line += chunk.count(b"\n")
+    if rest:
+        yield line, rest.decode("utf-8", "mark")
+
+
+def batches(files: Iterable[File], max_bytes: int) -> Iterator[list[File]]:
+    """Group files, in order, so that each group holds about `max_bytes` at the most."""
+    batch: list[File] = []
+    size = 0
+    for file in files:
+        if batch and size + file.size > max_bytes:
+            yield batch
+            batch, size = [], 0
+        batch.append(file)
+        size += file.size
+    if batch:
+        yield batch
