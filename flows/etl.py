@@ -3,10 +3,10 @@
 Run it with `python -m flows.etl`.
 """
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
-import duckdb  # noqa: F401  before Prefect: otherwise Python's end prints some 40 lines of "nanobind: leaked"
 from prefect import flow
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
@@ -31,6 +31,9 @@ from warehouse.local import URL_PREFIX
 from warehouse.tables import Mode, Table
 
 SAMPLE = Path("data")
+
+# Pydantic's remark on a parameter that bears the name of an old method of its models; it does no harm.
+warnings.filterwarnings("ignore", message='Field name "schema" in "EtlModel" shadows', category=UserWarning)
 
 
 @flow(name="sparkify-etl")
@@ -87,9 +90,9 @@ def load_and_check(target: Target, copies: list[Copy], *, full_refresh: bool) ->
     """Run the tasks, those that do not need each other side by side."""
     create_tables(target, list(catalog.TABLES))
     staged = _results([stage.submit(target, copy) for copy in copies])
-    facts = [load_fact(target, table, _mode(table, full_refresh)) for table in catalog.FACTS]
+    facts = [load_fact(target, table, _mode(table, full_refresh=full_refresh)) for table in catalog.FACTS]
     dimensions = _results(
-        [load_dimension.submit(target, table, _mode(table, full_refresh)) for table in catalog.DIMENSIONS]
+        [load_dimension.submit(target, table, _mode(table, full_refresh=full_refresh)) for table in catalog.DIMENSIONS]
     )
     checks = check(target, list(catalog.TABLES), list(catalog.CHECKS))
     return Summary([*staged, *facts, *dimensions], checks, _where_to_look(target))
@@ -110,7 +113,7 @@ def _sources(log_data: str | None, song_data: str | None) -> tuple[str, str]:
     return str(SAMPLE / "log_data"), str(SAMPLE / "song_data")
 
 
-def _mode(table: Table, full_refresh: bool) -> Mode:
+def _mode(table: Table, *, full_refresh: bool) -> Mode:
     return "replace" if full_refresh else table.mode
 
 
@@ -124,7 +127,9 @@ def _where_to_look(target: Target) -> str:
     if not target.warehouse.startswith(URL_PREFIX):
         return f"The tables are in {target.warehouse}, schema {target.schema}. Try: {query}"
     file = target.warehouse.removeprefix(URL_PREFIX)
-    return f"The tables are in {file}. Try:\n  python -c \"import duckdb; duckdb.connect('{file}').sql('{query}').show()\""
+    return (
+        f"The tables are in {file}. Try:\n  python -c \"import duckdb; duckdb.connect('{file}').sql('{query}').show()\""
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Look for rows that break a rule."""
 
+from prefect import task
 from sqlalchemy import Connection
 
 from tasks.report import CheckReport
-from tasks.retries import retrying_task
+from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
 from warehouse.tables import Check, Severity, Table
@@ -11,7 +12,7 @@ from warehouse.tables import Check, Severity, Table
 SAMPLE_ROWS = 5
 
 
-@retrying_task
+@task(**RETRIES)
 def check(target: Target, tables: list[Table], checks: list[Check]) -> list[CheckReport]:
     """Check that each table has rows and that its key is one, then each rule. Reads only; one transaction."""
     with open_warehouse(target).task() as connection:
@@ -27,15 +28,17 @@ def _table_rules(table: Table) -> list[tuple[str, str, str]]:
         missing = " or ".join(f"{column} is null" for column in table.key)
         repeated = f"select {key}, count(*) as count_rows from {name} group by {key} having count(*) > 1"
         rules += [
-            (f"{name}_key_not_null", f"{key} is never null in {name}.", f"select * from {name} where {missing}"),
+            (
+                f"{name}_key_not_null",
+                f"{key} is never null in {name}.",
+                f"select * from {name} where {missing}",
+            ),
             (f"{name}_key_unique", f"{key} is unique in {name}.", repeated),
         ]
     return rules
 
 
-def _check(
-    connection: Connection, name: str, rule: str, select: str, severity: Severity = "error"
-) -> CheckReport:
+def _check(connection: Connection, name: str, rule: str, select: str, severity: Severity = "error") -> CheckReport:
     query = f"select count(*) over () as offending_rows, broken.* from (\n{select}\n) as broken limit {SAMPLE_ROWS}"
     rows = [dict(row._mapping) for row in connection.exec_driver_sql(query)]
     offending = rows[0]["offending_rows"] if rows else 0

@@ -1,8 +1,9 @@
 """Make the tables that are missing, and name what differs in those that are not."""
 
+from prefect import task
 from sqlalchemy import Connection
 
-from tasks.retries import retrying_task
+from tasks.retries import RETRIES
 from warehouse.base import Target, Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.copy import LOAD_ERRORS_DDL
@@ -10,7 +11,7 @@ from warehouse.errors import PermanentError
 from warehouse.tables import Column, Table
 
 
-@retrying_task
+@task(**RETRIES)
 def create_tables(target: Target, tables: list[Table]) -> None:
     """Create the tables that do not exist. Drops and alters nothing; one transaction; safe to repeat.
 
@@ -39,9 +40,7 @@ def _differences(warehouse: Warehouse, connection: Connection, table: Table) -> 
     ]
 
 
-def _pairs(
-    present: tuple[Column, ...], declared: tuple[Column, ...]
-) -> list[tuple[int, Column | None, Column | None]]:
+def _pairs(present: tuple[Column, ...], declared: tuple[Column, ...]) -> list[tuple[int, Column | None, Column | None]]:
     length = max(len(present), len(declared))
     padded = [columns + (None,) * (length - len(columns)) for columns in (present, declared)]
     return [(number + 1, padded[0][number], padded[1][number]) for number in range(length)]

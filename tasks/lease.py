@@ -1,11 +1,13 @@
 """The lease that keeps two runs out of one warehouse."""
 
-from tasks.retries import retrying_task
+from prefect import task
+
+from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
 
 
-@retrying_task
+@task(**RETRIES)
 def take_lease(target: Target) -> None:
     """Reserve the warehouse for this run.
 
@@ -15,7 +17,7 @@ def take_lease(target: Target) -> None:
     open_warehouse(target).take_lease()
 
 
-@retrying_task
+@task(**RETRIES)
 def release_lease(target: Target) -> None:
     """Let the next run in."""
     open_warehouse(target).release_lease()

@@ -2,21 +2,23 @@
 
 from time import monotonic
 
+from prefect import task
+
 from tasks.report import TableReport
-from tasks.retries import retrying_task
+from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
 from warehouse.loads import load
 from warehouse.tables import Mode, Table
 
 
-@retrying_task(task_run_name="load {table.name}")
+@task(task_run_name="load {table.name}", **RETRIES)
 def load_fact(target: Target, table: Table, mode: Mode) -> TableReport:
     """Load a fact table from its SELECT. One transaction; safe to repeat."""
     return _load(target, table, mode)
 
 
-@retrying_task(task_run_name="load {table.name}")
+@task(task_run_name="load {table.name}", **RETRIES)
 def load_dimension(target: Target, table: Table, mode: Mode) -> TableReport:
     """Load a dimension from its SELECT. One transaction; safe to repeat."""
     return _load(target, table, mode)

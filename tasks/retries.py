@@ -1,10 +1,9 @@
 """Which failures are tried again, and when."""
 
 import os
-from functools import partial
 from typing import Any
 
-from prefect import Task, task
+from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
@@ -20,12 +19,11 @@ def may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool
     return isinstance(state.data, BaseException) and is_transient(state.data)
 
 
-retrying_task = partial(
-    task,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(BACKOFF_SECONDS),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
-"""A task of one transaction, safe to repeat: 3 retries of transient failures."""
+RETRIES: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": exponential_backoff(BACKOFF_SECONDS),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": may_pass,
+    "cache_policy": NO_CACHE,
+}
+"""The options of a task of one transaction that is safe to repeat."""

@@ -2,16 +2,17 @@
 
 from time import monotonic
 
+from prefect import task
 from prefect.logging import get_run_logger
 
 from tasks.report import TableReport
-from tasks.retries import retrying_task
+from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
 from warehouse.copy import Copy
 
 
-@retrying_task(task_run_name="stage {copy.table.name}")
+@task(task_run_name="stage {copy.table.name}", **RETRIES)
 def stage(target: Target, copy: Copy) -> TableReport:
     """Replace a staging table's rows by those of the files: DELETE and COPY in one transaction; safe to repeat.
 

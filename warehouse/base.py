@@ -77,6 +77,7 @@ class Warehouse(ABC):
             self._prepare(connection)
             lease.release(connection, self.holder)
 
+    @abstractmethod
     def forget_dead_holders(self, connection: Connection) -> None:
         """Delete the lease of a holder that is known to have ended, where that can be known."""
 

@@ -27,7 +27,8 @@ sortkey (loaded_at)"""
 class Copy:
     """A COPY ... FORMAT JSON of everything under `source` (a key prefix) into a table.
 
-    `jsonpaths` is where the JSONPaths file lies, where it is not the table's own. Up to `max_errors` rows may be rejected.
+    `jsonpaths` is where the JSONPaths file lies, where it is not the table's own. Up to `max_errors` rows
+    may be rejected.
     """
 
     table: Table

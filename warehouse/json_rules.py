@@ -224,7 +224,11 @@ def record_problem(record: str, keys: list[str]) -> str:
         (f"starts_with({record}, '[')", 1224, "An array at the root, where an object belongs"),
         (f"not json_valid({record})", 1224, "Not a JSON object"),
         (f"json_type({record}) <> 'OBJECT'", 1224, "Not a JSON object"),
-        (rf"regexp_matches({blanked}, '(?i),\s*[}}\]]|nan|inf')", 1224, "Not JSON: a trailing comma, NaN or Infinity"),
+        (
+            rf"regexp_matches({blanked}, '(?i),\s*[}}\]]|nan|inf')",
+            1224,
+            "Not JSON: a trailing comma, NaN or Infinity",
+        ),
         (f"list_unique({column_keys}) < len({column_keys})", 1224, "Key given twice"),
     ]
     cases = "\n".join(f"when {c} then {_reject(code, message)}" for c, code, message in conditions)

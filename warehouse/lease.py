@@ -34,9 +34,7 @@ def take(connection: Connection, holder: str) -> None:
 
 def renew(connection: Connection, holder: str) -> None:
     """Put the lease's expiry off. In a transaction of its own, so that tasks of one run do not wait for it."""
-    connection.execute(
-        text(f"update run_lease set expires_at = {_EXPIRY} where holder = :holder"), {"holder": holder}
-    )
+    connection.execute(text(f"update run_lease set expires_at = {_EXPIRY} where holder = :holder"), {"holder": holder})
 
 
 def verify(connection: Connection, holder: str) -> None:

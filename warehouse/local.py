@@ -60,13 +60,12 @@ class Dialect(duckdb_engine.Dialect):
             cursor.execute(statement)
 
     def do_commit(self, dbapi_connection: Any) -> None:
-        super().do_commit(dbapi_connection)
+        dbapi_connection.commit()
         self.locks.release(id(dbapi_connection.dbapi_connection))
 
     def do_rollback(self, dbapi_connection: Any) -> None:
         super().do_rollback(dbapi_connection)
         self.locks.release(id(dbapi_connection.dbapi_connection))
-
 
     def connect(self, *arguments: Any, **options: Any) -> Any:
         """Open the file.
@@ -77,7 +76,7 @@ class Dialect(duckdb_engine.Dialect):
         try:
             return super().connect(*arguments, **options)
         except duckdb.Error as error:
-            raise PermanentError(_why_not_opened(str(options.get('database')), str(error))) from None
+            raise PermanentError(_why_not_opened(str(options.get("database")), str(error))) from None
 
 
 registry.register("redshift.duckdb", __name__, "Dialect")
@@ -88,8 +87,12 @@ class Embedded(Warehouse):
 
     def __init__(self, path: str, target: Target) -> None:
         engine = create_engine(
-            f"redshift+duckdb:///{path}", poolclass=NullPool, connect_args={"config": _CONFIG}, hide_parameters=True
+            f"redshift+duckdb:///{path}",
+            poolclass=NullPool,
+            connect_args={"config": _CONFIG},
+            hide_parameters=True,
         )
+        assert isinstance(engine.dialect, Dialect)
         engine.dialect.locks = _LOCKS[os.path.realpath(path)]
         super().__init__(engine, target)
         self.holder = f"{target.holder} ({_PROCESS})"
@@ -99,13 +102,13 @@ class Embedded(Warehouse):
         connection.execute(text("delete from run_lease where holder not like :ours"), {"ours": f"%({_PROCESS})"})
 
     def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
-        cursor = connection.connection.driver_connection
+        cursor = _raw(connection)
         columns = self.columns(connection, copy.table.name)
         with deadline(cursor, self.target.statement_timeout):
             return LocalCopy(cursor, copy, columns, progress).run()
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
-        cursor = connection.connection.driver_connection.cursor()
+        cursor = _raw(connection).cursor()
         cursor.execute(
             """
             select column_name, coalesce(comment, lower(data_type)), is_nullable
@@ -137,17 +140,19 @@ def deadline(cursor: Any, seconds: float) -> Iterator[None]:
         timer.cancel()
 
 
+def _raw(connection: Connection) -> Any:
+    return connection.connection.driver_connection
+
+
 def _exists(cursor: Any, table: str) -> bool:
-    cursor.execute(
-        "select 1 from duckdb_tables() where schema_name = current_schema() and table_name = ?", [table]
-    )
+    cursor.execute("select 1 from duckdb_tables() where schema_name = current_schema() and table_name = ?", [table])
     return bool(cursor.fetchone())
 
 
 def _remember_types(cursor: Any, table: str, columns: tuple[Column, ...]) -> None:
     """Keep Redshift's types, which DuckDB's do not say in full, as the columns' comments."""
     for column in columns:
-        cursor.execute(f"comment on column \"{table}\".\"{column.name}\" is '{column.type}'")
+        cursor.execute(f'comment on column "{table}"."{column.name}" is \'{column.type}\'')
 
 
 def _why_not_opened(path: str, error: str) -> str:

@@ -204,7 +204,7 @@ class LocalCopy:
     def _keep_rejects(self) -> None:
         self._execute("delete from load_errors where load = ?", [self.copy.table.name])
         self._execute(
-            "insert into load_errors select ?, *, make_timestamp(epoch_us(now())) from copy_rejects order by file, line",
+            "insert into load_errors select ?, *, make_timestamp(epoch_us(now())) from copy_rejects order by all",
             [self.copy.table.name],
         )
 

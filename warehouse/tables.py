@@ -110,4 +110,9 @@ def _column(definition: exp.ColumnDef) -> Column:
     return Column(definition.name, _SPELLINGS.get(kind, kind), nullable=not required)
 
 
-_SPELLINGS = {"int": "integer", "double": "double precision", "varchar": "varchar(256)", "text": "varchar(256)"}
+_SPELLINGS = {
+    "int": "integer",
+    "double": "double precision",
+    "varchar": "varchar(256)",
+    "text": "varchar(256)",
+}

@@ -40,7 +40,11 @@ def translate(statement: str) -> Translation:
 
 def _utc(node: exp.Expr) -> exp.Expr:
     """Give GETDATE() as Redshift does, in UTC and without a time zone, whatever the machine's."""
-    return exp.maybe_parse("make_timestamp(epoch_us(now()))", dialect="duckdb") if isinstance(node, exp.CurrentTimestamp) else node
+    return (
+        exp.maybe_parse("make_timestamp(epoch_us(now()))", dialect="duckdb")
+        if isinstance(node, exp.CurrentTimestamp)
+        else node
+    )
 
 
 def _simplify(create: exp.Create) -> None:
