@@ -1,0 +1,41 @@
+"""What tests share: a Prefect server, generated data, real data, and warehouses."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ["SPARKIFY_RETRY_BACKOFF_SECONDS"] = "0"
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+
+from flows.generate import generate
+
+REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A Prefect server on a database of its own, for the whole session."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    logging.getLogger("prefect").setLevel(logging.WARNING)
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small generated data set: log_data and song_data."""
+    out = tmp_path_factory.mktemp("generated")
+    generate(days=7, users=30, songs=60, seed=7, out=out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real Sparkify data, where the machine has it."""
+    if not REAL_DATA.is_dir():
+        pytest.skip("the real Sparkify data is not beside the project (../shared/data)")
+    return REAL_DATA
