@@ -1,29 +1,33 @@
 """Make the tables that are missing, and name what differs in those that are not."""
 
 from prefect import task
-from sqlalchemy import Connection
 
 from tasks.retries import RETRIES
-from warehouse.base import Target, Warehouse
+from warehouse.base import Target
 from warehouse.connect import open_warehouse
 from warehouse.copy import LOAD_ERRORS_DDL
 from warehouse.errors import PermanentError
-from warehouse.tables import Column, Table
+from warehouse.tables import Column, Table, declared_columns
+
+Columns = tuple[Column, ...]
 
 
 @task(**RETRIES)
 def create_tables(target: Target, tables: list[Table]) -> None:
-    """Create the tables that do not exist. Drops and alters nothing; one transaction; safe to repeat.
+    """Create the tables that do not exist, load_errors among them. One transaction; safe to repeat.
+
+    Drops and alters nothing, and creates nothing where it raises.
 
     Raises:
         PermanentError: a table exists with other columns; every difference is named.
     """
     warehouse = open_warehouse(target)
+    ddl = {"load_errors": LOAD_ERRORS_DDL} | {table.name: table.ddl for table in tables}
     with warehouse.task() as connection:
-        connection.exec_driver_sql(LOAD_ERRORS_DDL)
-        for table in tables:
-            connection.exec_driver_sql(table.ddl)
-        differences = [line for table in tables for line in _differences(warehouse, connection, table)]
+        differences = []
+        for name, statement in ddl.items():
+            connection.exec_driver_sql(statement)
+            differences += _differences(name, warehouse.columns(connection, name), declared_columns(statement))
         if differences:
             raise PermanentError(
                 "tables differ from what is declared: rename or drop them, or change the SQL files\n  "
@@ -31,20 +35,13 @@ def create_tables(target: Target, tables: list[Table]) -> None:
             )
 
 
-def _differences(warehouse: Warehouse, connection: Connection, table: Table) -> list[str]:
-    present = warehouse.columns(connection, table.name)
-    return [
-        f"{table.name}: column {number} is {_spell(there)}, declared {_spell(declared)}"
-        for number, there, declared in _pairs(present, table.columns)
-        if there != declared
-    ]
-
-
-def _pairs(present: tuple[Column, ...], declared: tuple[Column, ...]) -> list[tuple[int, Column | None, Column | None]]:
-    length = max(len(present), len(declared))
-    padded = [columns + (None,) * (length - len(columns)) for columns in (present, declared)]
-    return [(number + 1, padded[0][number], padded[1][number]) for number in range(length)]
-
-
-def _spell(column: Column | None) -> str:
-    return str(column) if column else "missing"
+def _differences(table: str, present: Columns, declared: Columns) -> list[str]:
+    there, wanted = ({column.name: column for column in columns} for columns in (present, declared))
+    lines = [f"column {column} is missing" for column in declared if column.name not in there]
+    lines += [f"column {column} is not declared" for column in present if column.name not in wanted]
+    pairs = [(there[column.name], column) for column in declared if column.name in there]
+    lines += [f"column {found} is declared as {column}" for found, column in pairs if found != column]
+    in_order = [column.name for column in present if column.name in wanted]
+    if in_order != [column.name for _, column in pairs]:
+        lines.append(f"columns stand in the order {', '.join(in_order)}, which is not the declared one")
+    return [f"{table}: {line}" for line in lines]

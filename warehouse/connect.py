@@ -1,7 +1,8 @@
 """Which warehouse a name means."""
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
+import re
+
+from sqlalchemy import URL, make_url
 
 from warehouse.base import Target, Warehouse
 from warehouse.errors import PermanentError
@@ -12,28 +13,44 @@ def open_warehouse(target: Target) -> Warehouse:
     """Return the warehouse that a target names. It opens no connection yet.
 
     Raises:
-        PermanentError: the name is no duckdb:/// URL and no SQLAlchemy Connector block, or a URL of another kind.
+        PermanentError: the name is no duckdb:/// URL and no SQLAlchemy Connector block of a DuckDB file.
     """
     refuse_url(target.warehouse)
     if target.warehouse.startswith(URL_PREFIX):
         return Embedded(target.warehouse.removeprefix(URL_PREFIX), target)
-    raise PermanentError(f"warehouse {target.warehouse!r}: no such block")
+    url = _url_of_block(target.warehouse)
+    if url.get_backend_name() != "duckdb":
+        raise PermanentError(
+            f"block {target.warehouse!r} is a {url.drivername} connection, and this version loads DuckDB only: "
+            "name a block of a duckdb driver, or a duckdb:///path"
+        )
+    return Embedded(url.database or "", target)
 
 
 def refuse_url(name: str) -> None:
-    """Refuse URLs, which may hold a password: parameters are stored and shown.
+    """Refuse URLs, which may hold a password: parameters are stored and shown. So the name is not repeated.
 
     Raises:
-        PermanentError: the name is a URL, and of no DuckDB file.
+        PermanentError: the name is neither a duckdb:/// URL nor such as a block may have.
     """
-    if name.startswith(URL_PREFIX):
+    if name.startswith(URL_PREFIX) or re.fullmatch(r"[a-z0-9-]+", name):
         return
-    try:
-        url = make_url(name)
-    except ArgumentError:
-        return
-    secret = " with a password, which would be stored and shown with the run" if url.password else ""
+    what = "a URL may hold a password, which would be stored and shown with the run" if ":" in name else "not a name"
     raise PermanentError(
-        f"warehouse: a {url.drivername} URL{secret}: save the connection as a SQLAlchemy Connector block, "
-        "and give the block's name"
+        f"warehouse: {what}: save the connection as a SQLAlchemy Connector block and give the block's name "
+        "(lower-case letters, digits and dashes), or give duckdb:///path"
     )
+
+
+def _url_of_block(name: str) -> URL:
+    # slow to import, and seldom needed
+    from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector  # type: ignore[import-untyped]
+
+    try:
+        connection = SqlAlchemyConnector.load(name).connection_info
+    except ValueError:
+        raise PermanentError(
+            f"warehouse: there is no SQLAlchemy Connector block named {name!r}: `prefect block ls` lists those "
+            "there are; save it, or give duckdb:///path"
+        ) from None
+    return connection.create_url() if isinstance(connection, ConnectionComponents) else make_url(str(connection))

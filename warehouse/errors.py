@@ -22,7 +22,8 @@ class ChecksFailedError(PermanentError):
 def is_transient(error: BaseException) -> bool:
     """Whether the same transaction may succeed when it is tried again.
 
-    DuckDB reports two transactions that wrote the same rows as a TransactionException; nothing
-    else that it reports passes with time.
+    DuckDB reports two transactions that wrote the same rows, or made the same table, as a TransactionException
+    of a conflict; nothing else that it reports passes with time (a full disk at COMMIT is one without).
     """
-    return isinstance(error, DBAPIError) and type(error.orig).__name__ == "TransactionException"
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return type(cause).__name__ == "TransactionException" and "conflict" in str(cause).lower()

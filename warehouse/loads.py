@@ -48,7 +48,6 @@ def merge(connection: Connection, table: Table) -> Loaded:
     stays, whichever arrived first.
     """
     changes = f"{table.name}_changes"
-    connection.exec_driver_sql(f"drop table if exists {changes}")
     connection.exec_driver_sql(f"create temp table {changes} as\n{_changes(table)}")
     updated = connection.exec_driver_sql(
         f"select count(*) from {changes} inner join {table.name} on {_keys_match(table, changes, table.name)}"
@@ -84,7 +83,7 @@ ranked as (
         {_names(table)},
         row_number() over (
             partition by {", ".join(table.key)}
-            order by {table.newest_by} desc, {others}
+            order by {table.newest_by} desc nulls last, {others}
         ) as recency
     from candidates
 )

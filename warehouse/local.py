@@ -6,12 +6,14 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Timer
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import duckdb
 import duckdb_engine
-from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy import URL, Connection, NullPool, create_engine, text
 from sqlalchemy.dialects import registry
 
 from warehouse.base import Progress, Target, Warehouse
@@ -20,16 +22,17 @@ from warehouse.errors import PermanentError
 from warehouse.local_copy import LocalCopy
 from warehouse.locks import TableLocks
 from warehouse.tables import Column
-from warehouse.translate import translate
+from warehouse.translate import STATEMENT_TIME, translate
 
 URL_PREFIX = "duckdb:///"
 _PROCESS = f"process {os.getpid()}, {uuid.uuid4().hex[:8]}"
-_LOCKS: dict[str, TableLocks] = defaultdict(TableLocks)
+_LOCKS: dict[tuple[str, str], TableLocks] = defaultdict(TableLocks)
 _CONFIG = {
     "integer_division": True,  # as in Redshift, 1 / 2 = 0
     "preserve_insertion_order": False,
     "memory_limit": "768MiB",
 }
+_REDSHIFT_TYPES = {"double": "double precision", "float": "real"}
 
 
 class Dialect(duckdb_engine.Dialect):
@@ -46,7 +49,9 @@ class Dialect(duckdb_engine.Dialect):
             return
         translation = translate(statement)
         for table, lock in translation.locks:
-            self.locks.acquire(id(cursor.connection), table, lock)
+            self.locks.acquire(cursor.connection, table, lock)
+        if translation.reads_clock:
+            cursor.execute(f"set variable {STATEMENT_TIME} = ?", [datetime.now(UTC).replace(tzinfo=None)])
         new = translation.declares and not _exists(cursor, translation.declares[0])
         with deadline(cursor, self.statement_timeout):
             cursor.execute(translation.sql, parameters or None)
@@ -61,11 +66,19 @@ class Dialect(duckdb_engine.Dialect):
 
     def do_commit(self, dbapi_connection: Any) -> None:
         dbapi_connection.commit()
-        self.locks.release(id(dbapi_connection.dbapi_connection))
+        self.locks.release(dbapi_connection.dbapi_connection)
 
     def do_rollback(self, dbapi_connection: Any) -> None:
-        super().do_rollback(dbapi_connection)
-        self.locks.release(id(dbapi_connection.dbapi_connection))
+        try:
+            super().do_rollback(dbapi_connection)
+        finally:
+            self.locks.release(dbapi_connection.dbapi_connection)
+
+    def do_close(self, dbapi_connection: Any) -> None:
+        try:
+            dbapi_connection.close()
+        finally:
+            self.locks.release(dbapi_connection)
 
     def connect(self, *arguments: Any, **options: Any) -> Any:
         """Open the file.
@@ -73,10 +86,11 @@ class Dialect(duckdb_engine.Dialect):
         Raises:
             PermanentError: it is in use by another process, or cannot be opened or written.
         """
+        _refuse_unusable(Path(options["database"]))
         try:
             return super().connect(*arguments, **options)
         except duckdb.Error as error:
-            raise PermanentError(_why_not_opened(str(options.get("database")), str(error))) from None
+            raise PermanentError(_why_not_opened(options["database"], str(error))) from None
 
 
 registry.register("redshift.duckdb", __name__, "Dialect")
@@ -86,14 +100,16 @@ class Embedded(Warehouse):
     """The warehouse on a machine with nothing configured."""
 
     def __init__(self, path: str, target: Target) -> None:
+        if path in ("", ":memory:"):
+            raise PermanentError(f"{URL_PREFIX}{path} names no file: each task opens it anew, so it has to be one")
         engine = create_engine(
-            f"redshift+duckdb:///{path}",
+            URL.create("redshift+duckdb", database=path),  # not parsed: a path may hold what means something in a URL
             poolclass=NullPool,
             connect_args={"config": _CONFIG},
             hide_parameters=True,
         )
         assert isinstance(engine.dialect, Dialect)
-        engine.dialect.locks = _LOCKS[os.path.realpath(path)]
+        engine.dialect.locks = _LOCKS[os.path.realpath(path), target.schema]
         super().__init__(engine, target)
         self.holder = f"{target.holder} ({_PROCESS})"
 
@@ -110,14 +126,22 @@ class Embedded(Warehouse):
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         cursor = _raw(connection).cursor()
         cursor.execute(
-            """
-            select column_name, coalesce(comment, lower(data_type)), is_nullable
+            r"""
+            select
+                column_name,
+                case
+                    when data_type = 'VARCHAR' and regexp_full_match(comment, '(var)?char\(\d+\)') then comment
+                    else lower(data_type)
+                end,
+                is_nullable
             from duckdb_columns()
             where schema_name = current_schema() and table_name = ?
             order by column_index""",
             [table],
         )
-        return tuple(Column(name, kind, nullable) for name, kind, nullable in cursor.fetchall())
+        return tuple(
+            Column(name, _REDSHIFT_TYPES.get(kind, kind), nullable) for name, kind, nullable in cursor.fetchall()
+        )
 
 
 @contextmanager
@@ -127,9 +151,9 @@ def deadline(cursor: Any, seconds: float) -> Iterator[None]:
     Raises:
         PermanentError: it was interrupted.
     """
-    timer = Timer(seconds, cursor.interrupt)
+    ended = Event()
     if seconds:
-        timer.start()
+        Thread(target=_interrupt, args=(cursor, seconds, ended), daemon=True).start()
     try:
         yield
     except duckdb.InterruptException:
@@ -137,7 +161,15 @@ def deadline(cursor: Any, seconds: float) -> Iterator[None]:
             f"a statement ran longer than statement_timeout, {seconds:g} s, and was cancelled: allow it more, or 0"
         ) from None
     finally:
-        timer.cancel()
+        ended.set()
+
+
+def _interrupt(cursor: Any, seconds: float, ended: Event) -> None:
+    """Interrupt again and again: it does nothing between two statements."""
+    if not ended.wait(seconds):
+        cursor.interrupt()
+        while not ended.wait(0.05):
+            cursor.interrupt()
 
 
 def _raw(connection: Connection) -> Any:
@@ -150,13 +182,28 @@ def _exists(cursor: Any, table: str) -> bool:
 
 
 def _remember_types(cursor: Any, table: str, columns: tuple[Column, ...]) -> None:
-    """Keep Redshift's types, which DuckDB's do not say in full, as the columns' comments."""
+    """Keep the lengths of strings, which DuckDB's types do not have, as the columns' comments."""
     for column in columns:
-        cursor.execute(f'comment on column "{table}"."{column.name}" is \'{column.type}\'')
+        if "char(" in column.type:
+            cursor.execute(f'comment on column "{table}"."{column.name}" is \'{column.type}\'')
+
+
+def _refuse_unusable(path: Path) -> None:
+    if path.is_dir():
+        raise PermanentError(f"{path} is a directory: name a file in it, such as {path / 'sparkify.duckdb'}")
+    if not path.parent.is_dir():
+        raise PermanentError(
+            f"{path} cannot be made: there is no directory {path.parent}: make it, or name another file"
+        )
+    for needed in (path.parent, path):  # DuckDB writes its log beside the file
+        if needed.exists() and not os.access(needed, os.W_OK):
+            raise PermanentError(f"{path} cannot be written: {needed} is read-only: change that, or name another file")
 
 
 def _why_not_opened(path: str, error: str) -> str:
-    if match := re.search(r"Conflicting lock is held in (.+?) \(PID (\d+)\)", error):
-        return f"{path} is in use by process {match[2]} ({match[1]}): wait until it ends, or name another file"
+    if "Could not set lock" in error:
+        match = re.search(r"held in (.+?) \(PID (\d+)\)", error)
+        user = f"process {match[2]} ({match[1]})" if match else "another process"
+        return f"{path} is in use by {user}: wait until it ends, or name another file"
     reason = error.splitlines()[0].removeprefix("IO Error: ")
     return f"{path} cannot be opened as the warehouse: {reason} (name another file, or mend this one)"

@@ -5,6 +5,8 @@ from collections.abc import Set
 from threading import Condition
 from typing import Literal
 
+from warehouse.errors import PermanentError
+
 Lock = Literal["read", "write", "exclusive"]
 
 _CONFLICTS: dict[Lock, set[Lock]] = {
@@ -16,33 +18,35 @@ _CONFLICTS: dict[Lock, set[Lock]] = {
 
 class TableLocks:
     """Locks that transactions hold on tables until they end: AccessShare (a SELECT's), ShareRowExclusive
-    (a write's) and AccessExclusive (LOCK TABLE's).
+    (a write's) and AccessExclusive (LOCK TABLE's). An owner is an object that stands for its transaction.
 
     https://docs.aws.amazon.com/redshift/latest/dg/r_LOCK.html
     """
 
     def __init__(self) -> None:
-        self._held: dict[tuple[int, str], set[Lock]] = defaultdict(set)
+        self._held: dict[tuple[object, str], set[Lock]] = defaultdict(set)
         self._changed = Condition()
 
-    def acquire(self, owner: int, table: str, lock: Lock, timeout: float = 600) -> None:
+    def acquire(self, owner: object, table: str, lock: Lock, timeout: float = 600) -> None:
         """Wait until no other owner's lock conflicts, then hold it.
 
         Raises:
-            TimeoutError: the others did not let go in `timeout` seconds.
+            PermanentError: the others did not let go in `timeout` seconds.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: not self._conflicts(owner, table, lock), timeout):
-                raise TimeoutError(f"waited {timeout:.0f} s for a lock on {table}")
+                raise PermanentError(
+                    f"{table} is still in use by another transaction after {timeout:g} s: start again when it has ended"
+                )
             self._held[owner, table].add(lock)
 
-    def release(self, owner: int) -> None:
+    def release(self, owner: object) -> None:
         """Let go of all that an owner holds."""
         with self._changed:
-            for key in [key for key in self._held if key[0] == owner]:
+            for key in [key for key in self._held if key[0] is owner]:
                 del self._held[key]
             self._changed.notify_all()
 
-    def _conflicts(self, owner: int, table: str, lock: Lock) -> Set[Lock]:
-        others = (held for (who, what), held in self._held.items() if who != owner and what == table)
+    def _conflicts(self, owner: object, table: str, lock: Lock) -> Set[Lock]:
+        others = (held for (who, what), held in self._held.items() if who is not owner and what == table)
         return _CONFLICTS[lock] & set().union(*others)

@@ -105,7 +105,8 @@ def declared_columns(ddl: str) -> tuple[Column, ...]:
 
 
 def _column(definition: exp.ColumnDef) -> Column:
-    kind = definition.args["kind"].sql(dialect="redshift").lower().replace(", ", ",")
+    declared = definition.args["kind"]
+    kind = "varchar" if declared.is_type("text") else declared.sql(dialect="redshift").lower().replace(", ", ",")
     required = any(isinstance(c.kind, exp.NotNullColumnConstraint) for c in definition.constraints)
     return Column(definition.name, _SPELLINGS.get(kind, kind), nullable=not required)
 
@@ -114,5 +115,4 @@ _SPELLINGS = {
     "int": "integer",
     "double": "double precision",
     "varchar": "varchar(256)",
-    "text": "varchar(256)",
 }

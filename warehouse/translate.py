@@ -9,16 +9,23 @@ from sqlglot import exp
 from warehouse.locks import Lock
 from warehouse.tables import Column, declared_columns
 
-_NOT_ENFORCED = (exp.PrimaryKey, exp.ForeignKey, exp.UniqueColumnConstraint, exp.PrimaryKeyColumnConstraint)
+STATEMENT_TIME = "statement_time"
+"""The DuckDB variable that holds what GETDATE() is: DuckDB has no clock but that of the transaction's start."""
+
+_NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A statement for DuckDB, the tables it touches and how, and the columns of the table it declares."""
+    """A statement for DuckDB, the tables it touches and how, and the columns of the table it declares.
+
+    One that `reads_clock` is to be run with the variable STATEMENT_TIME set.
+    """
 
     sql: str
     locks: tuple[tuple[str, Lock], ...] = ()
     declares: tuple[str, tuple[Column, ...]] | None = None
+    reads_clock: bool = False
 
 
 @lru_cache(maxsize=512)
@@ -35,21 +42,25 @@ def translate(statement: str) -> Translation:
     if isinstance(tree, exp.Create) and tree.kind == "TABLE" and isinstance(tree.this, exp.Schema):
         declares = (tree.this.this.name, declared_columns(statement))
         _simplify(tree)
-    return Translation(tree.transform(_utc).sql(dialect="duckdb"), _locks(tree), declares)
+    reads_clock = tree.find(exp.CurrentTimestamp) is not None
+    return Translation(tree.transform(_clock).sql(dialect="duckdb"), _locks(tree), declares, reads_clock)
 
 
-def _utc(node: exp.Expr) -> exp.Expr:
-    """Give GETDATE() as Redshift does, in UTC and without a time zone, whatever the machine's."""
+def _clock(node: exp.Expr) -> exp.Expr:
+    """Give GETDATE() as Redshift does: when the statement began, in UTC and without a time zone."""
     return (
-        exp.maybe_parse("make_timestamp(epoch_us(now()))", dialect="duckdb")
-        if isinstance(node, exp.CurrentTimestamp)
-        else node
+        exp.func("getvariable", exp.Literal.string(STATEMENT_TIME)) if isinstance(node, exp.CurrentTimestamp) else node
     )
 
 
 def _simplify(create: exp.Create) -> None:
-    create.set("properties", None)
-    create.this.set("expressions", [e for e in create.this.expressions if not isinstance(e, _NOT_ENFORCED)])
+    """Leave a CREATE TABLE its columns' names, types, defaults and NOT NULL, and whether it is temporary."""
+    kept = [p for p in create.args["properties"] or () if isinstance(p, exp.TemporaryProperty)]
+    create.set("properties", exp.Properties(expressions=kept) if kept else None)
+    create.this.set("expressions", [e for e in create.this.expressions if isinstance(e, exp.ColumnDef)])
+    for constraint in list(create.find_all(exp.ColumnConstraint)):
+        if isinstance(constraint.kind, _NOT_ENFORCED):
+            constraint.pop()
 
 
 def _locks(tree: exp.Expr) -> tuple[tuple[str, Lock], ...]:

@@ -1,25 +1,15 @@
 -- Every distinct NextSong event staged is in songplays.
-with staged as (
-    select distinct
-        ts,
-        user_id,
-        session_id,
-        item_in_session
-    from staging_events
-    where page = 'NextSong'
-)
-
-select
-    staged.ts,
-    staged.user_id,
-    staged.session_id,
-    staged.item_in_session
-from staged
+select distinct
+    events.ts,
+    events.user_id,
+    events.session_id,
+    events.item_in_session
+from staging_events as events
 left join songplays
     on songplays.songplay_id = md5(
-        datediff(ms, timestamp 'epoch', staged.ts)::varchar
-        || '-' || coalesce(staged.user_id::varchar, '')
-        || '-' || coalesce(staged.session_id::varchar, '')
-        || '-' || coalesce(staged.item_in_session::varchar, '')
+        datediff(ms, timestamp 'epoch', events.ts)::varchar
+        || '-' || coalesce(events.user_id::varchar, '')
+        || '-' || coalesce(events.session_id::varchar, '')
+        || '-' || coalesce(events.item_in_session::varchar, '')
     )
-where songplays.songplay_id is null
+where events.page = 'NextSong' and songplays.songplay_id is null
