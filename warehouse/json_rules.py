@@ -117,13 +117,12 @@ def _integer(kind: str) -> Rule:
 
 
 def _decimal(precision: int, scale: int = 0) -> Rule:
+    kind = f"decimal({precision}, {scale})"
     plain = rf"-?[0-9]{{1,{precision - scale}}}" + (rf"(\.[0-9]{{1,{scale}}})?" if scale else "")
-    kept = r"^(-?[0-9]+" + (rf"(?:\.[0-9]{{1,{scale}}})?" if scale else "") + ")"
-    plain, kept = plain.replace("{", "{{").replace("}", "}}"), kept.replace("{", "{{").replace("}", "}}")
-    written_out = "case when {text} ilike '%e%' then try_cast({text} as decimal(38, 18))::varchar else {text} end"
-    exact = f"try_cast(regexp_extract({written_out}, '{kept}') as decimal({precision}, {scale}))"
+    plain = plain.replace("{", "{{").replace("}", "}}")
+    exact = f"try_cast({_truncated('{text}', scale)} as {kind})"
     return Rule(
-        value=f"try_cast({{text}} as decimal({precision}, {scale}))",
+        value=f"try_cast({{text}} as {kind})",
         doubt=f"({{text}} <> '' and (strlen({{text}}) > 16 or not regexp_full_match({{text}}, '{plain}')))",
         wrong=(
             (f"not regexp_full_match({{text}}, '{_NUMBER}')", 1209, "Invalid number for decimal"),
@@ -131,6 +130,17 @@ def _decimal(precision: int, scale: int = 0) -> Rule:
         ),
         exact=exact,
     )
+
+
+def _truncated(number: str, scale: int) -> str:
+    """Return an expression for a number's text without exponent, cut to a scale: NULL if it is 1e100 away from 1."""
+    exponent = f"try_cast(coalesce(nullif(regexp_extract({number}, '[eE][+]?(.+)$', 1), ''), '0') as integer)"
+    whole = f"regexp_extract({number}, '^-?([0-9]+)', 1)"
+    digits = f"repeat('0', 99) || {whole} || regexp_extract({number}, '[.]([0-9]+)', 1) || repeat('0', 99)"
+    point = f"99 + strlen({whole}) + {exponent}"
+    return f"""case when {number} <> '' and abs({exponent}) < 100 then
+        case when starts_with({number}, '-') then '-0' else '0' end || ltrim(left({digits}, {point}), '0')
+        || '.' || substr({digits}, {point} + 1, {scale}) || '0' end"""
 
 
 def _float(kind: str) -> Rule:
@@ -158,14 +168,15 @@ _LATEST_EPOCH_MS = 9_223_372_036_854_775  # the last millisecond that DuckDB's t
 
 
 def _epoch(time_format: str) -> Rule:
-    milliseconds = f"try_cast({{text}} as bigint) * {_EPOCHS[time_format]}"
-    limit = _LATEST_EPOCH_MS // _EPOCHS[time_format]
+    unit = _EPOCHS[time_format]
+    number = "try_cast({text} as bigint)"
+    in_range = f"{number} <= {_LATEST_EPOCH_MS // unit}"
     return Rule(
-        value=f"epoch_ms({milliseconds})",
+        value=f"epoch_ms(case when {in_range} then {number} * {unit} end)",
         doubt="({text} <> '' and not regexp_full_match({text}, '[0-9]{{1,13}}'))",
         wrong=(
             ("not regexp_full_match({text}, '[0-9]+')", 1206, f"Invalid {time_format}"),
-            (f"coalesce(try_cast({{text}} as bigint) > {limit}, true)", 1206, f"{time_format} out of range"),
+            (f"not coalesce({in_range}, false)", 1206, f"{time_format} out of range"),
         ),
     )
 

@@ -21,26 +21,38 @@ SMALL_FILE_BYTES = 4096
 """Up to this size a file is read whole, with thousands of others: opening DuckDB's JSON reader costs more."""
 
 _TEXT_BATCH_BYTES = 16 << 20
+_SPLIT = "\x1e"
 _SHOWN_REJECTS = 3
 _RECORD = rf"\s*(?:{NESTED}|[^\n]+)"
-_RECORDS_OF_TEXTS = f"""
-    select file_index, record, line
+_LINE_OF_ITS_OWN = r"([^\[,:\s])(\s*\n\s*\{)"
+"""Where a line begins with an object that continues no value before it: a record begins there."""
+
+_RECORDS_OF_TEXTS = rf"""
+    with marked as (
+        select * replace (regexp_replace(translate(text, '{_SPLIT}', chr(31)), '{_LINE_OF_ITS_OWN}', '\1{_SPLIT}\2', 'g') as text)
+        from copy_texts
+    ),
+    parts as (
+        select *, generate_subscripts(parts, 1) as part, unnest(parts) as part_text
+        from (select *, string_split(text, '{_SPLIT}') as parts from marked)
+    ),
+    pieces as (
+        select *, generate_subscripts(pieces, 1) as place, unnest(pieces) as piece
+        from (select *, regexp_extract_all(part_text, {quote(_RECORD)}) as pieces from parts)
+    )
+    select file_index, line, record
     from (
         select
             file_index,
-            trim(piece, chr(9) || chr(10) || chr(13) || ' ') as record,
             first_line + sum(strlen(piece) - strlen(replace(piece, chr(10), ''))) over (
-                partition by file_index, chunk order by place
-            ) as line
-        from (
-            select file_index, chunk, first_line, unnest(pieces) as piece, generate_subscripts(pieces, 1) as place
-            from (select *, regexp_extract_all(text, {quote(_RECORD)}) as pieces from copy_texts)
-        )
+                partition by file_index, chunk order by part, place
+            ) as line,
+            trim(piece, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)) as record
+        from pieces
     )
     where record <> ''"""
 TEXT_DOUBT = r"""(
-    regexp_matches(record, ',\s*[}\]]')
-    or contains(record, '\u0000') or contains(record, 'NaN') or contains(record, 'Infinity')
+    regexp_matches(record, '(?i),\s*[}\]]|[:,\[]\s*-?(?:nan|inf)') or contains(record, '\u0000')
 )"""
 _CUT = 16_000  # characters, which are at most 64,000 bytes
 
@@ -190,7 +202,7 @@ class LocalCopy:
             f"""
             insert into copy_rejects
             select
-                (?::varchar[])[file_index + 1], line, problem."column", left(problem.value, {_CUT}),
+                (?::varchar[])[file_index::bigint + 1], line, problem."column", left(problem.value, {_CUT}),
                 problem.code, problem.message, left(replace(record, '{MARK}', chr(65533)), {_CUT})
             from copy_examined
             where problem is not null""",

@@ -1,0 +1,294 @@
+"""COPY on the embedded warehouse: Redshift's rules, and what bad input gets."""
+
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.copying import Copying, Loaded
+from warehouse.errors import CopyError
+from warehouse.json_rules import ASSUMPTIONS
+from warehouse.local_copy import SMALL_FILE_BYTES
+
+READERS = {"whole files": 1, "lines": 300}
+"""How many good records surround a file's own, so that each of the two readers takes it."""
+
+
+@pytest.fixture(scope="module")
+def copying(tmp_path_factory: pytest.TempPathFactory) -> Copying:
+    return Copying(tmp_path_factory.mktemp("copying"))
+
+
+@pytest.fixture(params=READERS)
+def pads(request: pytest.FixtureRequest) -> int:
+    return READERS[request.param]
+
+
+GOOD = b'{"k": "good neighbour"}\n'
+
+
+def among_good(content: bytes, pads: int, *, first: bool = False, last: bool = False) -> bytes:
+    """Return a file of good records with the content between them, or before or after them all."""
+    if first or last:
+        return content + b"\n" + GOOD * 2 * pads if first else GOOD * 2 * pads + content
+    return GOOD * pads + content + b"\n" + GOOD * pads
+
+
+def own_rows(loaded: Loaded, pads: int) -> list[tuple[str | None, ...]]:
+    """Return the loaded rows that are not the good neighbours, all of which must be there."""
+    own = [row for row in loaded.rows if row[0] != "good neighbour"]
+    assert len(loaded.rows) - len(own) == 2 * pads
+    assert loaded.reported == (len(loaded.rows), len(loaded.rejects))
+    return own
+
+
+class Case:
+    """A value of a column's type as JSON writes it, and what is loaded, or the code it is rejected with."""
+
+    def __init__(self, kind: str, written: str, expected: str | int | None, time_format: str | None = None) -> None:
+        self.kind, self.written, self.expected, self.time_format = kind, written, expected, time_format
+
+
+MISSING = "missing"
+
+
+def cases(kind: str, values: dict[str, str | int | None], time_format: str | None = None) -> list[Case]:
+    return [Case(kind, written, expected, time_format) for written, expected in values.items()]
+
+
+INTEGERS = {
+    MISSING: None, "null": None, '""': None, "0": "0", "7": "7", "-7": "-7", "-0": "0", '"12"': "12", '"-12"': "-12",
+    '"007"': "7", "1.5": 1207, "1.0": 1207, "-0.0": 1207, "1e3": 1207, "1E3": 1207, '"1.5"': 1207, '"1e3"': 1207,
+    '"x"': 1207, '" 1"': 1207, '"1 "': 1207, '" "': 1207, '"+1"': 1207, '"1_000"': 1207, '"0x1F"': 1207,
+    '"\\u0661"': 1207, '"NaN"': 1207, '"Infinity"': 1207, "true": 1207, "{}": 1207, "[]": 1207, "[1]": 1207,
+    '{"a": 1}': 1207, '"1\\n"': 1207, '"true"': 1207, '"-"': 1207, '"1,000"': 1207, '"\\u0031"': "1",
+}  # fmt: skip
+CASES = [
+    *cases("smallint", INTEGERS | {"32767": "32767", "32768": 1222, "-32768": "-32768", "-32769": 1222}),
+    *cases("integer", INTEGERS | {"2147483647": "2147483647", "2147483648": 1222, '"99999999999"': 1222,
+                                  "99999999999": 1222, "123456789012345678901234567890": 1222}),
+    *cases("bigint", INTEGERS | {"9223372036854775807": "9223372036854775807", "9223372036854775808": 1222,
+                                 "-9223372036854775808": "-9223372036854775808", "-9223372036854775809": 1222,
+                                 "123456789012345678901234567890": 1222, "9007199254740993": "9007199254740993"}),
+    *cases("decimal(10, 2)", {
+        MISSING: None, "null": None, '""': None, "0": "0.00", "1": "1.00", "1.5": "1.50", "1.999": "1.99",
+        "-1.999": "-1.99", "-0.009": "0.00", "0.995": "0.99", "12345678.999": "12345678.99", "99999999.999": "99999999.99",
+        "100000000": 1204, "-100000000.0": 1204, "1e3": "1000.00", "1.2345e2": "123.45", "1.23456e2": "123.45",
+        "1E-3": "0.00", "-1e-2": "-0.01", "1e8": 1204, '"1.999"': "1.99", '"1e3"': "1000.00", '"007.509"': "7.50",
+        '"x"': 1209, '"1,5"': 1209, '" 1"': 1209, '"+1"': 1209, '"NaN"': 1209, '".5"': 1209, '"5."': 1209,
+        "true": 1209, "{}": 1209, "[1]": 1209, "1.9949999999999999999999": "1.99", "1e40": 1204, "1e400": 1204,
+        "0.1e-30": "0.00", "123456789012345678901234567890.5": 1204, "-0": "0.00", '"1e"': 1209, '"1\\n"': 1209,
+        "299.9949999999999999": "299.99", '"\\u0031.5"': "1.50",
+    }),
+    *cases("decimal(5)", {"1.9": "1", "-1.9": "-1", "99999.9": "99999", "100000": 1204, "1e2": "100", '""': None}),
+    *cases("decimal(38, 0)", {"12345678901234567890123456789012345678": "12345678901234567890123456789012345678"}),
+    *cases("decimal(38, 18)", {"12345678901234567890.1234567890123456789": "12345678901234567890.123456789012345678",
+                               "0.1": "0.100000000000000000", "1e-18": "0.000000000000000001",
+                               "15e-19": "0.000000000000000001", "19e-19": "0.000000000000000001"}),
+    *cases("decimal(38, 30)", {"1.5e-25": "0.000000000000000000000000150000"}),
+    *cases("double precision", {
+        MISSING: None, "null": None, '""': None, "0": "0.0", "1.5": "1.5", "1e3": "1000.0", '"1e3"': "1000.0",
+        "-2.5E-3": "-0.0025", "1e400": 1204, "-1e400": 1204, '"NaN"': 1208, '"Infinity"': 1208, '"inf"': 1208,
+        '"x"': 1208, '" 1"': 1208, '"1_0"': 1208, "true": 1208, "[]": 1208, '{"a": 1}': 1208, '"007"': "7.0",
+        '"1."': 1208, '".5"': 1208, "1537014411796.0": "1537014411796.0", "0.1": "0.1", '"1e400"': 1204, "-0": "-0.0",
+        "-0.0": "-0.0", '"1\\n"': 1208,
+    }),
+    *cases("real", {"1.5": "1.5", "1e39": 1204, '"x"': 1208, '""': None, "null": None, "0.5": "0.5"}),
+    *cases("boolean", {
+        MISSING: None, "null": None, '""': None, "true": "true", "false": "false", '"true"': "true",
+        '"false"': "false", '"t"': 1210, '"1"': 1210, "1": 1210, "0": 1210, '"TRUE"': 1210, '"yes"': 1210,
+        "[]": 1210, '{"a": true}': 1210, "1.5": 1210,
+    }),
+    *cases("varchar(20)", {
+        MISSING: None, "null": None, '""': "", '"a"': "a", "1.50": "1.50", "1e3": "1e3", "-0": "-0", "-0.0": "-0.0",
+        "0": "0", '"0"': "0", '"1.50"': "1.50", '"-0"': "-0", "1E+3": "1E+3", "true": "true", "false": "false",
+        '"null"': "null", '{"b": 1.50}': '{"b": 1.50}', "{}": "{}", "[]": "[]", "[1,  2.0]": "[1,  2.0]",
+        '{"b" : "\\/"}': '{"b" : "\\/"}', '"{}"': "{}", '"[1]"': "[1]", '"\\u00e9\\/"': "é/", '"\\ud83c\\udfb5"': "🎵",
+        "12345678901234567890": "12345678901234567890", "123456789012345678901": 1204, '"NaN"': "NaN",
+        '"Infinity"': "Infinity", '"-Infinity"': "-Infinity", '"12345678901234567890"': "12345678901234567890",
+        '"aaaaaaaaaaaaaaaaaaaa"': "a" * 20, '"aaaaaaaaaaaaaaaaaaaaa"': 1204, '"🎵🎵🎵🎵🎵"': "🎵" * 5,
+        '"🎵🎵🎵🎵🎵a"': 1204, '"éééééééééé"': "é" * 10, '"ééééééééééa"': 1204, '"\\u0000"': 1220, '"a\\u0000b"': 1220,
+        '"a\\nb"': "a\nb", '"+1"': "+1", '".5"': ".5", '" 1"': " 1", "0.1234567890123456789": 1204,
+        "0.12345678901234567": "0.12345678901234567", '"a,}"': "a,}", '"\\\\u0000"': "\\u0000", '"nan"': "nan",
+        '["a", {"b": [1.0]}]': '["a", {"b": [1.0]}]', '[ "]" ]': '[ "]" ]', '"\\""': '"', "1.0": "1.0",
+    }),
+    *cases("varchar", {'"' + "a" * 256 + '"': "a" * 256, '"' + "a" * 257 + '"': 1204}),
+    *cases("timestamp", {
+        MISSING: None, "null": None, '""': None, "1541121934796": "2018-11-02 01:25:34.796",
+        '"1541121934796"': "2018-11-02 01:25:34.796", "0": "1970-01-01 00:00:00", "-1": 1206, "1.5": 1206, "1e3": 1206,
+        "1541121934796.0": 1206, '"x"': 1206, "true": 1206, "[]": 1206, "253402300800000": "10000-01-01 00:00:00",
+        "99999999999999999999": 1206, "9223372036854775807": 1206, '"2018-11-02"': 1206, "-0": 1206,
+    }, "epochmillisecs"),
+    *cases("timestamp", {
+        "1541121934": "2018-11-02 01:25:34", "0": "1970-01-01 00:00:00", "-1": 1206, "1.5": 1206, '""': None,
+        "9223372036854775": 1206, "253402300800": "10000-01-01 00:00:00",
+    }, "epochsecs"),
+]  # fmt: skip
+
+
+def type_ids() -> list[tuple[str, str | None]]:
+    return list(dict.fromkeys((case.kind, case.time_format) for case in CASES))
+
+
+def _lines(cases_: list[Case]) -> bytes:
+    """Return a record for each case, its number in `k`."""
+    values = [("" if case.written == MISSING else f', "v": {case.written}') for case in cases_]
+    return "\n".join(f'{{"k": "{number}"{value}}}' for number, value in enumerate(values)).encode()
+
+
+@pytest.mark.parametrize(("kind", "time_format"), type_ids())
+def test_values_of_a_type_load_or_are_rejected(copying: Copying, pads: int, kind: str, time_format: str | None) -> None:
+    all_cases = [case for case in CASES if (case.kind, case.time_format) == (kind, time_format)]
+    table = copying.table(f"k varchar, v {kind}", time_format=time_format)
+    loaded = copying.load(table, among_good(_lines(all_cases), pads), max_errors=1000)
+
+    outcomes: dict[str | None, str | int | None] = dict(own_rows(loaded, pads))  # type: ignore[arg-type]
+    outcomes |= {str(reject.line - pads - 1): reject.code for reject in loaded.rejects}
+    assert {c.written: outcomes.get(str(n), "lost") for n, c in enumerate(all_cases)} == {
+        c.written: c.expected for c in all_cases
+    }
+    assert all(reject.column == "v" for reject in loaded.rejects)
+
+
+@pytest.mark.parametrize(("kind", "time_format"), type_ids())
+def test_good_values_load_without_another_look_at_the_file(
+    copying: Copying, pads: int, kind: str, time_format: str | None
+) -> None:
+    good = [
+        case
+        for case in CASES
+        if (case.kind, case.time_format) == (kind, time_format) and not isinstance(case.expected, int)
+    ]
+    table = copying.table(f"k varchar, v {kind}", time_format=time_format)
+    loaded = copying.load(table, among_good(_lines(good), pads))
+
+    assert dict(own_rows(loaded, pads)) == {str(n): case.expected for n, case in enumerate(good)}  # type: ignore[arg-type]
+
+
+BIG = b"x" * 5_000_000
+BAD_RECORDS: dict[str, tuple[bytes, list[tuple[int, int]], list[str]]] = {
+    # what: the text, the rejects (line, code), the rows loaded from it
+    "a line that is not JSON": (b"what is this?", [(1, 1224)], []),
+    "an unclosed object": (b'{"k": "a", "v": 1', [(1, 1224)], []),
+    "an unclosed object, then a good one": (b'{"k": "a", "v": 1\n{"k": "b"}', [(1, 1224)], ["b"]),
+    "an unclosed object, then a good one and a stray brace": (b'{"k": 1\n{"k": "b"}\n}', [(1, 1224), (3, 1224)], ["b"]),
+    "an unclosed string": (b'{"k": "a}\n{"k": "b"}', [(1, 1224)], ["b"]),
+    "an unclosed array": (b'{"k": ["a"}\n{"k": "b"}', [(1, 1224)], ["b"]),
+    "a brace too many": (b'{"k": "a"}}\n{"k": "b"}', [(1, 1224)], ["a", "b"]),
+    "a root array": (b'[{"k": "a"}, {"k": "b"}]', [(1, 1224)], []),
+    "a root array over lines": (b'[\n{"k": "a"},\n{"k": "b"}\n]', [(4, 1224)], []),
+    "an empty root array": (b"[]", [(1, 1224)], []),
+    "a root string": (b'"text"', [(1, 1224)], []),
+    "a root number": (b"5", [(1, 1224)], []),
+    "a root null": (b"null", [(1, 1224)], []),
+    "several objects on a line": (b'{"k": "a"} {"k": "b"}\t{"k": "c"}', [], ["a", "b", "c"]),
+    "objects with nothing between": (b'{"k": "a"}{"k": "b"}', [], ["a", "b"]),
+    "a bad object among several on a line": (b'{"k": "a"} {"k": 01} {"k": "c"}', [(1, 1224)], ["a", "c"]),
+    "junk after an object": (b'{"k": "a"} junk {"k": "b"}', [(1, 1224)], ["a"]),
+    "a comma between objects": (b'{"k": "a"},\n{"k": "b"}', [(1, 1224)], ["a", "b"]),
+    "an object over lines": (b'{\n  "k":\n  "a"\n}', [], ["a"]),
+    "an object over lines that hold objects": (b'{\n"k": "a",\n"n": [\n{"k": "b"},\n{\n"k": "c"}\n]\n}', [], ["a"]),
+    "a bad object over lines": (b'{\n"k": nan,\n"n": [\n{"k": "b"}\n]\n}', [(6, 1224)], []),
+    "an object over lines, another on its last": (b'{"k":\n"a"} {"k": "b"}', [], ["a", "b"]),
+    "blank lines": (b'\n  \n\r\n{"k": "a"}\n\n\t\n', [], ["a"]),
+    "CRLF": (b'{"k": "a"}\r\n{"k": "b"}\r', [], ["a", "b"]),
+    "CRLF around a bad line": (b'{"k": "a"}\r\n{"k": b}\r\n{"k": "c"}\r', [(2, 1224)], ["a", "c"]),
+    "form feed and vertical tab": (b'\x0b{"k": "a"}\x0c\n{"k": "b"}\x0b', [], ["a", "b"]),
+    "invalid UTF-8": (b'{"k": "\xff"}\n{"k": "b"}', [(1, 1220)], ["b"]),
+    "invalid UTF-8 that is a surrogate": (b'{"k": "\xed\xa0\x80"}', [(1, 1220)], []),
+    "invalid UTF-8 that is overlong": (b'{"k": "\xc0\x80"}', [(1, 1220)], []),
+    "invalid UTF-8 in a key no column takes": (b'{"k": "a", "x": "\xff"}', [(1, 1220)], []),
+    "invalid UTF-8 outside strings": (b'{"k": "a"\xff}', [(1, 1220)], []),
+    "invalid UTF-8 cut at the line's end": (b'{"k": "\xc3\n{"k": "b"}', [(1, 1220)], ["b"]),
+    "a NUL byte": (b'{"k": "\x00"}\n{"k": "b"}', [(1, 1224)], ["b"]),
+    "a NUL byte after a record": (b'{"k": "a"}\x00\n{"k": "b"}', [(1, 1224)], ["a", "b"]),
+    "a NUL escape": (b'{"k": "\\u0000"}\n{"k": "b"}', [(1, 1220)], ["b"]),
+    "a control character": (b'{"k": "\x01"}', [(1, 1224)], []),
+    "a record separator": (b'{"k": "a\x1eb"}\n\x1e{"k": "b"}', [(1, 1224), (2, 1224)], []),
+    "a substitute character": (b'{"k": "\x1a"}', [(1, 1220)], []),
+    "a tab in a string": (b'{"k": "\t"}', [(1, 1224)], []),
+    "a byte order mark": (b'\xef\xbb\xbf{"k": "a"}', [(1, 1224)], []),
+    "NaN": (b'{"k": NaN}', [(1, 1224)], []),
+    "NaN in another case": (b'{"k": nAn}', [(1, 1224)], []),
+    "NaN in a key no column takes": (b'{"k": "a", "x": nan}', [(1, 1224)], []),
+    "NaN in a key no column takes, nested": (b'{"k": "a", "x": [ NaN ]}', [(1, 1224)], []),
+    "Infinity": (b'{"k": Infinity}', [(1, 1224)], []),
+    "minus inf in a key no column takes": (b'{"k": "a", "x": -inf}', [(1, 1224)], []),
+    "NaN as text": (b'{"k": "NaN", "x": ": nan, inf"}', [], ["NaN"]),
+    "a trailing comma": (b'{"k": "a",}', [(1, 1224)], []),
+    "a trailing comma, nested": (b'{"k": "a", "x": [1 , ]}', [(1, 1224)], []),
+    "a comma before a bracket in text": (b'{"k": ",}", "x": ", ]"}', [], [",}"]),
+    "a key twice": (b'{"k": "a", "k": "a"}', [(1, 1224)], []),
+    "a key twice, once with escapes": (b'{"k": "a", "\\u006b": "b"}', [(1, 1224)], []),
+    "a key twice, once null": (b'{"k": "a", "k": null}', [(1, 1224)], []),
+    "a key twice that no column takes": (b'{"k": "a", "x": 1, "x": 2}', [], ["a"]),
+    "a key written with escapes": (b'{"\\u006b": "a"}', [], ["a"]),
+    "a number in a key written with escapes": (b'{"\\u006b": 1.50}', [(1, 1224)], []),
+    "half a surrogate pair": (b'{"k": "\\ud83c"}', [(1, 1224)], []),
+    "a comment": (b'{"k": "a"} // said', [(1, 1224)], ["a"]),
+    "single quotes": (b"{'k': 'a'}", [(1, 1224)], []),
+    "a missing value": (b'{"k": }', [(1, 1224)], []),
+    "Python": (b"{'k': None}", [(1, 1224)], []),
+    "a truncated escape": (b'{"k": "\\u00"}', [(1, 1224)], []),
+    "an empty object": (b"{}", [(1, 1213)], []),
+    "another key": (b'{"K": "a"}', [(1, 1213)], []),
+    "null where it may not be": (b'{"k": null}', [(1, 1213)], []),
+    "a value one byte too long": (b'{"k": "' + b"x" * 257 + b'"}', [(1, 1204)], []),
+    "a long value that fits": (b'{"k": "' + b"x" * 256 + b'"}', [], ["x" * 256]),
+    "text after deep nesting": (b'{"x": ' + b"[" * 30 + b"]" * 30 + b', "k": "a"}', [], ["a"]),
+    "a number after deep nesting": (b'{"x": ' + b"[" * 30 + b"]" * 30 + b', "k": 1.0}', [(1, 1224)], []),
+}
+
+
+@pytest.mark.parametrize("what", BAD_RECORDS)
+def test_a_bad_record_is_rejected_alone(copying: Copying, pads: int, what: str) -> None:
+    text, rejects, rows = BAD_RECORDS[what]
+    first = what == "a byte order mark"
+    offset = 0 if first else pads
+    table = copying.table("k varchar not null")
+    loaded = copying.load(table, among_good(text, pads, first=first), max_errors=10)
+
+    assert sorted(row[0] or "" for row in own_rows(loaded, pads)) == rows
+    assert [(reject.line - offset, reject.code) for reject in loaded.rejects] == rejects
+    for reject in loaded.rejects:
+        assert reject.file.endswith("data.json")
+        assert reject.message
+        assert reject.raw_record.isprintable() or not text.isascii() or b"\n" in text or not text.decode().isprintable()
+
+
+@pytest.mark.parametrize("what", [what for what, (_, rejects, _) in BAD_RECORDS.items() if rejects])
+def test_a_bad_record_too_many_fails_the_load(copying: Copying, pads: int, what: str) -> None:
+    text, rejects, _ = BAD_RECORDS[what]
+    first = what == "a byte order mark"
+    table = copying.table("k varchar not null")
+    copying.load(table, GOOD)
+
+    with pytest.raises(CopyError) as caught:
+        copying.load(table, among_good(text, pads, first=first), max_errors=len(rejects) - 1)
+    line = rejects[0][0] + (0 if first else pads)
+    assert re.search(rf"data\.json, line {line}[:,] .*\(code {rejects[0][1]}\)", str(caught.value))
+    assert f"max_errors = {len(rejects)}" in str(caught.value)
+    assert copying.present(table) == [("good neighbour",)]
+
+
+@pytest.mark.parametrize(
+    "record", ['{"k": "x"', '{"k": "x', '{"k"', "{", '{"k": "caf\N{LATIN SMALL LETTER E WITH ACUTE}']
+)
+def test_a_truncated_last_line_is_rejected(copying: Copying, pads: int, record: str) -> None:
+    text = record.encode()[: -1 if not record.isascii() else None]
+    loaded = copying.load(copying.table("k varchar"), among_good(text, pads, last=True), max_errors=1)
+
+    assert not own_rows(loaded, pads)
+    assert [reject.line for reject in loaded.rejects] == [2 * pads + 1]
+
+
+def test_a_last_line_needs_no_end(copying: Copying, pads: int) -> None:
+    loaded = copying.load(copying.table("k varchar"), among_good(b'{"k": "a"}', pads, last=True))
+    assert own_rows(loaded, pads) == [("a",)]
