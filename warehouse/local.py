@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 import duckdb_engine
-from sqlalchemy import URL, Connection, NullPool, create_engine, text
+from sqlalchemy import URL, Connection, NullPool, PoolProxiedConnection, create_engine, text
 from sqlalchemy.dialects import registry
 
 from warehouse.base import Progress, Target, Warehouse
@@ -27,6 +27,7 @@ from warehouse.translate import STATEMENT_TIME, translate
 URL_PREFIX = "duckdb:///"
 _PROCESS = f"process {os.getpid()}, {uuid.uuid4().hex[:8]}"
 _LOCKS: dict[tuple[str, str], TableLocks] = defaultdict(TableLocks)
+_KEPT_OPEN: dict[tuple[str, str], PoolProxiedConnection] = {}
 _CONFIG = {
     "integer_division": True,  # as in Redshift, 1 / 2 = 0
     "preserve_insertion_order": False,
@@ -113,8 +114,41 @@ class Embedded(Warehouse):
         super().__init__(engine, target)
         self.holder = f"{target.holder} ({_PROCESS})"
 
+    def take_lease(self) -> None:
+        """Take the lease for the run, and keep the file open until it is given back.
+
+        So no other process gets at the file between two tasks, and each task finds it open.
+
+        Raises:
+            LeaseLostError: another run of this process holds it.
+            PermanentError: another process has the file open, or it cannot be used.
+        """
+        kept = self.engine.raw_connection()
+        try:
+            super().take_lease()
+        except BaseException:
+            kept.close()
+            raise
+        self._close_kept()
+        _KEPT_OPEN[self._lease] = kept
+
+    def release_lease(self) -> None:
+        """Give the lease back, and the file."""
+        try:
+            super().release_lease()
+        finally:
+            self._close_kept()
+
+    def _close_kept(self) -> None:
+        if kept := _KEPT_OPEN.pop(self._lease, None):
+            kept.close()
+
+    @property
+    def _lease(self) -> tuple[str, str]:
+        return str(self.engine.url), self.holder
+
     def forget_dead_holders(self, connection: Connection) -> None:
-        """Delete the lease of any other process: while this one has the file, the other has ended."""
+        """Delete the lease of any other process: a run keeps the file open, so the other has ended."""
         connection.execute(text("delete from run_lease where holder not like :ours"), {"ours": f"%({_PROCESS})"})
 
     def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:

@@ -1,0 +1,248 @@
+"""One run at a time in a warehouse, whatever happens to the runs."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from threading import Event, Thread, get_ident
+from time import monotonic, sleep
+
+import duckdb
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from tests.embedded import Embedded, select
+from warehouse.base import Target, Warehouse
+from warehouse.connect import open_warehouse
+from warehouse.errors import LeaseLostError, PermanentError, is_transient
+from warehouse.locks import Lock, TableLocks
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Iterator[Embedded]:
+    run = Embedded(tmp_path, "first")
+    run.run("create table numbers (n integer)")
+    yield run
+    run.warehouse.release_lease()
+
+
+def another(folder: Path, holder: str = "second") -> Warehouse:
+    return open_warehouse(Target(f"duckdb:///{folder}/test.duckdb", "sparkify", holder))
+
+
+def expire(run: Embedded) -> None:
+    run.run("update run_lease set expires_at = dateadd(second, -1, getdate())")
+
+
+def test_a_second_run_is_refused_and_told_whose_turn_it_is(first: Embedded, tmp_path: Path) -> None:
+    with pytest.raises(LeaseLostError, match=r"in use by first \(process \d+, \w+\) until \d{4}-.+ UTC") as raised:
+        another(tmp_path).take_lease()
+    assert not is_transient(raised.value)
+    assert first.one("1") == 1
+
+
+def test_a_run_that_holds_no_lease_loads_nothing(first: Embedded, tmp_path: Path) -> None:
+    with pytest.raises(LeaseLostError, match="in use by first"), another(tmp_path).task():
+        pass
+    first.warehouse.release_lease()
+    with pytest.raises(LeaseLostError, match=r"second .+ no longer holds the lease"), another(tmp_path).task():
+        pass
+    first.warehouse.take_lease()
+
+
+def test_the_lease_given_back_is_free(first: Embedded, tmp_path: Path) -> None:
+    first.warehouse.release_lease()
+    second = another(tmp_path)
+    second.take_lease()
+    first.warehouse.release_lease()  # no longer its own: changes nothing
+    with second.task() as connection:
+        assert len(select(connection, "select holder from run_lease")) == 1
+    second.release_lease()
+
+
+def test_the_same_holder_may_take_it_again(first: Embedded, tmp_path: Path) -> None:
+    another(tmp_path, "first").take_lease()
+    assert first.one("1") == 1
+
+
+def test_an_expired_lease_is_taken_over_and_the_first_fails_for_good(first: Embedded, tmp_path: Path) -> None:
+    expire(first)
+    second = another(tmp_path)
+    second.take_lease()
+    with pytest.raises(LeaseLostError, match="in use by second") as raised:
+        first.run("insert into numbers values (1)")
+    assert not is_transient(raised.value)
+    with second.task() as connection:
+        assert select(connection, "select * from numbers") == []
+    second.release_lease()
+
+
+def test_each_task_renews_the_lease(first: Embedded, tmp_path: Path) -> None:
+    expire(first)
+    first.run("insert into numbers values (1)")
+    with pytest.raises(LeaseLostError):
+        another(tmp_path).take_lease()
+
+
+def test_a_taker_waits_until_a_task_ends(first: Embedded, tmp_path: Path) -> None:
+    second, taken = another(tmp_path), Event()
+    taker = Thread(target=lambda: (second.take_lease(), taken.set()))
+    with first.warehouse.task() as connection:
+        with first.warehouse.engine.begin() as other:
+            other.exec_driver_sql("update sparkify.run_lease set expires_at = dateadd(second, -1, getdate())")
+        taker.start()
+        assert not taken.wait(0.5)
+        connection.exec_driver_sql("insert into numbers values (1)")
+    assert taken.wait(10)
+    taker.join()
+    with second.task() as connection:
+        assert select(connection, "select * from numbers") == [(1,)]
+    second.release_lease()
+
+
+def test_a_taker_that_waited_looks_at_the_clock_afresh(first: Embedded, tmp_path: Path) -> None:
+    second, taken = another(tmp_path), Event()
+    taker = Thread(target=lambda: (second.take_lease(), taken.set()))
+    with first.warehouse.task():
+        with first.warehouse.engine.begin() as other:
+            other.exec_driver_sql("update sparkify.run_lease set expires_at = dateadd(second, 1, getdate())")
+        taker.start()
+        sleep(1.2)
+    assert taken.wait(10), "the lease expired while it waited"
+    taker.join()
+    second.release_lease()
+
+
+def test_tasks_of_one_run_neither_conflict_nor_wait_for_each_other(first: Embedded) -> None:
+    first.run(*(f"create table numbers_{n} (n integer)" for n in range(8)))
+    inside = set()
+
+    def work(table: int) -> None:
+        for _ in range(5):
+            with first.warehouse.task() as connection:
+                inside.add(get_ident())
+                connection.exec_driver_sql(f"delete from numbers_{table}")
+                connection.exec_driver_sql(f"insert into numbers_{table} values (1)")
+                sleep(0.1)
+
+    started = monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert len(inside) == 8
+    assert monotonic() - started < 8 * 5 * 0.1, "they worked side by side"
+
+
+DIES = """
+import sys, time
+from pathlib import Path
+from tests.embedded import Embedded
+run = Embedded(Path(sys.argv[1]), "dies")
+run.run("create table numbers (n integer)", "insert into numbers values (1)")
+with run.warehouse.task() as connection:
+    connection.exec_driver_sql("insert into numbers values (2)")
+    print("in its task", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_run_that_was_killed_does_not_block_the_next(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", DIES, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    with child:
+        assert child.stdout
+        assert child.stdout.readline() == "in its task\n"
+        with pytest.raises(PermanentError, match=f"in use by process {child.pid} "):
+            another(tmp_path).take_lease()
+        os.kill(child.pid, signal.SIGKILL)
+    run = Embedded(tmp_path, "next")
+    assert run.rows("select * from numbers") == [(1,)]
+    run.warehouse.release_lease()
+
+
+def test_no_other_process_gets_at_the_file_between_tasks(first: Embedded, tmp_path: Path) -> None:
+    code = f"import duckdb; duckdb.connect({str(tmp_path / 'test.duckdb')!r})"
+    held = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert f"PID {os.getpid()}" in held.stderr
+    first.warehouse.release_lease()
+    assert subprocess.run([sys.executable, "-c", code], check=True).returncode == 0
+    first.warehouse.take_lease()
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "waits"),
+    [
+        ("read", "read", False),
+        ("read", "write", False),
+        ("read", "exclusive", True),
+        ("write", "read", False),
+        ("write", "write", True),
+        ("write", "exclusive", True),
+        ("exclusive", "read", True),
+        ("exclusive", "write", True),
+        ("exclusive", "exclusive", True),
+    ],
+)
+def test_which_locks_wait_for_which(held: Lock, wanted: Lock, waits: bool) -> None:  # noqa: FBT001
+    locks, holder, other = TableLocks(), object(), object()
+    locks.acquire(holder, "songs", held)
+    locks.acquire(holder, "songs", wanted)  # an owner never waits for itself
+    locks.release(holder)
+    locks.acquire(holder, "songs", held)
+    locks.acquire(other, "users", wanted)
+    if waits:
+        with pytest.raises(PermanentError, match="songs is still in use by another transaction after"):
+            locks.acquire(other, "songs", wanted, timeout=0.01)
+        locks.release(holder)
+    locks.acquire(other, "songs", wanted, timeout=0)
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback", "close", "invalidate", "forgotten", "failed commit"])
+def test_locks_end_with_their_transaction_however_it_ends(first: Embedded, end: str) -> None:
+    connection = first.warehouse.engine.connect()
+    connection.exec_driver_sql("insert into sparkify.numbers values (1)")
+    if end == "forgotten":
+        del connection
+        gc.collect()
+    elif end == "failed commit":
+        with closing(first.warehouse.engine.raw_connection()) as other:
+            other.driver_connection.execute("alter table sparkify.numbers add column other integer")  # type: ignore[union-attr]
+        with pytest.raises(DBAPIError, match="conflict") as raised:
+            connection.commit()
+        assert is_transient(raised.value)
+        connection.close()
+    else:
+        getattr(connection, end)()
+    locks: TableLocks = first.warehouse.engine.dialect.locks  # type: ignore[attr-defined]
+    locks.acquire(object(), "numbers", "exclusive", timeout=0)
+    if end in ("commit", "rollback", "invalidate"):
+        connection.close()
+
+
+def test_two_schemas_of_a_file_do_not_wait_for_each_other(first: Embedded) -> None:
+    other = open_warehouse(Target(first.target.warehouse, "elsewhere", "second"))
+    with first.warehouse.task():
+        other.take_lease()
+    other.release_lease()
+
+
+def test_conflicts_are_transient(first: Embedded) -> None:
+    with duckdb.connect() as raw, raw.cursor() as other:
+        raw.execute("create table numbers as select 1 as n")
+        raw.execute("begin; update numbers set n = 2")
+        other.execute("begin")
+        with pytest.raises(duckdb.TransactionException) as raised:
+            other.execute("update numbers set n = 3")
+        assert is_transient(raised.value)
+        raw.execute("create table made (n integer)")
+        other.execute("rollback; begin")
+        with pytest.raises(duckdb.TransactionException) as raised:
+            other.execute("create table made (n integer)")
+        assert is_transient(raised.value)
+    assert not is_transient(duckdb.TransactionException("Failed to commit: No space left on device"))
+    assert not is_transient(duckdb.IOException("Conflicting lock is held"))
