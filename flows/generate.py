@@ -4,173 +4,20 @@ Run it with `python -m flows.generate`.
 """
 
 import json
-from datetime import UTC, datetime
+import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
-from flows.badness import write_dirty
 from flows.command_line import run_command
+from flows.dirty import write_dirty
+from warehouse.errors import PermanentError
 
 START = datetime(2018, 11, 1, tzinfo=UTC)
-SESSION_SIZE = 14  # songs, on average
+SESSION_SIZE = 14  # steps of a user, on average
 
-WORDS = {
-    "adjectives": [
-        "Silver",
-        "Midnight",
-        "Broken",
-        "Electric",
-        "Golden",
-        "Lonely",
-        "Velvet",
-        "Crystal",
-        "Burning",
-        "Hollow",
-        "Distant",
-        "Crimson",
-        "Wild",
-        "Paper",
-        "Neon",
-        "Secret",
-        "Frozen",
-        "Naïve",
-        "Restless",
-        "Quiet",
-        "Scarlet",
-        "Endless",
-        "Café",
-        "Wooden",
-        "Savage",
-        "Tender",
-        "Cosmic",
-        "Faded",
-    ],
-    "nouns": [
-        "River",
-        "Heart",
-        "Shadow",
-        "Engine",
-        "Mirror",
-        "Garden",
-        "Thunder",
-        "Lantern",
-        "Ocean",
-        "Fire",
-        "Wolf",
-        "Satellite",
-        "Señor",
-        "Highway",
-        "Ghost",
-        "Machine",
-        "Summer",
-        "Window",
-        "Harbor",
-        "Feather",
-        "Anthem",
-        "Moon",
-        "Desert",
-        "Signal",
-        "Avenue",
-        "Sparrow",
-        "Canyon",
-        "Orchid",
-        "Comet",
-    ],
-    "first_names": [
-        "Lily",
-        "Kaylee",
-        "Walter",
-        "Chloe",
-        "Ryan",
-        "Tegan",
-        "Jacob",
-        "Aleena",
-        "Mohammad",
-        "Kate",
-        "Layla",
-        "Matthew",
-        "Zoé",
-        "Jayden",
-        "Sara",
-        "Ava",
-        "Rylan",
-        "Jordan",
-        "Sylvie",
-        "Adler",
-        "Samuel",
-        "Cecilia",
-        "Theodore",
-        "Harper",
-        "Colin",
-        "Molly",
-        "Avery",
-        "José",
-        "Kinsley",
-    ],
-    "last_names": [
-        "Koch",
-        "Summers",
-        "Frye",
-        "Cuevas",
-        "Smith",
-        "Levine",
-        "Klein",
-        "Kirby",
-        "Rodriguez",
-        "Harrell",
-        "Griffin",
-        "Jones",
-        "Müller",
-        "Graves",
-        "Johnson",
-        "Robinson",
-        "George",
-        "Hicks",
-        "Cruz",
-        "Barrera",
-        "Gonzalez",
-        "Owens",
-        "Smith",
-        "Harris",
-        "Larson",
-        "Taylor",
-        "Bell",
-    ],
-    "places": [
-        "San Francisco-Oakland-Hayward, CA",
-        "Phoenix-Mesa-Scottsdale, AZ",
-        "Chicago-Naperville-Elgin, IL-IN-WI",
-        "New York-Newark-Jersey City, NY-NJ-PA",
-        "Portland-South Portland, ME",
-        "Lansing-East Lansing, MI",
-        "Atlanta-Sandy Springs-Roswell, GA",
-        "Tampa-St. Petersburg-Clearwater, FL",
-        "Waterloo-Cedar Falls, IA",
-        "Houston-The Woodlands-Sugar Land, TX",
-        "San Jose-Sunnyvale-Santa Clara, CA",
-        "Red Bluff, CA",
-        "Winston-Salem, NC",
-        "Janesville-Beloit, WI",
-        "Birmingham-Hoover, AL",
-        "Marinette, WI-MI",
-        "Eugene, OR",
-        "Lake Havasu City-Kingman, AZ",
-        "Nashville-Davidson--Murfreesboro--Franklin, TN",
-        "Detroit-Warren, MI",
-    ],  # fmt: skip
-    "agents": [
-        '"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_9_4) AppleWebKit/537.36 (KHTML, like Gecko) '
-        'Chrome/36.0.1985.143 Safari/537.36"',
-        '"Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/35.0.1916.153 '
-        'Safari/537.36"',
-        '"Mozilla/5.0 (iPhone; CPU iPhone OS 7_1_2 like Mac OS X) AppleWebKit/537.51.2 (KHTML, like Gecko) '
-        'Version/7.0 Mobile/11D257 Safari/9537.53"',
-        "Mozilla/5.0 (Windows NT 6.1; WOW64; rv:31.0) Gecko/20100101 Firefox/31.0",
-        "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:31.0) Gecko/20100101 Firefox/31.0",
-        "Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2; WOW64; Trident/6.0)",
-    ],
-}
+_HERE = Path(__file__).parent
 
 
 def generate(
@@ -189,50 +36,66 @@ def generate(
         users: Users, of whom most come on some days.
         songs: Songs in the catalogue, one file each. Users also play songs that it lacks.
         seed: Another one makes other data.
-        out: Directory that gets log_data and song_data.
+        out: Directory that gets log_data and song_data, whole or not at all. It may exist, but must be empty.
         dirty: Add records of every kind of badness, and dirty.json, which tells what they should lead to.
     """
+    _refuse_wrong_options(days=days, users=users, songs=songs, out=out)
+    part = out.absolute().with_name(f"{out.absolute().name}.part")
+    shutil.rmtree(part, ignore_errors=True)
     with duckdb.connect() as connection:
-        _set_variables(connection, days=days, users=users, songs=songs, seed=seed)
-        connection.execute(Path(__file__).with_name("generate.sql").read_text(encoding="utf-8"))
-        count = _write_logs(connection, out / "log_data")
-        _write_catalogue(connection, out / "song_data")
+        count = _write(connection, part, days=days, users=users, songs=songs, seed=seed)
     if dirty:
-        write_dirty(out)
+        write_dirty(part)
+    part.rename(out)
     print(f"{out}: {count:,} events of {days} days, {songs:,} songs")
 
 
+def _refuse_wrong_options(*, out: Path, **counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise PermanentError(f"{name}: {count} given, where at least 1 is needed")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise PermanentError(f"{out}: not an empty directory: name another, or delete it first")
+
+
+def _write(connection: duckdb.DuckDBPyConnection, out: Path, *, days: int, **counts: int) -> int:
+    _set_variables(connection, days=days, **counts)
+    connection.execute((_HERE / "generate.sql").read_text(encoding="utf-8"))
+    _write_catalogue(connection, out / "song_data")
+    return sum(_write_day(connection, out / "log_data", START + timedelta(day)) for day in range(days))
+
+
 def _set_variables(connection: duckdb.DuckDBPyConnection, **numbers: int) -> None:
-    start = int(START.timestamp()) * 1000
     weekday = START.isoweekday() % 7
-    for name, number in {**numbers, "start": start, "weekday": weekday, "session_size": SESSION_SIZE}.items():
+    for name, number in {**numbers, "start": _ms(START), "weekday": weekday, "session_size": SESSION_SIZE}.items():
         connection.execute(f"set variable {name} = {number}::bigint")
-    for name, words in WORDS.items():
+    for name, words in json.loads((_HERE / "words.json").read_text(encoding="utf-8")).items():
         connection.execute(f"set variable {name} = ?", [[json.dumps(word)[1:-1] for word in words]])
 
 
-def _write_logs(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
-    count = 0
-    days = connection.execute("select distinct epoch_ms(ts)::date as day from events order by day").fetchall()
-    for (day,) in days:
-        lines = connection.execute(
-            "select string_agg(line, chr(10) order by ts, line), count(*) from events where epoch_ms(ts)::date = ?",
-            [day],
-        ).fetchone()
-        assert lines
-        _write(folder / f"{day:%Y/%m/%Y-%m-%d}-events.json", lines[0])
-        count += lines[1]
-    return count
+def _write_day(connection: duckdb.DuckDBPyConnection, folder: Path, day: datetime) -> int:
+    """Write a day's log, if there is anything in it, and return the number of its events."""
+    lines = connection.execute(
+        "select line from log_lines where ts >= ? and ts < ? order by ts, session_id, item",
+        [_ms(day), _ms(day + timedelta(1))],
+    ).fetchall()
+    if lines:
+        path = folder / f"{day:%Y/%m/%Y-%m-%d}-events.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes("\n".join(line for (line,) in lines).encode())
+    return len(lines)
 
 
 def _write_catalogue(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    for track, line in connection.execute("from catalogue order by track_id").fetchall():
-        _write(folder / track[2] / track[3] / track[4] / f"{track}.json", line)
+    songs = connection.execute("select track_id, text from song_files order by track_id").fetchall()
+    for shelf in {track[2:5] for track, _ in songs}:
+        (folder / "/".join(shelf)).mkdir(parents=True)
+    for track, text in songs:
+        (folder / "/".join(track[2:5]) / f"{track}.json").write_bytes(text.encode())
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1000
 
 
 if __name__ == "__main__":

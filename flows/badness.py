@@ -1,4 +1,0 @@
-from pathlib import Path
-
-
-def write_dirty(out: Path) -> None: ...
