@@ -1,21 +1,13 @@
 """COPY on the embedded warehouse: Redshift's rules, and what bad input gets."""
 
-import gzip
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.copying import Copying, Loaded
 from warehouse.errors import CopyError
 from warehouse.json_rules import ASSUMPTIONS
-from warehouse.local_copy import SMALL_FILE_BYTES
 
 READERS = {"whole files": 1, "lines": 300}
 """How many good records surround a file's own, so that each of the two readers takes it."""
@@ -292,3 +284,201 @@ def test_a_truncated_last_line_is_rejected(copying: Copying, pads: int, record: 
 def test_a_last_line_needs_no_end(copying: Copying, pads: int) -> None:
     loaded = copying.load(copying.table("k varchar"), among_good(b'{"k": "a"}', pads, last=True))
     assert own_rows(loaded, pads) == [("a",)]
+
+
+@pytest.mark.parametrize("size", [2 << 20, 5 << 20, 20 << 20])
+def test_a_record_over_4_mb_is_rejected(copying: Copying, pads: int, size: int) -> None:
+    text = b'{"k": "a", "x": "' + b"x" * size + b'"}'
+    loaded = copying.load(copying.table("k varchar"), among_good(text, pads), max_errors=1)
+
+    assert own_rows(loaded, pads) == ([("a",)] if size < 4 << 20 else [])
+    assert [(reject.line, reject.code) for reject in loaded.rejects] == ([(pads + 1, 1224)] if size > 4 << 20 else [])
+
+
+def test_a_record_over_32_mb_fails_the_load(copying: Copying, pads: int) -> None:
+    text = b'{"k": "a", "x": "' + b"x" * (40 << 20) + b'"}'
+    table = copying.table("k varchar")
+    with pytest.raises(CopyError, match=r"data\.json"):
+        copying.load(table, among_good(text, pads), max_errors=10)
+    assert copying.present(table) == []
+
+
+def test_ten_thousand_tiny_files_load(copying: Copying) -> None:
+    files = {f"{n % 100}/{n}.json": b'{"k": "%d"}' % n for n in range(10_000)} | {"7/bad.json": b"bad"}
+    loaded = copying.load(copying.table("k varchar"), files, max_errors=1)
+
+    assert loaded.reported == (10_000, 1)
+    assert len(set(loaded.rows)) == 10_000
+    assert loaded.rejects[0].file.endswith("7/bad.json")
+
+
+def test_every_file_names_its_own_rejects(copying: Copying) -> None:
+    files = {
+        f"{kind}-{n}.json": GOOD * pads + b"%d\n" % n + GOOD * pads
+        for kind, pads in (("large", 300), ("small", 1))
+        for n in range(20)
+    }
+    loaded = copying.load(copying.table("k varchar"), files, max_errors=40)
+
+    assert loaded.reported == (2 * 20 * 301, 40)
+    assert {(Path(reject.file).name, reject.line, reject.raw_record) for reject in loaded.rejects} == {
+        (name, text.count(b"\n") // 2 + 1, name.removesuffix(".json").partition("-")[2]) for name, text in files.items()
+    }
+
+
+def test_a_file_in_its_thousands_of_lines_is_numbered_across_chunks(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warehouse.local_files._CHUNK_BYTES", 1000)
+    monkeypatch.setattr("warehouse.local_copy._TEXT_BATCH_BYTES", 3000)
+    monkeypatch.setattr("warehouse.local_copy.BATCH_BYTES", 5000)
+    lines = [b'{"k":\n"%d"}' % n if n % 3 else b"bad %d" % n for n in range(2000)]
+    loaded = copying.load(copying.table("k varchar"), {"a.json": b"\n".join(lines), "b.json": GOOD * 500}, 1000)
+
+    numbers = [sum(line.count(b"\n") + 1 for line in lines[: n + 1]) for n in range(0, 2000, 3)]
+    assert [(reject.line, reject.raw_record) for reject in loaded.rejects] == [
+        (number, f"bad {3 * n}") for n, number in enumerate(numbers)
+    ]
+    assert loaded.reported == (2000 - 667 + 500, 667)
+
+
+def test_load_errors_hold_the_column_value_code_reason_and_record(copying: Copying, pads: int) -> None:
+    record = b'{"k": "a",  "n": 1.50}'
+    loaded = copying.load(copying.table("k varchar, n integer"), among_good(record, pads), max_errors=1)
+
+    (reject,) = loaded.rejects
+    assert reject._replace(file="") == ("", pads + 1, "n", "1.50", 1207, "Invalid digit", record.decode())
+
+
+def test_load_errors_are_those_of_the_last_load(copying: Copying) -> None:
+    table = copying.table("k varchar")
+    copying.load(table, b"bad", max_errors=1)
+    assert copying.load(table, GOOD, max_errors=1).rejects == []
+
+
+def test_a_long_bad_record_is_kept_cut(copying: Copying, pads: int) -> None:
+    text = '{"k": "' + "🎵" * 40_000 + '"}'
+    loaded = copying.load(copying.table("k varchar"), among_good(text.encode(), pads), max_errors=1)
+
+    (reject,) = loaded.rejects
+    assert text.startswith(reject.raw_record)
+    assert 60_000 < len(reject.raw_record.encode()) < 65_535
+    assert reject.value
+    assert set(reject.value) == {"🎵"}
+
+
+def test_an_error_shows_few_of_many_and_counts_them(copying: Copying, pads: int) -> None:
+    table = copying.table("k varchar, n integer")
+    text = b"\n".join(b'{"k": "a", "n": "%s"}' % (b"x" * 200) for _ in range(50))
+    with pytest.raises(
+        CopyError, match=r"50 rejected, where 9 may be(.|\n)*column n, value 'xx(.|\n)*47 more"
+    ) as caught:
+        copying.load(table, among_good(text, pads), max_errors=9)
+    assert len(str(caught.value)) < 1500
+
+
+def test_auto_matches_first_level_keys_in_lower_case(copying: Copying, pads: int) -> None:
+    text = b'{"k": "a", "v": "b", "V": "c"}\n{"k": "b", "V": "c"}\n{"k": "c", "x": {"v": "d"}}\n{"K": "d", "k": null}'
+    loaded = copying.load(copying.table("k varchar, v varchar"), among_good(text, pads))
+    assert own_rows(loaded, pads) == [("a", "b"), ("b", None), ("c", None), (None, None)]
+
+
+PATHS = {
+    "dot": ("$.k", '{"k": "a"}', "a"),
+    "bracket": ("$['k']", '{"k": "a"}', "a"),
+    "double quotes": ('$[\\"k\\"]', '{"k": "a"}', "a"),
+    "nested": ("$.x.y.z", '{"x": {"y": {"z": 1.50}}}', "1.50"),
+    "nested in brackets": ("$['x']['y']", '{"x": {"y": "a"}}', "a"),
+    "index": ("$.x[1]", '{"x": [1, 2.0, 3]}', "2.0"),
+    "first index": ("$.x[0]", '{"x": [{"a": [1.0, 2]}, 3]}', '{"a": [1.0, 2]}'),
+    "index, then key": ("$['x'][1]['y']", '{"x": [{"y": 1}, {"y": 2.50}]}', "2.50"),
+    "indexes": ("$.x[1][0]", '{"x": [[1, 2], [3.0]]}', "3.0"),
+    "index out of range": ("$.x[5]", '{"x": [1, 2]}', None),
+    "index into an object": ("$.x[0]", '{"x": {"0": "a"}}', None),
+    "key into an array": ("$.x.0", '{"x": ["a"]}', None),
+    "key into text": ("$.x.y", '{"x": "a"}', None),
+    "nested null": ("$.x.y", '{"x": null}', None),
+    "an object": ("$.x", '{"x": {"y" : 1.50,  "z":[]}}', '{"y" : 1.50,  "z":[]}'),
+    "a key with a dot": ("$['x.y']", '{"x.y": 1.0, "x": {"y": 2}}', "1.0"),
+    "a key with a slash and tilde": ("$['x/y~z']", '{"x/y~z": 1.0}', "1.0"),
+    "a key with a star": ("$['*']", '{"a": 2.0, "*": 1.0}', "1.0"),
+    "a key with a space and an accent": ("$['été 1']", '{"été 1": 1.0}', "1.0"),
+    "a key in capitals": ("$.X", '{"x": 2.0, "X": 1.0}', "1.0"),
+    "a key like a regular expression": ("$['a|(b']", '{"a": 2.0, "a|(b": 1.0}', "1.0"),
+    "a key with a quote": ("$['a\\\"b']", '{"a\\"b": 1.0}', "1.0"),
+    "an empty key": ("$['']", '{"": 1.0}', "1.0"),
+}
+
+
+@pytest.mark.parametrize("what", PATHS)
+def test_jsonpaths_lead_to_values(copying: Copying, pads: int, what: str) -> None:
+    path, record, expected = PATHS[what]
+    table = copying.table("k varchar, v varchar", f'{{"jsonpaths": ["$[\'good\']", "{path}"]}}')
+    good = b'{"good": "good neighbour"}\n'
+    loaded = copying.load(table, good * pads + record.encode() + b"\n" + good * pads)
+    assert own_rows(loaded, pads) == [(None, expected)]
+
+
+def test_jsonpaths_are_positional_and_may_repeat(copying: Copying, pads: int) -> None:
+    table = copying.table("k varchar, b integer, c varchar", '{"jsonpaths": ["$.K", "$.n", "$.n"]}')
+    text = (b'{"K": "good neighbour"}\n' * pads) + b'{"n": 7, "K": "a"}\n' + (b'{"K": "good neighbour"}\n' * pads)
+    assert own_rows(copying.load(table, text), pads) == [("a", "7", "7")]
+
+
+@pytest.mark.parametrize(
+    ("paths", "good", "bad"),
+    [
+        ('"$.x.y", "$.x.z"', '{"x": {"y": "a", "z": ""}}', '{"x": {"y": "a", "y": "b", "z": ""}}'),
+        ('"$.x.y", "$.q"', '{"x": {"y": "a"}, "q": ""}', '{"x": {"y": "a"}, "x": {"y": "b"}, "q": ""}'),
+        ('"$.x[0].y", "$.q"', '{"x": [{"y": "a"}], "q": ""}', '{"x": [{"y": "a", "y": "a"}], "q": ""}'),
+        ('"$.X", "$.x"', '{"x": "", "X": ""}', '{"x": "", "X": "", "X": ""}'),
+        ('"$.X", "$.x"', '{"x": "", "X": ""}', '{"x": "", "X": "", "x": ""}'),
+        ('"$.x", "$.y"', '{"x": "", "y": ""}', '{"x": "", "y": "", "x": ""}'),
+    ],
+)
+def test_a_repeated_key_on_a_path_is_rejected(copying: Copying, pads: int, paths: str, good: str, bad: str) -> None:
+    table = copying.table("k varchar, v varchar", f'{{"jsonpaths": [{paths}]}}')
+    lines = [good] * pads + [bad] + [good] * pads
+    loaded = copying.load(table, "\n".join(lines).encode(), max_errors=1)
+    assert [(reject.line, reject.message) for reject in loaded.rejects] == [(pads + 1, "Key given twice")]
+
+
+@pytest.mark.parametrize("columns", ["k varchar, v time", "k varchar, v timestamp", "k varchar, v date"])
+def test_a_type_that_is_not_loaded_is_named(copying: Copying, columns: str) -> None:
+    with pytest.raises(CopyError, match="column v: .* is not loaded"):
+        copying.load(copying.table(columns), GOOD)
+
+
+def test_a_copy_says_how_far_it_is(copying: Copying) -> None:
+    said: list[str] = []
+    copying.load(copying.table("k varchar"), {"a.json": GOOD, "b.json": GOOD * 300}, progress=said.append)
+    assert [re.sub(r"^t\d+: ", "", text) for text in said] == ["100% of 0 MB read", "100% of 0 MB read"]
+
+
+def test_every_assumption_has_its_test() -> None:
+    assert set(ASSUMPTIONS) == set(TESTED_ASSUMPTIONS)
+    for names in TESTED_ASSUMPTIONS.values():
+        assert set(names) <= set(BAD_RECORDS) | set(globals())
+
+
+TESTED_ASSUMPTIONS = {
+    "byte order mark": ["a byte order mark"],
+    "NUL": ["a NUL escape", "test_values_of_a_type_load_or_are_rejected"],
+    "invalid UTF-8": ["invalid UTF-8 in a key no column takes"],
+    "NaN": ["NaN", "NaN in a key no column takes", "NaN as text", "test_values_of_a_type_load_or_are_rejected"],
+    "trailing comma": ["a trailing comma", "a trailing comma, nested"],
+    "root array": ["a root array", "an empty root array", "a root array over lines"],
+    "adjacent objects": ["objects with nothing between"],
+    "junk after an object": ["junk after an object"],
+    "white space": ["form feed and vertical tab"],
+    "line of its own": ["an unclosed object, then a good one and a stray brace"],
+    "duplicate keys": ["a key twice", "a key twice that no column takes", "test_a_repeated_key_on_a_path_is_rejected"],
+    "lone surrogate": ["half a surrogate pair"],
+    "uncertain text": ["a number after deep nesting", "a number in a key written with escapes"],
+    "number text": ["test_values_of_a_type_load_or_are_rejected"],
+    "exponent": ["test_values_of_a_type_load_or_are_rejected"],
+    "boolean": ["test_values_of_a_type_load_or_are_rejected"],
+    "epoch": ["test_values_of_a_type_load_or_are_rejected"],
+    "not null": ["an empty object", "null where it may not be"],
+    "large record": ["test_a_record_over_4_mb_is_rejected", "test_a_record_over_32_mb_fails_the_load"],
+}

@@ -20,15 +20,19 @@ from warehouse.tables import Column
 
 ASSUMPTIONS = {
     "byte order mark": "A file's first record that follows a byte order mark is rejected.",
-    "NUL": "A string that holds the character NUL, which VARCHAR cannot hold, is rejected.",
+    "NUL": "A string for a VARCHAR column that holds the character NUL is rejected.",
     "invalid UTF-8": "A record with invalid UTF-8 is rejected even if it lies in a key that no column takes.",
     "NaN": "NaN and Infinity are not JSON: the record is rejected; as text they are no numbers.",
     "trailing comma": "A comma before a closing bracket is not JSON: the record is rejected.",
     "root array": "An array at the root is one rejected record, whatever it holds.",
     "adjacent objects": "Objects at the root need no white space between them.",
     "junk after an object": "What follows an object and is no object is a rejected record, up to the line's end.",
-    "duplicate keys": "A record that has a column's key twice is rejected.",
+    "white space": "Form feed and vertical tab are white space between records, as in C.",
+    "line of its own": "A line that begins with an object, where no value before it goes on, begins a record.",
+    "duplicate keys": "A record that has a key on a column's path twice is rejected.",
     "lone surrogate": "A \\u escape that is half of a pair is rejected with its record.",
+    "uncertain text": "A number or nested value for a VARCHAR is rejected where its text cannot be cut out: "
+    "after or in a value nested over 16 deep, or under a key written with escapes.",
     "number text": "A number given as text loads if it is written as JSON would write it, leading zeros aside.",
     "exponent": "1e3 loads into DECIMAL and DOUBLE PRECISION, and is rejected for integers, as 1.0 is.",
     "boolean": "Only true and false, as JSON values or text, are booleans.",
@@ -223,8 +227,17 @@ def problem(column: Column, rule: Rule, text: str, place: str) -> str:
     return f"case {cases} end"
 
 
-def record_problem(record: str, keys: list[str]) -> str:
-    """Return an expression for what is wrong with a record as a whole, or NULL."""
+def repeats(record: str, container: Steps) -> str:
+    """Return an expression for whether an object in a record has a key twice."""
+    keys = f"json_keys({record}, {pointer(container)})" if container else f"json_keys({record})"
+    return f"coalesce(list_unique({keys}) < len({keys}), false)"
+
+
+def record_problem(record: str, keys: list[str], containers: list[Steps]) -> str:
+    """Return an expression for what is wrong with a record as a whole, or NULL.
+
+    `keys` are those of the root that columns take, `containers` the values inside that paths go through.
+    """
     names = ", ".join(quote(key) for key in keys)
     column_keys = f"list_filter(json_keys({record}), lambda key: list_contains([{names}], key))"
     blanked = f"regexp_replace({record}, {quote(STRING)}, '\"\"', 'g')"
@@ -241,6 +254,7 @@ def record_problem(record: str, keys: list[str]) -> str:
             "Not JSON: a trailing comma, NaN or Infinity",
         ),
         (f"list_unique({column_keys}) < len({column_keys})", 1224, "Key given twice"),
+        *((repeats(record, container), 1224, "Key given twice") for container in containers),
     ]
     cases = "\n".join(f"when {c} then {_reject(code, message)}" for c, code, message in conditions)
     return f"case {cases} end"

@@ -56,7 +56,7 @@ def _read(path: Path) -> list[object]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CopyError(f"{path}: the JSONPaths file cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CopyError(f"{path}: the JSONPaths file is not JSON: {error}") from None
     paths = content.get("jsonpaths") if isinstance(content, dict) else None
     if not isinstance(paths, list):

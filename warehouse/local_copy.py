@@ -11,7 +11,7 @@ import duckdb
 from warehouse.base import Progress
 from warehouse.copy import Copied, Copy
 from warehouse.errors import CopyError
-from warehouse.json_rules import NESTED, examined_text, pointer, problem, quote, record_problem, rule_for
+from warehouse.json_rules import NESTED, examined_text, pointer, problem, quote, record_problem, repeats, rule_for
 from warehouse.jsonpaths import Steps, read_jsonpaths
 from warehouse.local_files import MARK, File, batches, list_files, read_chunks, uncompressed
 from warehouse.tables import Column
@@ -53,6 +53,7 @@ _RECORDS_OF_TEXTS = rf"""
     where record <> ''"""
 TEXT_DOUBT = r"""(
     regexp_matches(record, '(?i),\s*[}\]]|[:,\[]\s*-?(?:nan|inf)') or contains(record, '\u0000')
+    or strlen(record) > 4194304
 )"""
 _CUT = 16_000  # characters, which are at most 64,000 bytes
 
@@ -147,6 +148,7 @@ class LocalCopy:
             self.shape = self._shape_of(source)
         texts = [self._fast_text(steps) for steps in self.paths]
         doubts = [rule.doubt.format(text=text) for rule, text in zip(self.rules, texts, strict=True)]
+        doubts += [repeats("record", container) for container in self._containers()]
         doubts += [f"{text} is null" for column, text in zip(self.columns, texts, strict=True) if not column.nullable]
         self._execute(f"""
             create or replace temp table copy_fast as
@@ -167,13 +169,14 @@ class LocalCopy:
             for column, rule, text, steps in zip(self.columns, self.rules, texts, self.paths, strict=True)
         ]
         keys = [str(steps[0]) for steps in self.paths]
+        containers = self._containers()
         self._execute(f"""
             create or replace temp table copy_examined as
             select file_index, line, record, {self._values(texts, exact=True)},
                 case when broken is null then coalesce({", ".join(problems)}) else broken end as problem
             from (
                 select *, {", ".join(cut)}
-                from (select *, {record_problem("record", keys)} as broken from ({records}))
+                from (select *, {record_problem("record", keys, containers)} as broken from ({records}))
             )""")
 
     def _insert(self, table: str, condition: str) -> None:
@@ -248,14 +251,21 @@ class LocalCopy:
 
     def _shape_of(self, source: str) -> "_Shape":
         """Tell whether the records have all keys, which is cheap to rely on where it is so and dear where not."""
-        strict = _Shape.all_keys(self._field_names())
+        keys = self._field_names()
+        if len(keys) < len({path[0] for path in self.paths}):
+            return _Shape.any_keys(keys)
+        strict = _Shape.all_keys(keys)
         self._execute(f"from (select {strict.fields} as fields from ({source}) limit 100) where fields is null")
-        return _Shape.any_keys(self._field_names()) if len(self.cursor.fetchall()) > 5 else strict
+        return _Shape.any_keys(keys) if len(self.cursor.fetchall()) > 5 else strict
 
     def _field_names(self) -> list[str]:
         """Return the keys that are read as struct fields: those of one step, as long as case tells them apart."""
         names = {str(path[0]).lower(): str(path[0]) for path in reversed(self.paths) if len(path) == 1}
         return list(names.values())
+
+    def _containers(self) -> list[Steps]:
+        """Return the values inside a record that paths go through."""
+        return sorted({path[:end] for path in self.paths for end in range(1, len(path))}, key=repr)
 
     def _fast_text(self, steps: Steps) -> str:
         if len(steps) == 1 and steps[0] in self._field_names():
@@ -286,11 +296,8 @@ class _Shape:
 
     @classmethod
     def any_keys(cls, keys: list[str]) -> "_Shape":
-        return cls(
-            f"json_transform(record, {_struct(keys)})",
-            "fields is null or not starts_with(ltrim(record), '{')"
-            " or list_unique(json_keys(record)) < len(json_keys(record))",
-        )
+        fields = f"json_transform(record, {_struct(keys)})" if keys else "record"
+        return cls(fields, f"fields is null or not starts_with(ltrim(record), '{{') or {repeats('record', ())}")
 
 
 def _struct(keys: list[str]) -> str:

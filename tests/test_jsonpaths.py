@@ -1,0 +1,69 @@
+"""JSONPaths files, and what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from warehouse.errors import CopyError
+from warehouse.jsonpaths import parse_path, read_jsonpaths
+
+GOOD = {
+    "$.a": ("a",),
+    "$.a.b": ("a", "b"),
+    "$.a[0]": ("a", 0),
+    "$.a[12].b": ("a", 12, "b"),
+    "$['a']": ("a",),
+    '$["a"]': ("a",),
+    "$['a']['b'][3]": ("a", "b", 3),
+    "$[ 'a' ]": ("a",),
+    "$['a.b c']": ("a.b c",),
+    "$['0']": ("0",),
+    "$.0": ("0",),
+    "$['']": ("",),
+}
+BAD = ["", "$", "a", "$a", "$.", "$..a", "$.*", "$[*]", "$.a.*", "$.a['b']", "$['a'].b", "$[a]", "$['a", "$.a[-1]",
+       "$.a[1:2]", "$.a b", "$['a'] ", "$[?(@.a)]", None, 5, ["$.a"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_a_path_is_its_keys_and_indexes(text: str) -> None:
+    assert parse_path(Path("paths.json"), text) == GOOD[text]
+
+
+@pytest.mark.parametrize("expression", BAD)
+def test_what_redshift_does_not_read_is_refused(expression: object) -> None:
+    with pytest.raises(CopyError, match=r"paths\.json: .*not a JSONPath that Redshift reads"):
+        parse_path(Path("paths.json"), expression)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is not JSON"),
+        (b'{"jsonpaths": [', "is not JSON"),
+        (b'{"jsonpaths": ["\xff"]}', "is not JSON"),
+        (b'\xef\xbb\xbf{"jsonpaths": ["$.a"]}', "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'["$.a"]', "needs the form"),
+        (b'{"JSONPaths": ["$.a"]}', "needs the form"),
+        (b'{"jsonpath": ["$.a"]}', "needs the form"),
+        (b'{"jsonpaths": "$.a"}', "needs the form"),
+        (b'{"jsonpaths": []}', "0 paths for the 1 columns of events"),
+        (b'{"jsonpaths": ["$.a", "$.b"]}', "2 paths for the 1 columns of events"),
+        (b'{"jsonpaths": [1]}', "1 is not a JSONPath"),
+    ],
+)
+def test_a_bad_file_is_named_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "paths.json").write_bytes(content)
+    with pytest.raises(CopyError, match=rf"paths\.json: .*{reason}"):
+        read_jsonpaths(tmp_path / "paths.json", 1, "events")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CopyError, match=r"none\.json: the JSONPaths file cannot be read: No such file"):
+        read_jsonpaths(tmp_path / "none.json", 1, "events")
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(CopyError, match="cannot be read: Is a directory"):
+        read_jsonpaths(tmp_path, 1, "events")
