@@ -17,6 +17,7 @@ from warehouse.errors import PermanentError
 START = datetime(2018, 11, 1, tzinfo=UTC)
 SESSION_SIZE = 14  # steps of a user, on average
 
+_CHUNK_LINES = 2048  # a megabyte, which stays in the processor's cache
 _HERE = Path(__file__).parent
 
 
@@ -78,12 +79,23 @@ def _write_day(connection: duckdb.DuckDBPyConnection, folder: Path, day: datetim
     lines = connection.execute(
         "select line from log_lines where ts >= ? and ts < ? order by ts, session_id, item",
         [_ms(day), _ms(day + timedelta(1))],
-    ).fetchall()
-    if lines:
-        path = folder / f"{day:%Y/%m/%Y-%m-%d}-events.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes("\n".join(line for (line,) in lines).encode())
-    return len(lines)
+    )
+    chunk = lines.fetchmany(_CHUNK_LINES)
+    count = len(chunk)
+    if not chunk:
+        return 0
+    path = folder / f"{day:%Y/%m/%Y-%m-%d}-events.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(_joined(chunk))
+        while chunk := lines.fetchmany(_CHUNK_LINES):
+            file.write(b"\n" + _joined(chunk))
+            count += len(chunk)
+    return count
+
+
+def _joined(lines: list[tuple[str]]) -> bytes:
+    return "\n".join(line for (line,) in lines).encode()
 
 
 def _write_catalogue(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
