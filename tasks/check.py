@@ -1,5 +1,8 @@
 """Look for rows that break a rule."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 from prefect import task
 from sqlalchemy import Connection
 
@@ -12,35 +15,43 @@ from warehouse.tables import Check, Severity, Table
 SAMPLE_ROWS = 5
 
 
+class Rule(NamedTuple):
+    """A rule in words, and the SELECT of the rows that break it."""
+
+    name: str
+    text: str
+    select: str
+    severity: Severity = "error"
+
+
 @task(**RETRIES)
 def check(target: Target, tables: list[Table], checks: list[Check]) -> list[CheckReport]:
     """Check that each table has rows and that its key is one, then each rule. Reads only; one transaction."""
+    rules = [rule for table in tables for rule in table_rules(table)]
+    rules += [Rule(c.name, c.rule, c.select, c.severity) for c in checks]
     with open_warehouse(target).task() as connection:
-        reports = [_check(connection, *rule) for table in tables for rule in _table_rules(table)]
-        return reports + [_check(connection, c.name, c.rule, c.select, c.severity) for c in checks]
+        return [_check(connection, rule) for rule in rules]
 
 
-def _table_rules(table: Table) -> list[tuple[str, str, str]]:
+def table_rules(table: Table) -> Iterator[Rule]:
+    """Yield the rules that follow from a table's line in the catalogue."""
     name, key = table.name, ", ".join(table.key)
     empty = f"select '{name}' as table_name where not exists (select 1 from {name})"
-    rules = [(f"{name}_not_empty", f"{name} has rows.", empty)]
+    yield Rule(f"{name}_not_empty", f"{name} has rows.", empty)
     if key:
         missing = " or ".join(f"{column} is null" for column in table.key)
+        yield Rule(f"{name}_key_not_null", f"{key} is never null in {name}.", f"select * from {name} where {missing}")
         repeated = f"select {key}, count(*) as count_rows from {name} group by {key} having count(*) > 1"
-        rules += [
-            (
-                f"{name}_key_not_null",
-                f"{key} is never null in {name}.",
-                f"select * from {name} where {missing}",
-            ),
-            (f"{name}_key_unique", f"{key} is unique in {name}.", repeated),
-        ]
-    return rules
+        yield Rule(f"{name}_key_unique", f"{key} is unique in {name}.", repeated)
 
 
-def _check(connection: Connection, name: str, rule: str, select: str, severity: Severity = "error") -> CheckReport:
-    query = f"select count(*) over () as offending_rows, broken.* from (\n{select}\n) as broken limit {SAMPLE_ROWS}"
-    rows = [dict(row._mapping) for row in connection.exec_driver_sql(query)]
-    offending = rows[0]["offending_rows"] if rows else 0
-    sample = [{name: value for name, value in row.items() if name != "offending_rows"} for row in rows]
-    return CheckReport(name, rule, severity, offending, sample)
+def _check(connection: Connection, rule: Rule) -> CheckReport:
+    query = f"""\
+select count(*) over () as offending_rows, broken.*
+from (
+{rule.select}
+) as broken
+limit {SAMPLE_ROWS}"""
+    sample = [dict(row) for row in connection.exec_driver_sql(query).mappings()]
+    counts = [row.pop("offending_rows") for row in sample]
+    return CheckReport(rule.name, rule.text, rule.severity, counts[0] if counts else 0, sample)

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -87,7 +86,7 @@ class Dialect(duckdb_engine.Dialect):
         Raises:
             PermanentError: it is in use by another process, or cannot be opened or written.
         """
-        _refuse_unusable(Path(options["database"]))
+        _refuse_unusable(options["database"])
         try:
             return super().connect(*arguments, **options)
         except duckdb.Error as error:
@@ -222,16 +221,27 @@ def _remember_types(cursor: Any, table: str, columns: tuple[Column, ...]) -> Non
             cursor.execute(f'comment on column "{table}"."{column.name}" is \'{column.type}\'')
 
 
-def _refuse_unusable(path: Path) -> None:
-    if path.is_dir():
-        raise PermanentError(f"{path} is a directory: name a file in it, such as {path / 'sparkify.duckdb'}")
-    if not path.parent.is_dir():
+def _refuse_unusable(path: str) -> None:
+    parent = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
         raise PermanentError(
-            f"{path} cannot be made: there is no directory {path.parent}: make it, or name another file"
+            f"{path} is a directory: name a file in it, such as {os.path.join(path, 'sparkify.duckdb')}"
         )
-    for needed in (path.parent, path):  # DuckDB writes its log beside the file
-        if needed.exists() and not os.access(needed, os.W_OK):
-            raise PermanentError(f"{path} cannot be written: {needed} is read-only: change that, or name another file")
+    if not os.path.isdir(parent):
+        raise PermanentError(f"{path} cannot be made: there is no directory {parent}: make it, or name another file")
+    for needed in (parent, path):  # DuckDB writes its log beside the file
+        if os.path.exists(needed) and not os.access(needed, os.R_OK | os.W_OK):
+            raise PermanentError(
+                f"{path} cannot be written: this user may not read and write {needed}: allow it, or name another file"
+            )
+    if os.path.exists(path) and not _is_database(path):
+        raise PermanentError(f"{path} is not a DuckDB database: name another file, or a new one")
+
+
+def _is_database(path: str) -> bool:
+    """Look at a file's magic bytes: DuckDB would take JSON, CSV and Parquet as views in an empty database in memory."""
+    with open(path, "rb") as file:
+        return file.read(12)[8:] == b"DUCK"
 
 
 def _why_not_opened(path: str, error: str) -> str:

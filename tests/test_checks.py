@@ -1,0 +1,209 @@
+"""Every check holds on good tables, and finds what is planted to break it."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sql import catalog
+from tasks.check import SAMPLE_ROWS, check, table_rules
+from tasks.report import CheckReport
+from tests.embedded import Embedded
+from tests.warehouses import run_tasks
+from warehouse.tables import Table
+
+CHECKS = [rule.name for table in catalog.TABLES for rule in table_rules(table)] + [c.name for c in catalog.CHECKS]
+LONG_AGO = datetime(1999, 1, 1)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Statements that break a rule, in how many rows, and what each row of the sample shows (`...`: whatever)."""
+
+    statements: list[str]
+    rows: int = 1
+    sample: list[dict[str, Any]] = field(default_factory=list)
+
+
+def planted_play(**values: str) -> str:
+    """A songplay like another, but for some values."""
+    columns = [column.name for column in catalog.FACTS[0].columns]
+    values = {"songplay_id": "'planted'"} | values
+    selected = ", ".join(values.get(name, name) for name in columns)
+    return f"insert into songplays ({', '.join(columns)}) select {selected} from songplays limit 1"
+
+
+def planted_event(**values: str) -> str:
+    """One NextSong event's copy, but for some values."""
+    columns = [column.name for column in catalog.STAGING_EVENTS.columns]
+    selected = ", ".join(values.get(name, name) for name in columns)
+    return (
+        f"insert into staging_events ({', '.join(columns)}) select {selected} from staging_events "
+        "where page = 'NextSong' and ts = (select min(ts) from staging_events where page = 'NextSong') limit 1"
+    )
+
+
+def planted_time(**values: int) -> str:
+    columns = ("hour", "day", "week", "month", "year", "weekday")
+    good = dict.fromkeys(columns, 1) | values
+    # as many rows as calls, each with a time of its own
+    return (
+        f"insert into time (start_time, {', '.join(columns)}) "
+        f"select dateadd(second, -1, min(start_time)), {', '.join(str(good[name]) for name in columns)} from time"
+    )
+
+
+VIOLATIONS = {
+    "songplays_users_exist": Violation(
+        [planted_play(user_id="999999"), planted_play(user_id="null")],
+        sample=[{"songplay_id": "planted", "user_id": 999999}],
+    ),
+    "songplays_songs_exist": Violation(
+        [planted_play(song_id="'SONONE'"), planted_play(song_id="null")],
+        sample=[{"songplay_id": "planted", "song_id": "SONONE"}],
+    ),
+    "songplays_artists_exist": Violation(
+        [planted_play(artist_id="'ARNONE'"), planted_play(artist_id="null")],
+        sample=[{"songplay_id": "planted", "artist_id": "ARNONE"}],
+    ),
+    "songplays_times_exist": Violation(
+        [planted_play(start_time="timestamp '1999-01-01 00:00:00'")],
+        sample=[{"songplay_id": "planted", "start_time": LONG_AGO}],
+    ),
+    "songplays_complete": Violation(
+        [
+            planted_event(ts="timestamp '1999-01-01 00:00:00'", user_id="null"),
+            planted_event(ts="timestamp '1999-01-01 00:00:00'", user_id="null"),
+            planted_event(ts="timestamp '1999-01-01 00:00:00'", page="'Home'"),
+        ],
+        sample=[{"ts": LONG_AGO, "user_id": None, "session_id": ..., "item_in_session": ...}],
+    ),
+    "levels_known": Violation(
+        [
+            planted_play(level="'gold'"),
+            planted_play(level="null"),
+            "update users set level = 'Paid' where user_id = (select min(user_id) from users)",
+        ],
+        rows=3,
+        sample=[
+            {"table_name": "songplays", "key": "planted", "level": "gold"},
+            {"table_name": "songplays", "key": "planted", "level": None},
+            {"table_name": "users", "key": ..., "level": "Paid"},
+        ],
+    ),
+    "time_parts_in_range": Violation(
+        [
+            *(planted_time(hour=hour) for hour in (-1, 24, 0, 23)),
+            *(planted_time(day=day) for day in (0, 32, 31)),
+            *(planted_time(week=week) for week in (0, 54, 53)),
+            *(planted_time(month=month) for month in (0, 13, 12)),
+            *(planted_time(weekday=weekday) for weekday in (-1, 7, 0, 6)),
+        ],
+        rows=10,
+    ),
+    "users_up_to_date": Violation(
+        ["update users set updated_at = dateadd(ms, -1, updated_at) where user_id = (select max(user_id) from users)"],
+        sample=[{"user_id": ..., "level": ..., "updated_at": ..., "played_at": ...}],
+    ),
+    "deliveries_agree": Violation(
+        [
+            "delete from staging_events where page = 'NextSong' "
+            "and ts > (select min(ts) from staging_events where page = 'NextSong')",
+            planted_event(),  # the same content: no offence
+            planted_event(page="'Home'", level="'gold'"),  # no play
+            planted_event(session_id="null", user_id="-1"),  # two plays
+            planted_event(session_id="null", user_id="null", level="'gold'"),
+            planted_event(session_id="null", user_id="null", level="null", item_in_session="1"),  # and one that differs
+            planted_event(session_id="null", user_id="null", level="'gold'", item_in_session="1"),
+            planted_event(session_id="null", user_id="null", level="'gold'", item_in_session="1"),
+        ],
+        sample=[{"ts": ..., "user_id": None, "session_id": None, "item_in_session": 1, "count_contents": 2}],
+    ),
+    "songplays_matched": Violation(
+        ["update songplays set song_id = null"],
+        sample=[{"count_songplays": ..., "count_matched": 0, "percent_matched": 0}],
+    ),
+}
+
+
+def table_violations(table: Table) -> Iterator[tuple[str, Violation]]:
+    """Yield what breaks the rules that follow from a table's line in the catalogue."""
+    name = table.name
+    yield f"{name}_not_empty", Violation([f"delete from {name}"], sample=[{"table_name": name}])
+    for key in table.key:
+        first = f"{key} = (select min({key}) from {name})"
+        nullable = f"alter table {name} alter column {key} drop not null"
+        yield f"{name}_key_not_null", Violation([nullable, f"update {name} set {key} = null where {first}"])
+        twice = f"insert into {name} select * from {name} where {first}"
+        yield f"{name}_key_unique", Violation([twice, twice], sample=[{key: ..., "count_rows": 4}])
+
+
+VIOLATIONS |= dict(violation for table in catalog.TABLES for violation in table_violations(table))
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory, generated: Path) -> Path:
+    file = tmp_path_factory.mktemp("checks") / "test.duckdb"
+    run_tasks(file, generated / "log_data", generated / "song_data")
+    return file
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, good: Path) -> Iterator[Embedded]:
+    shutil.copy(good, tmp_path)
+    copy = Embedded(tmp_path)
+    yield copy
+    copy.warehouse.release_lease()
+
+
+def reports(warehouse: Embedded) -> dict[str, CheckReport]:
+    found = check.fn(warehouse.target, list(catalog.TABLES), list(catalog.CHECKS))
+    return {report.check: report for report in found}
+
+
+def test_every_check_has_its_violation() -> None:
+    assert sorted(VIOLATIONS) == sorted(CHECKS)
+    assert len(set(CHECKS)) == len(CHECKS)
+
+
+def test_all_checks_hold_on_good_tables(warehouse: Embedded) -> None:
+    found = reports(warehouse)
+    assert list(found) == CHECKS
+    assert {name: report.sample for name, report in found.items() if not report.holds} == {}
+    assert not any(report.fails_run for report in found.values())
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_check_finds_its_violation(warehouse: Embedded, name: str) -> None:
+    violation = VIOLATIONS[name]
+    warehouse.run(*violation.statements)
+    report = reports(warehouse)[name]
+    assert report.offending == violation.rows
+    assert len(report.sample) == min(violation.rows, SAMPLE_ROWS)
+    shown = sorted(report.sample, key=str)
+    for row, expected in zip(shown, sorted(violation.sample, key=str), strict=False):
+        assert row == {key: row[key] if value is ... else value for key, value in expected.items()}
+    assert report.fails_run == (report.severity == "error")
+
+
+def test_only_doubts_about_the_data_are_warnings() -> None:
+    assert {c.name for c in catalog.CHECKS if c.severity == "warn"} == {"deliveries_agree", "songplays_matched"}
+
+
+def test_matching_warns_below_one_in_a_hundred(warehouse: Embedded) -> None:
+    some = "select song_id from songs limit 1"
+    hundred = "insert into songplays select songplay_id || {n}, start_time, user_id, level, null, null, session_id, "
+    hundred += "location, user_agent from songplays where songplay_id = 'planted'"
+    warehouse.run(
+        planted_play(song_id=f"({some})"),
+        "delete from songplays where songplay_id <> 'planted'",
+        *(hundred.format(n=n) for n in range(99)),
+    )
+    assert reports(warehouse)["songplays_matched"].holds
+    warehouse.run(hundred.format(n=99))
+    report = reports(warehouse)["songplays_matched"]
+    assert report.sample == [{"count_songplays": 101, "count_matched": 1, "percent_matched": pytest.approx(0.99)}]

@@ -1,0 +1,217 @@
+"""The database file that cannot be used, the statement that takes too long, and the name that is none."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from time import sleep
+
+import duckdb
+import pytest
+
+from tests.embedded import Embedded, select
+from warehouse.base import Target
+from warehouse.connect import open_warehouse, refuse_url
+from warehouse.errors import PermanentError, is_transient
+from warehouse.local import deadline
+
+ROOT = Path(__file__).parents[1]
+NOBODY = 65534
+
+
+def refusal(file: str | Path) -> str:
+    """Return why a file is not taken as the warehouse."""
+    with pytest.raises(PermanentError) as raised:
+        open_warehouse(Target(f"duckdb:///{file}", "sparkify", "test")).take_lease()
+    assert not is_transient(raised.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == f"{tmp_path} is a directory: name a file in it, such as {tmp_path}/sparkify.duckdb"
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "no" / "such" / "file.duckdb"
+    assert refusal(file) == (
+        f"{file} cannot be made: there is no directory {file.parent}: make it, or name another file"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database", b"{}\n" * 10_000], ids=["empty", "short", "long"])
+def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "events.json"
+    file.write_bytes(content)
+    assert refusal(file) == f"{file} is not a DuckDB database: name another file, or a new one"
+    assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["", ":memory:"])
+def test_a_database_in_memory_is_refused(name: str) -> None:
+    assert "names no file" in refusal(name)
+
+
+@pytest.mark.parametrize("name", ["a b.duckdb", "a%20b.duckdb", "a?b=c.duckdb", "a#b@c.duckdb", "é.duckdb"])
+def test_a_file_may_bear_any_name(tmp_path: Path, name: str) -> None:
+    warehouse = open_warehouse(Target(f"duckdb:///{tmp_path}/{name}", "sparkify", "test"))
+    warehouse.take_lease()
+    warehouse.release_lease()
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_that_another_process_has_open_names_the_process(tmp_path: Path) -> None:
+    file = tmp_path / "busy.duckdb"
+    code = f"import duckdb; c = duckdb.connect({str(file)!r}); print('open', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        child.stdout.readline()
+        reason = refusal(file)
+        child.communicate(b"\n")
+    assert reason.startswith(f"{file} is in use by process {child.pid} (")
+    assert reason.endswith("): wait until it ends, or name another file")
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that other users may look into, as pytest's may not be."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+def refusal_of_a_user(file: Path) -> str:
+    """Return why an ordinary user, who may be kept from a file, cannot use it."""
+    code = f"""
+import os, sys
+from warehouse.base import Target
+from warehouse.connect import open_warehouse
+from warehouse.errors import PermanentError
+if os.getuid() == 0:
+    os.setuid({NOBODY})
+try:
+    open_warehouse(Target("duckdb:///{file}", "sparkify", "test")).take_lease()
+except PermanentError as error:
+    print(error)
+"""
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_read_only_file_is_refused(public_folder: Path) -> None:
+    file = public_folder / "kept.duckdb"
+    duckdb.connect(str(file)).close()
+    file.chmod(0o444)
+    public_folder.chmod(0o777)
+    assert refusal_of_a_user(file) == (
+        f"{file} cannot be written: this user may not read and write {file}: allow it, or name another file"
+    )
+
+
+def test_a_file_in_a_read_only_folder_is_refused(public_folder: Path) -> None:
+    new, old = public_folder / "new.duckdb", public_folder / "old.duckdb"
+    duckdb.connect(str(old)).close()
+    old.chmod(0o666)
+    public_folder.chmod(0o555)
+    for file in (new, old):
+        assert f"may not read and write {public_folder}: allow it" in refusal_of_a_user(file)
+
+
+LONG = "select sum(a.n * b.n + c.n) from copies as a cross join copies as b cross join copies as c"
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Embedded:
+    warehouse = Embedded(tmp_path)
+    double = "insert into numbers select n + 1 from numbers"
+    warehouse.run("create table numbers (n integer)", "insert into numbers values (1)", *[double] * 13)
+    warehouse.run("create table copies (n integer)", "insert into copies select n from numbers")
+    return warehouse
+
+
+def test_a_statement_that_takes_too_long_is_cancelled_and_its_transaction_undone(numbers: Embedded) -> None:
+    limited = open_warehouse(Target(numbers.target.warehouse, "sparkify", "test run", statement_timeout=1))
+    reason = r"^a statement ran longer than statement_timeout, 1 s, and was cancelled: allow it more, or 0$"
+    with pytest.raises(PermanentError, match=reason), limited.task() as connection:  # noqa: PT012
+        for statement in ("delete from numbers", "insert into numbers values (1)", LONG):
+            connection.exec_driver_sql(statement)
+    assert numbers.rows("select count(*) from numbers") == [(8192,)]
+    with limited.task() as connection:
+        assert select(connection, "select max(n) from numbers") == [(14,)]
+
+
+def test_time_between_statements_does_not_lose_the_interrupt() -> None:
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        with deadline(connection, 0.1):
+            sleep(0.2)
+            connection.execute("select sum(a.range * b.range) from range(10_000_000) a, range(10_000_000) b").fetchall()
+
+    with duckdb.connect() as connection, pytest.raises(PermanentError, match="statement_timeout"):
+        work(connection)
+
+
+def test_a_statement_within_its_time_is_left_alone() -> None:
+    with duckdb.connect() as connection:
+        for _ in range(20):
+            with deadline(connection, 5):
+                assert connection.execute("select 1").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "redshift+redshift_connector://user:hunter2@host:5439/db",
+        "redshift-data://user:hunter2@host/db",
+        "postgresql://user:hunter2@host:port/db",
+        "duckdb:user:hunter2@host",
+        "duckdb://user:hunter2@host/db",
+        "md:hunter2",
+    ],
+)
+def test_a_url_is_refused_without_repeating_its_password(name: str) -> None:
+    for refuse in (refuse_url, lambda name: open_warehouse(Target(name, "sparkify", "test"))):
+        with pytest.raises(PermanentError, match=r"password.+SQLAlchemy Connector block.+duckdb:///path") as raised:
+            refuse(name)
+        assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["", "My Block", "sparkify.duckdb", "./sparkify.duckdb"])
+def test_what_no_block_can_be_named_is_refused(name: str) -> None:
+    with pytest.raises(PermanentError, match=r"not a name.+duckdb:///path"):
+        refuse_url(name)
+
+
+@pytest.mark.usefixtures("prefect_server")
+class TestBlocks:
+    """Connections that are saved in Prefect."""
+
+    def save(self, name: str, connection_info: object) -> Target:
+        from prefect_sqlalchemy import SqlAlchemyConnector
+
+        SqlAlchemyConnector(connection_info=connection_info).save(name, overwrite=True)
+        return Target(name, "sparkify", "test")
+
+    def test_a_block_of_a_file_is_the_embedded_warehouse(self, tmp_path: Path) -> None:
+        from prefect_sqlalchemy import ConnectionComponents
+
+        file = tmp_path / "a block's.duckdb"
+        components = ConnectionComponents(driver="duckdb", database=str(file))
+        for name, info in (("by-components", components), ("by-url", f"duckdb:///{tmp_path}/url.duckdb")):
+            warehouse = open_warehouse(self.save(name, info))
+            warehouse.take_lease()
+            warehouse.release_lease()
+        assert file.exists()
+        assert (tmp_path / "url.duckdb").exists()
+
+    def test_a_block_of_another_database_is_refused(self) -> None:
+        from prefect_sqlalchemy import ConnectionComponents
+
+        components = ConnectionComponents(driver="postgresql+psycopg2", host="h", username="u", password="hunter2")
+        with pytest.raises(PermanentError, match=r"'elsewhere' is a postgresql\+psycopg2.+loads DuckDB only") as raised:
+            open_warehouse(self.save("elsewhere", components))
+        assert "hunter2" not in str(raised.value)
+
+    def test_a_missing_block_is_named(self) -> None:
+        with pytest.raises(PermanentError, match=r"no SQLAlchemy Connector block named 'missing': `prefect block ls`"):
+            open_warehouse(Target("missing", "sparkify", "test"))
