@@ -43,7 +43,7 @@ def etl(
     *,
     log_jsonpaths: str | None = None,
     warehouse: str = "duckdb:///sparkify.duckdb",
-    schema: str = "sparkify",
+    schema: str = "public",
     aws_credentials: str | None = None,
     copy_role: str | None = None,
     compression: Compression | None = None,

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from prefect.artifacts import create_table_artifact
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -65,7 +66,7 @@ def _check_row(report: CheckReport) -> dict[str, Any]:
 
 
 def _table_grid(reports: list[TableReport]) -> Grid:
-    grid = Grid("table", title="Tables", title_justify="left")
+    grid = Grid("table", box=SIMPLE_HEAD)
     for name in ("staged", "rejected", "inserted", "updated", "present", "seconds"):
         grid.add_column(name, justify="right")
     for report in reports:
@@ -75,8 +76,8 @@ def _table_grid(reports: list[TableReport]) -> Grid:
 
 
 def _check_grid(reports: list[CheckReport]) -> Grid:
-    grid = Grid("check", "result", title="Checks", title_justify="left")
-    grid.add_column("rows", justify="right")
+    grid = Grid("check", "result", box=SIMPLE_HEAD)
+    grid.add_column("rows that break it", justify="right")
     for report in reports:
         grid.add_row(report.check, "holds" if report.holds else report.severity, f"{report.offending:,}")
     return grid

@@ -1,0 +1,155 @@
+"""The flow as a person, a deployment and the UI meet it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.flows import load_flow_from_entrypoint
+
+from flows.etl import etl
+from sql import catalog
+from tests.warehouses import contents
+from warehouse.errors import ChecksFailedError, CopyError, PermanentError
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_flow(tmp_path: Path, data: Path, **parameters: Any) -> Any:
+    return etl(
+        str(data / "log_data"),
+        str(data / "song_data"),
+        warehouse=f"duckdb:///{tmp_path}/w.duckdb",
+        schema="sparkify",
+        return_state=True,
+        **parameters,
+    )
+
+
+@pytest.fixture
+def broken(tmp_path: Path, generated: Path) -> Path:
+    """The generated data, and one line that is not JSON."""
+    data = tmp_path / "broken"
+    shutil.copytree(generated, data)
+    (data / "log_data/bad.json").write_text('{"page": "Home", "ts": 1541030400000}\nnot json\n')
+    return data
+
+
+@pytest.mark.usefixtures("prefect_server")
+class TestFlow:
+    def test_summary_counts_every_table_and_check(self, tmp_path: Path, generated: Path) -> None:
+        summary = run_flow(tmp_path, generated).result()
+        present = contents(tmp_path / "w.duckdb", *(table.name for table in catalog.TABLES))
+        assert {report.table: report.present for report in summary.tables} == {
+            name: len(rows) for name, rows in present.items()
+        }
+        assert all(report.holds for report in summary.checks)
+
+    def test_summary_becomes_artifacts_of_the_run(self, tmp_path: Path, generated: Path) -> None:
+        state = run_flow(tmp_path, generated)
+        flow_run_id = ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id])
+        with get_client(sync_client=True) as client:
+            artifacts = client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=flow_run_id))
+        tables = {artifact.key: artifact.data for artifact in artifacts}
+        assert set(tables) == {"sparkify-tables", "sparkify-checks"}
+        assert "songplays" in str(tables["sparkify-tables"])
+
+    def test_number_of_task_runs_does_not_grow_with_files(
+        self, tmp_path: Path, generated: Path, real_data: Path
+    ) -> None:
+        def count(data: Path, folder: Path) -> int:
+            flow_run_id = run_flow(folder, data).state_details.flow_run_id
+            with get_client(sync_client=True) as client:
+                return sum(run.flow_run_id == flow_run_id for run in client.read_task_runs(limit=200))
+
+        few, many = tmp_path / "few", tmp_path / "many"
+        few.mkdir()
+        many.mkdir()
+        assert count(generated, few) == count(real_data, many)
+
+    def test_rejected_rows_within_max_errors_are_counted_and_kept(self, tmp_path: Path, broken: Path) -> None:
+        summary = run_flow(tmp_path, broken, max_errors=1).result()
+        assert [report.rejected for report in summary.tables if report.table == "staging_events"] == [1]
+        ((load, file, line, *_, raw, _),) = contents(tmp_path / "w.duckdb", "load_errors")["load_errors"]
+        assert (load, Path(file).name, line, raw) == ("staging_events", "bad.json", 2, "not json")
+
+    def test_a_rejected_row_fails_the_run_and_says_where(self, tmp_path: Path, broken: Path) -> None:
+        state = run_flow(tmp_path, broken)
+        assert state.is_failed()
+        with pytest.raises(CopyError, match=r"bad\.json, line 2: Not a JSON object"):
+            state.result()
+
+    def test_a_broken_rule_fails_the_run_and_shows_the_rows(self, tmp_path: Path, generated: Path) -> None:
+        data = tmp_path / "data"
+        shutil.copytree(generated, data)
+        for log in (data / "log_data").rglob("*.json"):
+            log.write_text(log.read_text().replace('"level":"free"', '"level":"gold"'))
+        state = run_flow(tmp_path, data)
+        with pytest.raises(ChecksFailedError, match=r"levels_known: broken by \d+ rows: Every level is free or paid"):
+            state.result()
+
+    def test_the_lease_is_given_back_by_a_failed_run(self, tmp_path: Path, broken: Path, generated: Path) -> None:
+        assert run_flow(tmp_path, broken).is_failed()
+        assert run_flow(tmp_path, generated).is_completed()
+
+    @pytest.mark.parametrize(
+        ("parameters", "message"),
+        [
+            ({"warehouse": "postgresql://u:canary@h/db"}, "save the connection as a SQLAlchemy Connector block"),
+            ({"song_data": None}, "song_data is missing"),
+        ],
+    )
+    def test_bad_parameters_are_refused(self, parameters: dict[str, Any], message: str) -> None:
+        with pytest.raises(PermanentError, match=message) as caught:
+            etl(**({"log_data": "logs", "song_data": "songs"} | parameters))
+        assert "canary" not in str(caught.value)
+
+
+def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
+    flow = load_flow_from_entrypoint("flows/etl.py:etl", use_placeholder_flow=False)
+    properties = flow.parameters.properties
+    assert set(properties) == {
+        "log_data", "song_data", "log_jsonpaths", "warehouse", "schema", "aws_credentials", "copy_role",
+        "compression", "max_errors", "full_refresh", "statement_timeout",
+    }  # fmt: skip
+    assert [name for name, schema in properties.items() if not schema.get("description")] == []
+
+
+class TestCommandLine:
+    def run(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(cwd / "prefect")}
+        return subprocess.run(
+            [sys.executable, "-m", "flows.etl", *arguments],
+            cwd=cwd, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def test_help_names_every_option_with_its_description(self, tmp_path: Path) -> None:
+        help_text = self.run("--help", cwd=tmp_path).stdout
+        for name in load_flow_from_entrypoint("flows/etl.py:etl").parameters.properties:
+            assert f"--{name.replace('_', '-')}" in help_text
+        assert "History that is not in it goes" in " ".join(help_text.split())
+
+    def test_with_no_options_it_generates_the_sample_once_and_loads_it(self, tmp_path: Path) -> None:
+        first = self.run(cwd=tmp_path)
+        assert first.returncode == 0, first.stderr
+        assert "generating a sample in data/" in first.stderr
+        assert "sparkify.duckdb" in first.stdout
+        assert "Traceback" not in first.stderr
+        again = self.run(cwd=tmp_path)
+        assert again.returncode == 0
+        assert "running on the sample in data/" in again.stderr
+
+    def test_a_failure_ends_in_a_message_and_exit_code_1(self, tmp_path: Path) -> None:
+        failed = self.run("--log-data", "nowhere", "--song-data", "nowhere", cwd=tmp_path)
+        assert failed.returncode == 1
+        assert "nowhere: cannot be read: No such file or directory" in failed.stderr
+        assert "Traceback" not in failed.stderr
+
+    def test_an_unknown_option_is_refused_before_anything_starts(self, tmp_path: Path) -> None:
+        assert self.run("--no-such-option", cwd=tmp_path).returncode != 0
+        assert not (tmp_path / "sparkify.duckdb").exists()

@@ -1,0 +1,59 @@
+"""Whatever way the events are split, ordered and repeated, the same tables come of it."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.warehouses import contents, run_tasks
+
+Event = dict[str, Any]
+
+SONG = {
+    "num_songs": 1, "artist_id": "AR1", "artist_latitude": None, "artist_longitude": None, "artist_location": "",
+    "artist_name": "The Velvet Foxes", "song_id": "SO1", "title": "Harbor", "duration": 200.5, "year": 1999,
+}  # fmt: skip
+
+EVENT = {
+    "artist": "The Velvet Foxes", "auth": "Logged In", "lastName": "Koch", "length": 200.5, "location": None,
+    "method": "PUT", "registration": 1540919166796.0, "status": 200, "userAgent": "Firefox",
+}  # fmt: skip
+
+# Few values, so that users, sessions and moments meet; what follows from the key is derived from it, so that an
+# event delivered twice is the same event.
+events = st.builds(
+    lambda ts, user, session, item: EVENT
+    | {
+        "ts": 1541030400000 + ts, "userId": user, "sessionId": session, "itemInSession": item,
+        "firstName": ["Lily", "Ann", None][(ts + item) % 3], "gender": "F" if (session + ts) % 2 else None,
+        "level": ["free", "paid"][(ts + session + item) % 2], "song": ["Harbor", "Comet"][item % 2],
+        "page": "Home" if (ts, item) == (0, 0) else "NextSong",
+    },  # fmt: skip
+    st.integers(0, 3), st.sampled_from(["1", "2", ""]), st.integers(1, 2), st.integers(0, 3),
+)  # fmt: skip
+
+batches = st.lists(st.lists(events, min_size=1, max_size=8), min_size=1, max_size=3)
+
+
+def write(folder: Path, name: str, records: list[Event]) -> Path:
+    path = folder / name
+    path.write_text("\n".join(json.dumps(record) for record in records), encoding="utf-8")
+    return path
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(batches, st.randoms(use_true_random=False))
+def test_any_split_order_and_repetition_ends_in_the_same_tables(split: list[list[Event]], random: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        songs = write(folder, "songs.json", [SONG])
+        loads = split + random.sample(split, k=1)
+        random.shuffle(loads)
+        for number, batch in enumerate(loads):
+            run_tasks(folder / "pieces.duckdb", write(folder, f"{number}.json", batch), songs)
+        whole = write(folder, "whole.json", [event for batch in split for event in batch])
+        run_tasks(folder / "whole.duckdb", whole, songs)
+        assert contents(folder / "pieces.duckdb") == contents(folder / "whole.duckdb")
