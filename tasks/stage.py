@@ -3,8 +3,8 @@
 from time import monotonic
 
 from prefect import task
-from prefect.logging import get_run_logger
 
+from tasks.progress import report_progress
 from tasks.report import TableReport
 from tasks.retries import RETRIES
 from warehouse.base import Target
@@ -23,5 +23,5 @@ def stage(target: Target, copy: Copy) -> TableReport:
     warehouse = open_warehouse(target)
     with warehouse.task() as connection:
         connection.exec_driver_sql(f"delete from {copy.table.name}")
-        copied = warehouse.copy(connection, copy, get_run_logger().info)
+        copied = warehouse.copy(connection, copy, report_progress())
     return TableReport(copy.table.name, copied.rows, monotonic() - started, copied.rows, copied.rejected)
