@@ -1,13 +1,17 @@
 """COPY on the embedded warehouse: Redshift's rules, and what bad input gets."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.copying import Copying, Loaded
 from warehouse.errors import CopyError
 from warehouse.json_rules import ASSUMPTIONS
+from warehouse.local_copy import SMALL_FILE_BYTES
 
 READERS = {"whole files": 1, "lines": 300}
 """How many good records surround a file's own, so that each of the two readers takes it."""
@@ -71,7 +75,8 @@ CASES = [
                                  "123456789012345678901234567890": 1222, "9007199254740993": "9007199254740993"}),
     *cases("decimal(10, 2)", {
         MISSING: None, "null": None, '""': None, "0": "0.00", "1": "1.00", "1.5": "1.50", "1.999": "1.99",
-        "-1.999": "-1.99", "-0.009": "0.00", "0.995": "0.99", "12345678.999": "12345678.99", "99999999.999": "99999999.99",
+        "-1.999": "-1.99", "-0.009": "0.00", "0.995": "0.99", "12345678.999": "12345678.99",
+        "99999999.999": "99999999.99",
         "100000000": 1204, "-100000000.0": 1204, "1e3": "1000.00", "1.2345e2": "123.45", "1.23456e2": "123.45",
         "1E-3": "0.00", "-1e-2": "-0.01", "1e8": 1204, '"1.999"': "1.99", '"1e3"': "1000.00", '"007.509"': "7.50",
         '"x"': 1209, '"1,5"': 1209, '" 1"': 1209, '"+1"': 1209, '"NaN"': 1209, '".5"': 1209, '"5."': 1209,
@@ -166,7 +171,7 @@ def test_good_values_load_without_another_look_at_the_file(
 
 BIG = b"x" * 5_000_000
 BAD_RECORDS: dict[str, tuple[bytes, list[tuple[int, int]], list[str]]] = {
-    # what: the text, the rejects (line, code), the rows loaded from it
+    # the text, the rejects (line, code), the rows loaded from it
     "a line that is not JSON": (b"what is this?", [(1, 1224)], []),
     "an unclosed object": (b'{"k": "a", "v": 1', [(1, 1224)], []),
     "an unclosed object, then a good one": (b'{"k": "a", "v": 1\n{"k": "b"}', [(1, 1224)], ["b"]),
@@ -256,7 +261,8 @@ def test_a_bad_record_is_rejected_alone(copying: Copying, pads: int, what: str) 
 
 
 @pytest.mark.parametrize("what", [what for what, (_, rejects, _) in BAD_RECORDS.items() if rejects])
-def test_a_bad_record_too_many_fails_the_load(copying: Copying, pads: int, what: str) -> None:
+def test_a_bad_record_too_many_fails_the_load(copying: Copying, what: str) -> None:
+    pads = 1 + SMALL_FILE_BYTES // len(GOOD)
     text, rejects, _ = BAD_RECORDS[what]
     first = what == "a byte order mark"
     table = copying.table("k varchar not null")
@@ -445,7 +451,7 @@ def test_a_repeated_key_on_a_path_is_rejected(copying: Copying, pads: int, paths
 
 @pytest.mark.parametrize("columns", ["k varchar, v time", "k varchar, v timestamp", "k varchar, v date"])
 def test_a_type_that_is_not_loaded_is_named(copying: Copying, columns: str) -> None:
-    with pytest.raises(CopyError, match="column v: .* is not loaded"):
+    with pytest.raises(CopyError, match=r"column v: .* is not loaded"):
         copying.load(copying.table(columns), GOOD)
 
 
@@ -482,3 +488,123 @@ TESTED_ASSUMPTIONS = {
     "not null": ["an empty object", "null where it may not be"],
     "large record": ["test_a_record_over_4_mb_is_rejected", "test_a_record_over_32_mb_fails_the_load"],
 }
+
+
+COLUMNS = "n varchar, a varchar(65535), b varchar(65535), été varchar(65535)"
+TABLE_KEYS = ("a", "b", "été")
+SPACE = st.sampled_from(["", "", " ", "\t ", "  "])
+
+
+def written_string(text: str, draw: st.DrawFn) -> str:
+    """Write text as a JSON string, some characters as one of their escapes."""
+    short = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\n": "\\n", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\r": "\\r"}
+    out = []
+    for character in text:
+        units = character.encode("utf-16-be")
+        long = "".join(f"\\u{units[n] << 8 | units[n + 1]:04x}" for n in range(0, len(units), 2))
+        plain = [] if character in '"\\' or character < " " else [character] * 4
+        out.append(draw(st.sampled_from([*plain, *([short[character]] if character in short else []), long])))
+    return '"' + "".join(out) + '"'
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+SCALARS = st.one_of(
+    st.integers().map(str),
+    st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?", fullmatch=True).map(str.strip),
+    st.sampled_from(["true", "false", "null", "{}", "[]", '""', '"0"', '"1.50"', '"[1]"', '"{"', '"NaN"', "-0", "0"]),
+)
+
+
+@st.composite
+def written_values(draw: st.DrawFn, depth: int = 2) -> str:
+    kind = draw(st.integers(0, 4 if depth else 2))
+    if kind < 2:
+        return draw(SCALARS)
+    if kind == 2:
+        return written_string(draw(TEXTS), draw)
+    inner = draw(st.lists(written_values(depth=depth - 1), max_size=3))
+    if kind == 3:
+        return "[" + ",".join(f"{draw(SPACE)}{value}{draw(SPACE)}" for value in inner) + "]"
+    return "{" + ",".join(f'{draw(SPACE)}"{n}"{draw(SPACE)}: {value}' for n, value in enumerate(inner)) + "}"
+
+
+@st.composite
+def written_records(draw: st.DrawFn) -> str:
+    """Write an object that holds some of the table's keys and some others, in any order."""
+    keys = draw(st.lists(st.sampled_from([*TABLE_KEYS, "A", "x", "B b"]), unique=True))
+    members = [f'{draw(SPACE)}"{key}"{draw(SPACE)}:{draw(SPACE)}{draw(written_values())}{draw(SPACE)}' for key in keys]
+    return "{" + ",".join(members) + "}"
+
+
+def loaded_text(value: object, written: str) -> str | None:
+    return None if value is None else value if isinstance(value, str) else written
+
+
+def members(record: str) -> dict[str, str | None]:
+    """Return the texts of an object's members, cut out at the places where Python's decoder finds them."""
+    decoder, found, place = json.JSONDecoder(), {}, 1
+    while key_at := re.compile(r'[\s,]*(?=")').match(record, place):
+        key, end = decoder.raw_decode(record, key_at.end())
+        colon = re.compile(r"\s*:\s*").match(record, end)
+        assert colon
+        value, place = decoder.raw_decode(record, colon.end())
+        found[key] = loaded_text(value, record[colon.end() : place])
+    return found
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(written_records(), min_size=1, max_size=20), st.sampled_from(list(READERS.values())))
+def test_text_loads_as_an_independent_reading_has_it(copying: Copying, records: list[str], pads: int) -> None:
+    lines = [f'{{"n": "{n}"' + (", " if record.strip("{} ") else "") + record[1:] for n, record in enumerate(records)]
+    lines += ['{"n": "good neighbour"}'] * pads * 2
+    loaded = copying.load(copying.table(COLUMNS), "\n".join(lines).encode())
+
+    expected = {str(n): tuple(members(record).get(key) for key in TABLE_KEYS) for n, record in enumerate(records)}
+    assert {row[0]: row[1:] for row in own_rows(loaded, pads)} == expected
+
+
+GOOD_LINES = [
+    json.dumps({"k": str(n), "n": n, "x": {"y": [n, None, "é/"]}}, ensure_ascii=n % 2 == 0).encode() for n in range(5)
+]
+
+
+@st.composite
+def damaged_lines(draw: st.DrawFn) -> bytes:
+    """Damage a good line by bytes other than line ends, so that it stays a line."""
+    line = bytearray(draw(st.sampled_from(GOOD_LINES)))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(line)))
+        end = min(len(line), start + draw(st.integers(0, 5)))
+        line[start:end] = draw(
+            st.one_of(
+                st.binary(max_size=3), st.sampled_from([b"{", b"}", b"[", b"]", b'"', b",", b":", b"\\", b" ", b"nan"])
+            )
+        ).translate(None, b"\r\n")
+    return bytes(line)
+
+
+def is_object(line: bytes) -> bool:
+    def refuse(text: str) -> None:
+        raise ValueError(text)
+
+    try:
+        return isinstance(json.loads(line.decode(), parse_constant=refuse), dict)
+    except ValueError:
+        return False
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(damaged_lines(), min_size=1, max_size=6), st.sampled_from(list(READERS.values())))
+def test_damage_stays_in_its_line(copying: Copying, lines: list[bytes], pads: int) -> None:
+    between = b"".join(line + b"\n" + GOOD for line in lines)
+    content = GOOD * (2 * pads - len(lines)) if len(lines) < 2 * pads else b""
+    neighbours = (content + between).count(GOOD)
+    loaded = copying.load(copying.table("k varchar, n integer"), content + between, max_errors=100)
+
+    assert sum(row[0] == "good neighbour" for row in loaded.rows) >= neighbours
+    damaged = [line for line in lines if line.strip(b" \t\x0b\x0c") and not is_object(line)]
+    intact = sum(is_object(line) for line in lines)
+    assert sum(loaded.reported) >= neighbours + intact + len(damaged)
+    if not damaged:
+        assert sum(loaded.reported) == neighbours + intact
+    assert not damaged or loaded.rejects

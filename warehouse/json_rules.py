@@ -51,7 +51,7 @@ _VALUE = rf'(?:{STRING}|[^\s",\[\]{{}}]+|{NESTED})'
 _INTEGER = r"-?[0-9]+"
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
 
-_MAX_RECORD_BYTES = 4 << 20
+MAX_RECORD_BYTES = 4 << 20
 
 
 def quote(text: str) -> str:
@@ -190,6 +190,19 @@ def pointer(steps: Steps) -> str:
     return quote("".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps))
 
 
+def reached(record: str, steps: Steps, value: str) -> str:
+    """Return an expression for a value that a path leads to: NULL where an index meets an object, or a key an array.
+
+    JSON pointers write indexes and keys alike.
+    """
+    meets = [
+        f"json_type({record}, {pointer(steps[:place])}) = '{'ARRAY' if isinstance(step, int) else 'OBJECT'}'"
+        for place, step in enumerate(steps)
+        if place and str(step).isdigit()
+    ]
+    return f"case when {' and '.join(meets)} then {value} end" if meets else value
+
+
 def text_as_written(record: str, steps: Steps) -> str:
     """Return an expression for the text of a value that is no string, as it stands in the record; '' if it
     cannot be cut out (nested over 16 deep, or a key spelled with escapes)."""
@@ -206,12 +219,13 @@ def text_as_written(record: str, steps: Steps) -> str:
 def examined_text(record: str, steps: Steps) -> str:
     """Return an expression for the exact text of a record's value: NULL for null or none, '' where uncertain."""
     place = f"{record}, {pointer(steps)}"
-    return f"""case
+    text = f"""case
         when json_type({place}) is null or json_type({place}) = 'NULL' then null
         when json_type({place}) in ('DOUBLE', 'OBJECT', 'ARRAY') or json_extract_string({place}) = '0'
             then case when json_type({place}) = 'VARCHAR' then '0' else {text_as_written(record, steps)} end
         else json_extract_string({place})
     end"""
+    return reached(record, steps, text)
 
 
 def problem(column: Column, rule: Rule, text: str, place: str) -> str:
@@ -242,7 +256,7 @@ def record_problem(record: str, keys: list[str], containers: list[Steps]) -> str
     column_keys = f"list_filter(json_keys({record}), lambda key: list_contains([{names}], key))"
     blanked = f"regexp_replace({record}, {quote(STRING)}, '\"\"', 'g')"
     conditions = [
-        (f"strlen({record}) > {_MAX_RECORD_BYTES}", 1224, "Record over 4 MB"),
+        (f"strlen({record}) > {MAX_RECORD_BYTES}", 1224, "Record over 4 MB"),
         (f"contains({record}, {quote(MARK)})", 1220, "Record holds bytes that are not UTF-8"),
         (f"starts_with({record}, chr(65279))", 1224, "File begins with a byte order mark"),
         (f"starts_with({record}, '[')", 1224, "An array at the root, where an object belongs"),

@@ -1,9 +1,11 @@
 """Local files that stand for the objects under an S3 prefix."""
 
 import codecs
+import errno
 import gzip
 import os
 import re
+import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -36,19 +38,40 @@ def list_files(source: str) -> list[File]:
     """Return every file under a directory, or the one file, by name. Hidden files too, as COPY would.
 
     Raises:
-        CopyError: there is nothing there.
+        CopyError: there is nothing there, or something that cannot be read.
     """
-    if os.path.isdir(source):
-        names = sorted(str(Path(folder, name)) for folder, _, names in os.walk(source) for name in names)
-    else:
-        names = [source]
     try:
-        files = [File(name, name, os.stat(name).st_size) for name in names]
+        files = [_file(name) for name in (_names_under(source) if os.path.isdir(source) else [source])]
     except OSError as error:
-        raise CopyError(f"{error.filename}: cannot be read: {error.strerror}") from None
+        raise _unreadable(error) from None
     if not files:
         raise CopyError(f"{source}: no files in this directory: name one that holds JSON files")
     return files
+
+
+def _names_under(folder: str) -> list[str]:
+    def refuse(error: OSError) -> None:
+        raise error
+
+    return sorted(str(Path(path, name)) for path, _, names in os.walk(folder, onerror=refuse) for name in names)
+
+
+def _file(name: str) -> File:
+    found = os.stat(name)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", name)
+    if not os.access(name, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+    return File(name, name, found.st_size)
+
+
+def _unreadable(error: OSError) -> CopyError:
+    return CopyError(f"{error.filename}: cannot be read: {error.strerror}")
+
+
+def as_pattern(path: str) -> str:
+    """Return the pattern that, where DuckDB looks for patterns, means the one file of this name."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)
 
 
 @contextmanager
@@ -82,6 +105,8 @@ def _gunzip(file: File, path: str) -> File:
         raise CopyError(f"{file.name}: the gzip file is cut short: get it again") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise CopyError(f"{file.name}: not a good gzip file: {error}") from None
+    except OSError as error:
+        raise _unreadable(error) from None
     return File(path, file.name, size)
 
 
