@@ -32,6 +32,7 @@ _CONFIG = {
     "preserve_insertion_order": False,
     "memory_limit": "768MiB",
 }
+_NO_DATABASE = "{path} is not a DuckDB database: name another file, or a new one"
 _REDSHIFT_TYPES = {"double": "double precision", "float": "real"}
 
 
@@ -86,11 +87,16 @@ class Dialect(duckdb_engine.Dialect):
         Raises:
             PermanentError: it is in use by another process, or cannot be opened or written.
         """
-        _refuse_unusable(options["database"])
+        path = options["database"]
+        _refuse_unusable(path)
         try:
-            return super().connect(*arguments, **options)
+            connection = super().connect(*arguments, **options)
         except duckdb.Error as error:
-            raise PermanentError(_why_not_opened(options["database"], str(error))) from None
+            raise PermanentError(_why_not_opened(path, str(error))) from None
+        if _is_in_memory(connection):
+            connection.close()
+            raise PermanentError(_NO_DATABASE.format(path=path))
+        return connection
 
 
 registry.register("redshift.duckdb", __name__, "Dialect")
@@ -184,9 +190,11 @@ def deadline(cursor: Any, seconds: float) -> Iterator[None]:
     Raises:
         PermanentError: it was interrupted.
     """
+    if not seconds:
+        yield
+        return
     ended = Event()
-    if seconds:
-        Thread(target=_interrupt, args=(cursor, seconds, ended), daemon=True).start()
+    Thread(target=_interrupt, args=(cursor, seconds, ended), daemon=True).start()
     try:
         yield
     except duckdb.InterruptException:
@@ -234,14 +242,15 @@ def _refuse_unusable(path: str) -> None:
             raise PermanentError(
                 f"{path} cannot be written: this user may not read and write {needed}: allow it, or name another file"
             )
-    if os.path.exists(path) and not _is_database(path):
-        raise PermanentError(f"{path} is not a DuckDB database: name another file, or a new one")
 
 
-def _is_database(path: str) -> bool:
-    """Look at a file's magic bytes: DuckDB would take JSON, CSV and Parquet as views in an empty database in memory."""
-    with open(path, "rb") as file:
-        return file.read(12)[8:] == b"DUCK"
+def _is_in_memory(connection: Any) -> bool:
+    """Whether DuckDB took a file of JSON, CSV or Parquet for views in an empty database in memory.
+
+    It is asked, and the file not looked into: closing a file drops the locks that the process has on it.
+    """
+    connection.execute("select path is null from duckdb_databases() where database_name = current_database()")
+    return bool(connection.fetchone()[0])
 
 
 def _why_not_opened(path: str, error: str) -> str:
@@ -249,5 +258,7 @@ def _why_not_opened(path: str, error: str) -> str:
         match = re.search(r"held in (.+?) \(PID (\d+)\)", error)
         user = f"process {match[2]} ({match[1]})" if match else "another process"
         return f"{path} is in use by {user}: wait until it ends, or name another file"
+    if "not a valid DuckDB database" in error:
+        return _NO_DATABASE.format(path=path)
     reason = error.splitlines()[0].removeprefix("IO Error: ")
     return f"{path} cannot be opened as the warehouse: {reason} (name another file, or mend this one)"
