@@ -216,21 +216,23 @@ def text_as_written(record: str, steps: Steps) -> str:
     return record
 
 
-def examined_text(record: str, steps: Steps) -> str:
-    """Return an expression for the exact text of a record's value: NULL for null or none, '' where uncertain."""
-    place = f"{record}, {pointer(steps)}"
-    text = f"""case
-        when json_type({place}) is null or json_type({place}) = 'NULL' then null
-        when json_type({place}) in ('DOUBLE', 'OBJECT', 'ARRAY') or json_extract_string({place}) = '0'
-            then case when json_type({place}) = 'VARCHAR' then '0' else {text_as_written(record, steps)} end
-        else json_extract_string({place})
+def examined_text(record: str, steps: Steps, kind: str, text: str) -> str:
+    """Return an expression for the exact text of a record's value: NULL for null or none, '' where uncertain.
+
+    `kind` and `text` are what DuckDB's json_type and json_extract_string say of the value.
+    """
+    exact = f"""case
+        when {kind} is null or {kind} = 'NULL' then null
+        when {kind} in ('DOUBLE', 'OBJECT', 'ARRAY') or ({kind} <> 'VARCHAR' and {text} = '0')
+            then {text_as_written(record, steps)}
+        else {text}
     end"""
-    return reached(record, steps, text)
+    return reached(record, steps, exact)
 
 
-def problem(column: Column, rule: Rule, text: str, place: str) -> str:
+def problem(column: Column, rule: Rule, text: str, kind: str) -> str:
     """Return an expression for what is wrong with a column's examined text, or NULL."""
-    lost = f"{text} = '' and json_type({place}) not in ('VARCHAR', 'NULL')"
+    lost = f"{text} = '' and {kind} not in ('VARCHAR', 'NULL')"
     missing = f"{text} is null" + (f" or {text} = ''" if rule.empty_is_null else "")
     conditions = [(lost, 1224, "Value nested too deep, or its key written with escapes")]
     if not column.nullable:

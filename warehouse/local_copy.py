@@ -31,7 +31,7 @@ BATCH_BYTES = 128 << 20
 SMALL_FILE_BYTES = 4096
 """Up to this size a file is read whole, with thousands of others: opening DuckDB's JSON reader costs more."""
 
-_TEXT_BATCH_BYTES = 16 << 20
+_TEXT_BATCH_BYTES = 4 << 20
 _SPLIT = "\x1e"  # RECORD SEPARATOR, which no JSON text may hold
 _SHOWN_REJECTS = 3
 _RECORD = rf"\s*(?:{NESTED}|[^\n]+)"
@@ -44,12 +44,15 @@ _RECORDS_OF_TEXTS = rf"""
         from (select * replace (translate(text, '{_SPLIT}', chr(31)) as text) from copy_texts)
     ),
     parts as (
-        select *, generate_subscripts(parts, 1) as part, unnest(parts) as part_text
-        from (select *, string_split(text, '{_SPLIT}') as parts from marked)
+        select file_index, chunk, first_line, generate_subscripts(parts, 1) as part, unnest(parts) as part_text
+        from (select file_index, chunk, first_line, string_split(text, '{_SPLIT}') as parts from marked)
     ),
     pieces as (
-        select *, generate_subscripts(pieces, 1) as place, unnest(pieces) as piece
-        from (select *, regexp_extract_all(part_text, {quote(_RECORD)}) as pieces from parts)
+        select file_index, chunk, first_line, part, generate_subscripts(pieces, 1) as place, unnest(pieces) as piece
+        from (
+            select file_index, chunk, first_line, part, regexp_extract_all(part_text, {quote(_RECORD)}) as pieces
+            from parts
+        )
     )
     select file_index, line, record
     from (
@@ -176,24 +179,31 @@ class LocalCopy:
             )""")
 
     def _examine(self, records: str) -> None:
+        """Fill copy_examined. A record is parsed once for all columns: each JSON function keeps memory of its own."""
         texts = [f"text_{number}" for number in range(len(self.columns))]
+        kinds = [f"kinds[{number + 1}]" for number in range(len(self.columns))]
         cut = [
-            f"case when broken is null then {examined_text('record', steps)} end as {text}"
-            for steps, text in zip(self.paths, texts, strict=True)
+            f"case when broken is null then {examined_text('record', steps, kind, f'strings[{number}]')} end as {text}"
+            for number, (steps, kind, text) in enumerate(zip(self.paths, kinds, texts, strict=True), start=1)
         ]
         problems = [
-            problem(column, rule, text, f"record, {pointer(steps)}")
-            for column, rule, text, steps in zip(self.columns, self.rules, texts, self.paths, strict=True)
+            problem(column, rule, text, kind)
+            for column, rule, text, kind in zip(self.columns, self.rules, texts, kinds, strict=True)
         ]
         keys = [str(steps[0]) for steps in self.paths]
-        containers = self._containers()
+        places = f"[{', '.join(pointer(steps) for steps in self.paths)}]"
         self._execute(f"""
             create or replace temp table copy_examined as
             select file_index, line, record, {self._values(texts, exact=True)},
                 case when broken is null then coalesce({", ".join(problems)}) else broken end as problem
             from (
                 select *, {", ".join(cut)}
-                from (select *, {record_problem("record", keys, containers)} as broken from ({records}))
+                from (
+                    select *,
+                        case when broken is null then json_type(record, {places}) end as kinds,
+                        case when broken is null then json_extract_string(record, {places}) end as strings
+                    from (select *, {record_problem("record", keys, self._containers())} as broken from ({records}))
+                )
             )""")
 
     def _insert(self, table: str, condition: str) -> None:

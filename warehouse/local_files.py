@@ -19,7 +19,7 @@ from warehouse.errors import CopyError
 MARK = "\x1a"
 """Stands for bytes that are not UTF-8 in a decoded text: SUBSTITUTE, which no JSON text may hold either."""
 
-_CHUNK_BYTES = 16 << 20
+_CHUNK_BYTES = 4 << 20
 _BETWEEN_RECORDS = re.compile(rb"\}\s*?\n\s*(?=\{)")
 
 codecs.register_error("mark", lambda error: (MARK, getattr(error, "end", 0)))
