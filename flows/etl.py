@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import Parameter
 from prefect import flow
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
@@ -42,7 +43,7 @@ def etl(
     song_data: str | None = None,
     *,
     log_jsonpaths: str | None = None,
-    warehouse: str = "duckdb:///sparkify.duckdb",
+    warehouse: Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))] = "duckdb:///sparkify.duckdb",
     schema: str = "public",
     aws_credentials: str | None = None,
     copy_role: str | None = None,

@@ -215,3 +215,8 @@ class TestBlocks:
     def test_a_missing_block_is_named(self) -> None:
         with pytest.raises(PermanentError, match=r"no SQLAlchemy Connector block named 'missing': `prefect block ls`"):
             open_warehouse(Target("missing", "sparkify", "test"))
+
+
+def test_a_file_named_as_the_schema_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match=r"sparkify\.duckdb and the schema sparkify bear one name"):
+        open_warehouse(Target(f"duckdb:///{tmp_path}/sparkify.duckdb", "sparkify", "test"))

@@ -22,18 +22,19 @@ EVENT = {
     "method": "PUT", "registration": 1540919166796.0, "status": 200, "userAgent": "Firefox",
 }  # fmt: skip
 
+
 # Few values, so that users, sessions and moments meet; what follows from the key is derived from it, so that an
 # event delivered twice is the same event.
-events = st.builds(
-    lambda ts, user, session, item: EVENT
-    | {
+def event(ts: int, user: str, session: int, item: int) -> Event:
+    return EVENT | {
         "ts": 1541030400000 + ts, "userId": user, "sessionId": session, "itemInSession": item,
         "firstName": ["Lily", "Ann", None][(ts + item) % 3], "gender": "F" if (session + ts) % 2 else None,
         "level": ["free", "paid"][(ts + session + item) % 2], "song": ["Harbor", "Comet"][item % 2],
         "page": "Home" if (ts, item) == (0, 0) else "NextSong",
-    },  # fmt: skip
-    st.integers(0, 3), st.sampled_from(["1", "2", ""]), st.integers(1, 2), st.integers(0, 3),
-)  # fmt: skip
+    }  # fmt: skip
+
+
+events = st.builds(event, st.integers(0, 3), st.sampled_from(["1", "2", ""]), st.integers(1, 2), st.integers(0, 3))
 
 batches = st.lists(st.lists(events, min_size=1, max_size=8), min_size=1, max_size=3)
 

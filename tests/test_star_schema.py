@@ -24,7 +24,7 @@ def test_real_data_loads_as_computed(tmp_path: Path, real_data: Path) -> None:
 
 
 @pytest.mark.parametrize("full_refresh", [False, True])
-def test_a_second_run_changes_nothing(tmp_path: Path, generated: Path, full_refresh: bool) -> None:
+def test_a_second_run_changes_nothing(tmp_path: Path, generated: Path, *, full_refresh: bool) -> None:
     database, data = tmp_path / "w.duckdb", (generated / "log_data", generated / "song_data")
     run_tasks(database, *data)
     first = contents(database, *LOADED, "staging_events", "staging_songs")

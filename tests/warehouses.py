@@ -40,6 +40,4 @@ def run_tasks(
 def contents(database: Path, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
     """Return the sorted rows of tables; of the loaded ones where none is named."""
     with duckdb.connect(str(database), read_only=True) as connection:
-        return {
-            name: connection.execute(f"from sparkify.{name} order by all").fetchall() for name in tables or LOADED
-        }
+        return {name: connection.execute(f"from sparkify.{name} order by all").fetchall() for name in tables or LOADED}

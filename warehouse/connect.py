@@ -44,7 +44,7 @@ def refuse_url(name: str) -> None:
 
 def _url_of_block(name: str) -> URL:
     # slow to import, and seldom needed
-    from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector  # type: ignore[import-untyped]
+    from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
 
     try:
         connection = SqlAlchemyConnector.load(name).connection_info

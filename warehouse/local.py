@@ -17,7 +17,7 @@ from sqlalchemy.dialects import registry
 
 from warehouse.base import Progress, Target, Warehouse
 from warehouse.copy import Copied, Copy
-from warehouse.errors import PermanentError
+from warehouse.errors import CopyError, PermanentError
 from warehouse.local_copy import LocalCopy
 from warehouse.locks import TableLocks
 from warehouse.tables import Column
@@ -108,6 +108,10 @@ class Embedded(Warehouse):
     def __init__(self, path: str, target: Target) -> None:
         if path in ("", ":memory:"):
             raise PermanentError(f"{URL_PREFIX}{path} names no file: each task opens it anew, so it has to be one")
+        if os.path.splitext(os.path.basename(path))[0] == target.schema:
+            raise PermanentError(
+                f"{path} and the schema {target.schema} bear one name, which DuckDB takes for either's"
+            )
         engine = create_engine(
             URL.create("redshift+duckdb", database=path),  # not parsed: a path may hold what means something in a URL
             poolclass=NullPool,
@@ -157,6 +161,11 @@ class Embedded(Warehouse):
         connection.execute(text("delete from run_lease where holder not like :ours"), {"ours": f"%({_PROCESS})"})
 
     def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
+        if copy.source.startswith("s3://"):
+            raise CopyError(
+                f"{copy.source}: this version loads local files only: bring them to a directory first, for example "
+                f"with `aws s3 cp --recursive {copy.source} data/`"
+            )
         cursor = _raw(connection)
         columns = self.columns(connection, copy.table.name)
         with deadline(cursor, self.target.statement_timeout):
