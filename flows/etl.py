@@ -3,6 +3,8 @@
 Run it with `python -m flows.etl`.
 """
 
+import os
+import sys
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -128,9 +130,9 @@ def _where_to_look(target: Target) -> str:
     if not target.warehouse.startswith(URL_PREFIX):
         return f"The tables are in {target.warehouse}, schema {target.schema}. Try: {query}"
     file = target.warehouse.removeprefix(URL_PREFIX)
-    return (
-        f"The tables are in {file}. Try:\n  python -c \"import duckdb; duckdb.connect('{file}').sql('{query}').show()\""
-    )
+    python = min(sys.executable, os.path.relpath(sys.executable), key=len)
+    command = f"import duckdb; duckdb.connect('{file}').sql('{query}').show()"
+    return f'The tables are in {file}. Try:\n  {python} -c "{command}"'
 
 
 if __name__ == "__main__":
