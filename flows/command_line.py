@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 from cyclopts import App
@@ -14,7 +15,10 @@ from warehouse.errors import PermanentError
 
 
 def run_command(command: Callable[..., Any]) -> NoReturn:
-    """Run a function or a flow with the options given, and end the process: 0 done, 1 failed or misused."""
+    """Run a function or a flow with the options given, and end the process: 0 done, 1 failed or misused.
+
+    What the function returns is shown last, after all that Prefect has to say.
+    """
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_without_traceback)
     app = App(help_format="plaintext", version_flags=[], result_action="return_value")
@@ -22,8 +26,25 @@ def run_command(command: Callable[..., Any]) -> NoReturn:
     try:
         result = app()
     except PermanentError as error:
-        _end(1, error)
-    _end(0, result)
+        leave(1, partial(_print_error, error))
+    leave(0, result.show if result else lambda: None)
+
+
+def leave(code: int, say: Callable[[], None]) -> NoReturn:
+    """End the process: let Prefect send its logs and stop its server, then say the last words.
+
+    Python's own teardown is left out, because DuckDB's module ends it with 40 lines of "nanobind: leaked".
+    """
+    logging.shutdown()
+    atexit._run_exitfuncs()
+    say()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _print_error(error: PermanentError) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"\n{error}", style="bold red", markup=False)
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
@@ -31,18 +52,3 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     if record.exc_info and isinstance(record.exc_info[1], PermanentError):
         record.exc_info = None
     return True
-
-
-def _end(code: int, last_words: Any) -> NoReturn:
-    """Let Prefect stop its server, print the last words, and leave.
-
-    Leaving past Python's own teardown, which would print 40 lines of DuckDB's "nanobind: leaked".
-    """
-    atexit._run_exitfuncs()
-    if isinstance(last_words, Exception):
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"\n{last_words}", style="bold red", markup=False)
-    elif last_words is not None:
-        last_words.show()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

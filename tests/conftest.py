@@ -10,9 +10,20 @@ import pytest
 os.environ["SPARKIFY_RETRY_BACKOFF_SECONDS"] = "0"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
+from flows.command_line import leave
 from flows.generate import generate
 
+EXIT_STATUS = pytest.StashKey[int]()
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[EXIT_STATUS] = exitstatus
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    leave(config.stash.get(EXIT_STATUS, 4), lambda: None)
 
 
 @pytest.fixture(scope="session")
