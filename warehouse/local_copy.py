@@ -1,9 +1,6 @@
 """COPY ... FORMAT JSON from local files into DuckDB, by Redshift's rules."""
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -11,19 +8,7 @@ import duckdb
 from warehouse.base import Progress
 from warehouse.copy import Copied, Copy
 from warehouse.errors import CopyError
-from warehouse.json_rules import (
-    MAX_RECORD_BYTES,
-    NESTED,
-    examined_text,
-    pointer,
-    problem,
-    quote,
-    reached,
-    record_problem,
-    repeats,
-    rule_for,
-)
-from warehouse.jsonpaths import Steps, read_jsonpaths
+from warehouse.json_reading import RECORDS_OF_TEXTS, Reader, Shape
 from warehouse.local_files import MARK, File, as_pattern, batches, list_files, read_chunks, uncompressed
 from warehouse.tables import Column
 
@@ -32,46 +17,7 @@ SMALL_FILE_BYTES = 4096
 """Up to this size a file is read whole, with thousands of others: opening DuckDB's JSON reader costs more."""
 
 _TEXT_BATCH_BYTES = 4 << 20
-_SPLIT = "\x1e"  # RECORD SEPARATOR, which no JSON text may hold
 _SHOWN_REJECTS = 3
-_RECORD = rf"\s*(?:{NESTED}|[^\n]+)"
-_LINE_OF_ITS_OWN = r"([^\[,:\s])(\s*\n\s*\{)"
-"""Where a line begins with an object that continues no value before it: a record begins there."""
-
-_RECORDS_OF_TEXTS = rf"""
-    with marked as (
-        select * replace (regexp_replace(text, '{_LINE_OF_ITS_OWN}', '\1{_SPLIT}\2', 'g') as text)
-        from (select * replace (translate(text, '{_SPLIT}', chr(31)) as text) from copy_texts)
-    ),
-    parts as (
-        select file_index, chunk, first_line, generate_subscripts(parts, 1) as part, unnest(parts) as part_text
-        from (select file_index, chunk, first_line, string_split(text, '{_SPLIT}') as parts from marked)
-    ),
-    pieces as (
-        select file_index, chunk, first_line, part, generate_subscripts(pieces, 1) as place, unnest(pieces) as piece
-        from (
-            select file_index, chunk, first_line, part, regexp_extract_all(part_text, {quote(_RECORD)}) as pieces
-            from parts
-        )
-    )
-    select file_index, line, record
-    from (
-        select
-            file_index,
-            first_line + sum(strlen(piece) - strlen(replace(piece, chr(10), ''))) over (
-                partition by file_index, chunk order by part, place
-            ) as line,
-            trim(piece, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)) as record
-        from pieces
-    )
-    where record <> ''"""
-TEXT_DOUBT = rf"""(
-    regexp_matches(record, ',\s*[}}\]]') or contains(record, '\u0000') or strlen(record) > {MAX_RECORD_BYTES}
-    or regexp_matches(record, ':\s*-?(?i:nan|inf)')
-    or case when contains(record, '[') then regexp_matches(record, '(?i)[\[,]\s*-?(?:nan|inf)') else false end
-)"""
-"""What DuckDB reads and Redshift does not, wherever it stands. Each is looked for by what is quickest."""
-
 _CUT = 16_000  # characters, which are at most 64,000 bytes
 
 _SCRATCH = """
@@ -92,10 +38,8 @@ class LocalCopy:
     def __init__(self, cursor: Any, copy: Copy, columns: tuple[Column, ...], progress: Progress) -> None:
         self.cursor = cursor
         self.copy = copy
-        self.columns = columns
         self.progress = progress
-        self.rules = [rule_for(column, copy.table.time_format) for column in columns]
-        self.paths = self._read_paths()
+        self.reader = Reader(copy, columns)
         self.rows = 0
 
     def run(self) -> Copied:
@@ -159,55 +103,28 @@ class LocalCopy:
         self._insert("copy_fast", "not doubt and file_index not in (from copy_broken)")
         self._insert("copy_examined", "file_index not in (from copy_broken)")
         for _ in self._texts_of_broken(files):
-            self._examine(_RECORDS_OF_TEXTS)
+            self._examine(RECORDS_OF_TEXTS)
             self._insert("copy_examined", "problem is null")
             self._reject(files)
 
     def _read_fast(self, source: str) -> None:
         if self.rows == 0:
-            self.shape = self._shape_of(source)
-        texts = [self._fast_text(steps) for steps in self.paths]
-        doubts = [rule.doubt.format(text=text) for rule, text in zip(self.rules, texts, strict=True)]
-        doubts += [repeats("record", container) for container in self._containers()]
-        doubts += [f"{text} is null" for column, text in zip(self.columns, texts, strict=True) if not column.nullable]
-        self._execute(f"""
-            create or replace temp table copy_fast as
-            select file_index, doubt, case when doubt then record end as record, {self._values(texts)}
-            from (
-                select *, coalesce({self.shape.doubt} or {TEXT_DOUBT} or {" or ".join(doubts)}, false) as doubt
-                from (select *, {self.shape.fields} as fields from ({source}))
-            )""")
+            self.shape = self._choose_shape(source)
+        self._execute(f"create or replace temp table copy_fast as {self.reader.read(source, self.shape)}")
+
+    def _choose_shape(self, source: str) -> Shape:
+        """Tell by the first records whether all have all keys: quick to rely on where it is so, slow where not."""
+        first, *others = self.reader.shapes
+        if not others:
+            return first
+        self._execute(f"from (select {first.fields} as fields from ({source}) limit 100) where fields is null")
+        return others[0] if len(self.cursor.fetchall()) > 5 else first
 
     def _examine(self, records: str) -> None:
-        """Fill copy_examined. A record is parsed once for all columns: each JSON function keeps memory of its own."""
-        texts = [f"text_{number}" for number in range(len(self.columns))]
-        kinds = [f"kinds[{number + 1}]" for number in range(len(self.columns))]
-        cut = [
-            f"case when broken is null then {examined_text('record', steps, kind, f'strings[{number}]')} end as {text}"
-            for number, (steps, kind, text) in enumerate(zip(self.paths, kinds, texts, strict=True), start=1)
-        ]
-        problems = [
-            problem(column, rule, text, kind)
-            for column, rule, text, kind in zip(self.columns, self.rules, texts, kinds, strict=True)
-        ]
-        keys = [str(steps[0]) for steps in self.paths]
-        places = f"[{', '.join(pointer(steps) for steps in self.paths)}]"
-        self._execute(f"""
-            create or replace temp table copy_examined as
-            select file_index, line, record, {self._values(texts, exact=True)},
-                case when broken is null then coalesce({", ".join(problems)}) else broken end as problem
-            from (
-                select *, {", ".join(cut)}
-                from (
-                    select *,
-                        case when broken is null then json_type(record, {places}) end as kinds,
-                        case when broken is null then json_extract_string(record, {places}) end as strings
-                    from (select *, {record_problem("record", keys, self._containers())} as broken from ({records}))
-                )
-            )""")
+        self._execute(f"create or replace temp table copy_examined as {self.reader.examine(records)}")
 
     def _insert(self, table: str, condition: str) -> None:
-        names = ", ".join(_quoted(column.name) for column in self.columns)
+        names = self.reader.names
         self._execute(f"insert into {self.copy.table.name} ({names}) select {names} from {table} where {condition}")
         self.rows += self.cursor.fetchone()[0]
 
@@ -271,72 +188,8 @@ class LocalCopy:
             + f"\nMend the files, or let so many rows be rejected, or more: max_errors = {rejected}"
         )
 
-    def _read_paths(self) -> list[Steps]:
-        file = self.copy.jsonpaths or self.copy.table.jsonpaths
-        if file is None:
-            return [(column.name,) for column in self.columns]
-        paths = read_jsonpaths(Path(file), len(self.columns), self.copy.table.name)
-        if any(isinstance(path[0], int) for path in paths):
-            raise CopyError(f"{file}: arrays at the root are not loaded by the embedded warehouse")
-        return paths
-
-    def _shape_of(self, source: str) -> "_Shape":
-        """Tell whether the records have all keys, which is cheap to rely on where it is so and dear where not."""
-        keys = self._field_names()
-        if len(keys) < len({path[0] for path in self.paths}):
-            return _Shape.any_keys(keys)
-        strict = _Shape.all_keys(keys)
-        self._execute(f"from (select {strict.fields} as fields from ({source}) limit 100) where fields is null")
-        return _Shape.any_keys(keys) if len(self.cursor.fetchall()) > 5 else strict
-
-    def _field_names(self) -> list[str]:
-        """Return the keys that are read as struct fields: of one step, not empty, one of each that differ by case."""
-        names = {str(path[0]).lower(): str(path[0]) for path in reversed(self.paths) if len(path) == 1 and path[0]}
-        return list(names.values())
-
-    def _containers(self) -> list[Steps]:
-        """Return the values inside a record that paths go through."""
-        return sorted({path[:end] for path in self.paths for end in range(1, len(path))}, key=repr)
-
-    def _fast_text(self, steps: Steps) -> str:
-        if len(steps) == 1 and steps[0] in self._field_names():
-            return f"fields.{_quoted(str(steps[0]))}"
-        return reached("record", steps, f"json_extract_string(record, {pointer(steps)})")
-
-    def _values(self, texts: list[str], *, exact: bool = False) -> str:
-        return ", ".join(
-            f"{(rule.exact if exact and rule.exact else rule.value).format(text=text)} as {_quoted(column.name)}"
-            for column, rule, text in zip(self.columns, self.rules, texts, strict=True)
-        )
-
     def _execute(self, statement: str, parameters: list[Any] | None = None) -> None:
         self.cursor.execute(statement, parameters)
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """How the columns' keys are read from a record, and when such a reading is in doubt."""
-
-    fields: str
-    doubt: str
-
-    @classmethod
-    def all_keys(cls, keys: list[str]) -> "_Shape":
-        """Every record has every key: DuckDB fails on a missing and on a repeated one."""
-        return cls(f"try(json_transform_strict(record, {_struct(keys)}))", "fields is null")
-
-    @classmethod
-    def any_keys(cls, keys: list[str]) -> "_Shape":
-        fields = f"json_transform(record, {_struct(keys)})" if keys else "record"
-        return cls(fields, f"fields is null or not starts_with(ltrim(record), '{{') or {repeats('record', ())}")
-
-
-def _struct(keys: list[str]) -> str:
-    return quote(json.dumps(dict.fromkeys(keys, "VARCHAR"), ensure_ascii=False))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _describe(file: str, line: int, column: str | None, value: str | None, code: int, message: str) -> str:

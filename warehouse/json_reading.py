@@ -1,0 +1,186 @@
+"""How JSON records are read into columns: the SELECTs of a COPY on DuckDB."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse.copy import Copy
+from warehouse.errors import CopyError
+from warehouse.json_rules import (
+    MAX_RECORD_BYTES,
+    NESTED,
+    examined_text,
+    pointer,
+    problem,
+    quote,
+    reached,
+    record_problem,
+    repeats,
+    rule_for,
+)
+from warehouse.jsonpaths import Steps, read_jsonpaths
+from warehouse.tables import Column
+
+_SPLIT = "\x1e"  # RECORD SEPARATOR, which no JSON text may hold
+_RECORD = rf"\s*(?:{NESTED}|[^\n]+)"
+_LINE_OF_ITS_OWN = r"([^\[,:\s])(\s*\n\s*\{)"
+"""Where a line begins with an object that continues no value before it: a record begins there."""
+
+RECORDS_OF_TEXTS = rf"""
+    with marked as (
+        select * replace (regexp_replace(text, '{_LINE_OF_ITS_OWN}', '\1{_SPLIT}\2', 'g') as text)
+        from (select * replace (translate(text, '{_SPLIT}', chr(31)) as text) from copy_texts)
+    ),
+    parts as (
+        select file_index, chunk, first_line, generate_subscripts(parts, 1) as part, unnest(parts) as part_text
+        from (select file_index, chunk, first_line, string_split(text, '{_SPLIT}') as parts from marked)
+    ),
+    pieces as (
+        select file_index, chunk, first_line, part, generate_subscripts(pieces, 1) as place, unnest(pieces) as piece
+        from (
+            select file_index, chunk, first_line, part, regexp_extract_all(part_text, {quote(_RECORD)}) as pieces
+            from parts
+        )
+    )
+    select file_index, line, record
+    from (
+        select
+            file_index,
+            first_line + sum(strlen(piece) - strlen(replace(piece, chr(10), ''))) over (
+                partition by file_index, chunk order by part, place
+            ) as line,
+            trim(piece, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)) as record
+        from pieces
+    )
+    where record <> ''"""
+_TEXT_DOUBT = rf"""(
+    regexp_matches(record, ',\s*[}}\]]') or contains(record, '\u0000') or strlen(record) > {MAX_RECORD_BYTES}
+    or regexp_matches(record, ':\s*-?(?i:nan|inf)')
+    or case when contains(record, '[') then regexp_matches(record, '(?i)[\[,]\s*-?(?:nan|inf)') else false end
+)"""
+"""What DuckDB reads and Redshift does not, wherever it stands. Each is looked for by what is quickest."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How the columns' keys are read from a record, and when such a reading is in doubt."""
+
+    fields: str
+    doubt: str
+
+    @classmethod
+    def all_keys(cls, keys: list[str]) -> "Shape":
+        """Every record has every key: DuckDB fails on a missing and on a repeated one."""
+        return cls(f"try(json_transform_strict(record, {_struct(keys)}))", "fields is null")
+
+    @classmethod
+    def any_keys(cls, keys: list[str]) -> "Shape":
+        fields = f"json_transform(record, {_struct(keys)})" if keys else "record"
+        return cls(fields, f"fields is null or not starts_with(ltrim(record), '{{') or {repeats('record', ())}")
+
+
+def _struct(keys: list[str]) -> str:
+    return quote(json.dumps(dict.fromkeys(keys, "VARCHAR"), ensure_ascii=False))
+
+
+class Reader:
+    """Reads records into the columns of one table."""
+
+    def __init__(self, copy: Copy, columns: tuple[Column, ...]) -> None:
+        self.columns = columns
+        self.rules = [rule_for(column, copy.table.time_format) for column in columns]
+        self.paths = column_paths(copy, columns)
+
+    @property
+    def names(self) -> str:
+        """The columns, quoted and in order."""
+        return ", ".join(_quoted(column.name) for column in self.columns)
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """How the records may be read: first what is quickest, last what always works."""
+        keys = self._field_names()
+        told_apart = len(keys) == len({path[0] for path in self.paths})
+        return [*([Shape.all_keys(keys)] if told_apart else []), Shape.any_keys(keys)]
+
+    def read(self, source: str, shape: Shape) -> str:
+        """Return the fast reading of records: their values, whether these are in doubt, and if so the record."""
+        texts = [self._fast_text(steps) for steps in self.paths]
+        doubts = [rule.doubt.format(text=text) for rule, text in zip(self.rules, texts, strict=True)]
+        doubts += [repeats("record", container) for container in self._containers()]
+        doubts += [f"{text} is null" for column, text in zip(self.columns, texts, strict=True) if not column.nullable]
+        return f"""
+            select file_index, doubt, case when doubt then record end as record, {self._values(texts)}
+            from (
+                select *, coalesce({shape.doubt} or {_TEXT_DOUBT} or {" or ".join(doubts)}, false) as doubt
+                from (select *, {shape.fields} as fields from ({source}))
+            )"""
+
+    def examine(self, records: str) -> str:
+        """Return the exact reading of records: their values, and what is wrong with them.
+
+        A record is parsed once for all columns: each JSON function keeps memory of its own.
+        """
+        texts = [f"text_{number}" for number in range(len(self.columns))]
+        kinds = [f"kinds[{number + 1}]" for number in range(len(self.columns))]
+        cut = [
+            f"case when broken is null then {examined_text('record', steps, kind, f'strings[{number}]')} end as {text}"
+            for number, (steps, kind, text) in enumerate(zip(self.paths, kinds, texts, strict=True), start=1)
+        ]
+        problems = [
+            problem(column, rule, text, kind)
+            for column, rule, text, kind in zip(self.columns, self.rules, texts, kinds, strict=True)
+        ]
+        keys = [str(steps[0]) for steps in self.paths]
+        places = f"[{', '.join(pointer(steps) for steps in self.paths)}]"
+        return f"""
+            select file_index, line, record, {self._values(texts, exact=True)},
+                case when broken is null then coalesce({", ".join(problems)}) else broken end as problem
+            from (
+                select *, {", ".join(cut)}
+                from (
+                    select *,
+                        case when broken is null then json_type(record, {places}) end as kinds,
+                        case when broken is null then json_extract_string(record, {places}) end as strings
+                    from (select *, {record_problem("record", keys, self._containers())} as broken from ({records}))
+                )
+            )"""
+
+    def _field_names(self) -> list[str]:
+        """Return the keys that are read as struct fields: of one step, not empty, one of each that differ by case."""
+        names = {str(path[0]).lower(): str(path[0]) for path in reversed(self.paths) if len(path) == 1 and path[0]}
+        return list(names.values())
+
+    def _containers(self) -> list[Steps]:
+        """Return the values inside a record that paths go through."""
+        return sorted({path[:end] for path in self.paths for end in range(1, len(path))}, key=repr)
+
+    def _fast_text(self, steps: Steps) -> str:
+        if len(steps) == 1 and steps[0] in self._field_names():
+            return f"fields.{_quoted(str(steps[0]))}"
+        return reached("record", steps, f"json_extract_string(record, {pointer(steps)})")
+
+    def _values(self, texts: list[str], *, exact: bool = False) -> str:
+        return ", ".join(
+            f"{(rule.exact if exact and rule.exact else rule.value).format(text=text)} as {_quoted(column.name)}"
+            for column, rule, text in zip(self.columns, self.rules, texts, strict=True)
+        )
+
+
+def column_paths(copy: Copy, columns: tuple[Column, ...]) -> list[Steps]:
+    """Return the path of each column: by the JSONPaths file, or by the columns' names where there is none.
+
+    Raises:
+        CopyError: the file cannot be read, or does not fit the table.
+    """
+    file = copy.jsonpaths or copy.table.jsonpaths
+    if file is None:
+        return [(column.name,) for column in columns]
+    paths = read_jsonpaths(Path(file), len(columns), copy.table.name)
+    if any(isinstance(path[0], int) for path in paths):
+        raise CopyError(f"{file}: arrays at the root are not loaded by the embedded warehouse")
+    return paths
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
