@@ -15,18 +15,23 @@ from warehouse.errors import PermanentError
 
 
 def run_command(command: Callable[..., Any]) -> NoReturn:
-    """Run a function or a flow with the options given, and end the process: 0 done, 1 failed or misused.
+    """Run a function or a flow with the options given, and end the process.
 
-    What the function returns is shown last, after all that Prefect has to say.
+    What the function returns is shown last, after all that Prefect has to say. The exit code is 0 where it
+    is done, 1 where it failed, 2 where the options were wrong, and 130 where it was interrupted.
     """
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_without_traceback)
-    app = App(help_format="plaintext", version_flags=[], result_action="return_value")
+    app = App(
+        help_format="plaintext", version_flags=[], result_action="return_value", suppress_keyboard_interrupt=False
+    )
     app.default(command)
     try:
         result = app()
     except PermanentError as error:
-        leave(1, partial(_print_error, error))
+        leave(1, partial(_print, str(error)))
+    except KeyboardInterrupt:
+        leave(130, partial(_print, "interrupted: what was under way is undone; run again to complete the tables"))
     leave(0, result.show if result else lambda: None)
 
 
@@ -43,8 +48,8 @@ def leave(code: int, say: Callable[[], None]) -> NoReturn:
     os._exit(code)
 
 
-def _print_error(error: PermanentError) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"\n{error}", style="bold red", markup=False)
+def _print(words: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"\n{words}", style="bold red", markup=False)
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

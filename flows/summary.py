@@ -34,8 +34,10 @@ class Summary:
         console = Console(highlight=False, soft_wrap=True)
         console.print(_table_grid(self.tables), _check_grid(self.checks))
         for report in self.checks:
-            if not report.holds:
+            if not report.holds and not report.fails_run:
                 console.print(describe(report), markup=False)
+        if any(report.rejected for report in self.tables):
+            console.print("The records that were rejected are in the table load_errors, each with its reason.")
         console.print(self.where_to_look, markup=False)
 
     def raise_for_checks(self) -> None:

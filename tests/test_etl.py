@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -121,11 +122,13 @@ def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
 
 
 class TestCommandLine:
+    def environment(self, cwd: Path) -> dict[str, str]:
+        return os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(cwd / "prefect")}
+
     def run(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(cwd / "prefect")}
         return subprocess.run(
             [sys.executable, "-m", "flows.etl", *arguments],
-            cwd=cwd, env=environment, capture_output=True, text=True, check=False,
+            cwd=cwd, env=self.environment(cwd), capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     def test_help_names_every_option_with_its_description(self, tmp_path: Path) -> None:
@@ -153,3 +156,17 @@ class TestCommandLine:
     def test_an_unknown_option_is_refused_before_anything_starts(self, tmp_path: Path) -> None:
         assert self.run("--no-such-option", cwd=tmp_path).returncode != 0
         assert not (tmp_path / "sparkify.duckdb").exists()
+
+    def test_an_interrupted_run_says_so_and_the_next_one_completes(self, tmp_path: Path, generated: Path) -> None:
+        data = ("--log-data", str(generated / "log_data"), "--song-data", str(generated / "song_data"))
+        with subprocess.Popen(
+            [sys.executable, "-m", "flows.etl", *data],
+            cwd=tmp_path, env=self.environment(tmp_path), stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert process.stderr
+            heard = next(line for line in process.stderr if "take_lease" in line)
+            process.send_signal(signal.SIGINT)
+            heard += process.stderr.read()
+        assert process.returncode == 130, heard
+        assert "interrupted" in heard.splitlines()[-1]
+        assert self.run(*data, cwd=tmp_path).returncode == 0

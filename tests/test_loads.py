@@ -176,3 +176,14 @@ def test_merge_leaves_a_table_of_the_users_alone(things: Things) -> None:
     things.load("merge", A)
     assert things.rows == [A]
     assert things.warehouse.rows("select count(*) from things_changes") == [(0,)]
+
+
+def test_merge_of_a_table_that_is_all_key_inserts_what_is_new(tmp_path: Path) -> None:
+    sql = "create table if not exists names (name varchar(16));\nselect name from arrivals"
+    (tmp_path / "names.sql").write_text(sql)
+    table = Table(tmp_path / "names.sql", mode="merge", key=("name",))
+    warehouse = Embedded(tmp_path)
+    warehouse.run(table.ddl, "create table arrivals (name varchar(16))", "insert into arrivals (name) select 'a'")
+    for inserted in (1, 0):
+        with warehouse.warehouse.task() as connection:
+            assert load(connection, table, table.mode) == Loaded(inserted)

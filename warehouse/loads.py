@@ -47,6 +47,8 @@ def merge(connection: Connection, table: Table) -> Loaded:
     Rows that would not change are not written. Of two rows as new as each other the first by value
     stays, whichever arrived first.
     """
+    if len(table.columns) == len(table.key):
+        return append(connection, table)  # nothing to update
     changes = f"{table.name}_changes"
     connection.exec_driver_sql(f"create temp table {changes} as\n{_changes(table)}")
     updated = connection.exec_driver_sql(

@@ -18,6 +18,9 @@ SMALL_FILE_BYTES = 4096
 
 _TEXT_BATCH_BYTES = 4 << 20
 _SHOWN_REJECTS = 3
+_COUNTED_REJECTS = 1000
+"""So many rejects over the limit are counted, for a person to see what there is; then the load stops."""
+
 _CUT = 16_000  # characters, which are at most 64,000 bytes
 
 _SCRATCH = """
@@ -56,6 +59,7 @@ class LocalCopy:
             if "maximum_object_size" not in str(error):
                 raise
             raise CopyError(f"{self.copy.source}: a record over 32 MB: {str(error).splitlines()[0]}") from None
+        self._refuse_rejects_over(self.copy.max_errors)
         self._keep_rejects()
         return Copied(self.rows, self._count_rejects())
 
@@ -67,7 +71,7 @@ class LocalCopy:
         for read, group in ((self._read_lines, large), (self._read_whole, small)):
             for batch in batches(group, BATCH_BYTES):
                 self._load_batch(batch, read([as_pattern(file.path) for file in batch]))
-                self._refuse_too_many_rejects()
+                self._refuse_rejects_over(self.copy.max_errors + _COUNTED_REJECTS)
                 done += sum(file.size for file in batch)
                 self.progress(f"{self.copy.table.name}: {done / total:.0%} of {total / 1e6:,.0f} MB read")
 
@@ -171,9 +175,9 @@ class LocalCopy:
             [self.copy.table.name],
         )
 
-    def _refuse_too_many_rejects(self) -> None:
+    def _refuse_rejects_over(self, limit: int) -> None:
         rejected = self._count_rejects()
-        if rejected <= self.copy.max_errors:
+        if rejected <= limit:
             return
         self._execute(
             'select file, line, "column", value, code, message from copy_rejects order by file, line limit ?',
@@ -185,7 +189,8 @@ class LocalCopy:
         raise CopyError(
             f"{self.copy.table.name}: {rejected} rejected, where {self.copy.max_errors} may be; nothing was loaded.\n  "
             + "\n  ".join(lines)
-            + f"\nMend the files, or let so many rows be rejected, or more: max_errors = {rejected}"
+            + "\nMend the files (or name the right ones), or let so many rows be rejected, and kept in load_errors: "
+            + f"max_errors = {rejected}{' or more' if limit > self.copy.max_errors else ''}"
         )
 
     def _execute(self, statement: str, parameters: list[Any] | None = None) -> None:

@@ -66,7 +66,7 @@ def _file(name: str) -> File:
 
 
 def _unreadable(error: OSError) -> CopyError:
-    return CopyError(f"{error.filename}: cannot be read: {error.strerror}")
+    return CopyError(f"{error.filename}: cannot be read: {error.strerror}: name what is there, or allow it to be read")
 
 
 def as_pattern(path: str) -> str:
