@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from warehouse.copy import Compression
@@ -53,7 +52,7 @@ def _names_under(folder: str) -> list[str]:
     def refuse(error: OSError) -> None:
         raise error
 
-    return sorted(str(Path(path, name)) for path, _, names in os.walk(folder, onerror=refuse) for name in names)
+    return sorted(os.path.join(path, name) for path, _, names in os.walk(folder, onerror=refuse) for name in names)
 
 
 def _file(name: str) -> File:
