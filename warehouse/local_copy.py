@@ -9,7 +9,16 @@ from warehouse.base import Progress
 from warehouse.copy import Copied, Copy
 from warehouse.errors import CopyError
 from warehouse.json_reading import RECORDS_OF_TEXTS, Reader, Shape
-from warehouse.local_files import MARK, File, as_pattern, batches, list_files, read_chunks, uncompressed
+from warehouse.local_files import (
+    MARK,
+    File,
+    as_pattern,
+    batches,
+    begins_with_a_line,
+    list_files,
+    read_chunks,
+    uncompressed,
+)
 from warehouse.tables import Column
 
 BATCH_BYTES = 128 << 20
@@ -21,6 +30,7 @@ _SHOWN_REJECTS = 3
 _COUNTED_REJECTS = 1000
 """So many rejects over the limit are counted, for a person to see what there is; then the load stops."""
 
+_NO_WHOLES = "create or replace temp table copy_wholes (file_index ubigint, content varchar)"
 _CUT = 16_000  # characters, which are at most 64,000 bytes
 
 _SCRATCH = """
@@ -65,33 +75,46 @@ class LocalCopy:
 
     def _load_files(self, files: list[File]) -> None:
         large = [file for file in files if file.size > SMALL_FILE_BYTES]
+        lines = [file for file in large if begins_with_a_line(file.path)]
+        texts = [file for file in large if file not in lines]
         small = [file for file in files if file.size <= SMALL_FILE_BYTES]
         total = sum(file.size for file in files)
         done = 0
-        for read, group in ((self._read_lines, large), (self._read_whole, small)):
+        for load, group in ((self._load_lines, lines), (self._load_texts, texts), (self._load_wholes, small)):
             for batch in batches(group, BATCH_BYTES):
-                self._load_batch(batch, read([as_pattern(file.path) for file in batch]))
+                self._execute("set variable copy_paths = ?", [[as_pattern(file.path) for file in batch]])
+                load(batch)
                 self._refuse_rejects_over(self.copy.max_errors + _COUNTED_REJECTS)
                 done += sum(file.size for file in batch)
                 self.progress(f"{self.copy.table.name}: {done / total:.0%} of {total / 1e6:,.0f} MB read")
 
-    def _read_lines(self, paths: list[str]) -> str:
-        self._execute("set variable copy_paths = ?", [paths])
-        self._execute("create or replace temp table copy_wholes (file_index ubigint, content varchar)")
-        return """
+    def _load_lines(self, files: list[File]) -> None:
+        """Load files that begin with an object on a line of its own."""
+        self._execute(_NO_WHOLES)
+        source = """
             select file_index, json as record
             from read_json_objects(
                 getvariable('copy_paths'), format = 'newline_delimited', compression = 'uncompressed',
                 ignore_errors = true
             )"""
+        self._load_batch(files, source)
 
-    def _read_whole(self, paths: list[str]) -> str:
-        self._execute("set variable copy_paths = ?", [paths])
+    def _load_texts(self, files: list[File]) -> None:
+        """Load files that begin otherwise: record by record, as if they were broken."""
+        self._execute(_NO_WHOLES)
+        self._execute(
+            f"create or replace temp table copy_broken as select range as file_index from range({len(files)})"
+        )
+        self._load_broken(files)
+
+    def _load_wholes(self, files: list[File]) -> None:
+        """Load small files, most of which are one object each."""
         self._execute("""
             create or replace temp table copy_wholes as
             select file_index, try(decode(content)) as content
             from read_blob(getvariable('copy_paths'))""")
-        return "select file_index, case when json_valid(content) then content end as record from copy_wholes"
+        source = "select file_index, case when json_valid(content) then content end as record from copy_wholes"
+        self._load_batch(files, source)
 
     def _load_batch(self, files: list[File], source: str) -> None:
         self._read_fast(source)
@@ -106,6 +129,9 @@ class LocalCopy:
             select file_index from copy_examined where problem is not null""")
         self._insert("copy_fast", "not doubt and file_index not in (from copy_broken)")
         self._insert("copy_examined", "file_index not in (from copy_broken)")
+        self._load_broken(files)
+
+    def _load_broken(self, files: list[File]) -> None:
         for _ in self._texts_of_broken(files):
             self._examine(RECORDS_OF_TEXTS)
             self._insert("copy_examined", "problem is null")

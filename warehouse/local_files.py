@@ -3,6 +3,7 @@
 import codecs
 import errno
 import gzip
+import json
 import os
 import re
 import stat
@@ -66,6 +67,16 @@ def _file(name: str) -> File:
 
 def _unreadable(error: OSError) -> CopyError:
     return CopyError(f"{error.filename}: cannot be read: {error.strerror}: name what is there, or allow it to be read")
+
+
+def begins_with_a_line(path: str) -> bool:
+    """Tell whether a file's first line is an object, or too long to tell, rather than a part of one."""
+    with open(path, "rb") as file:
+        line = file.readline(_CHUNK_BYTES)
+    try:
+        return len(line) == _CHUNK_BYTES or isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def as_pattern(path: str) -> str:
