@@ -1,6 +1,6 @@
 """COPY ... FORMAT JSON from local files into DuckDB, by Redshift's rules."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
@@ -75,8 +75,10 @@ class LocalCopy:
 
     def _load_files(self, files: list[File]) -> None:
         large = [file for file in files if file.size > SMALL_FILE_BYTES]
-        lines = [file for file in large if begins_with_a_line(file.path)]
-        texts = [file for file in large if file not in lines]
+        lines: list[File] = []
+        texts: list[File] = []
+        for file in large:
+            (lines if begins_with_a_line(file.path) else texts).append(file)
         small = [file for file in files if file.size <= SMALL_FILE_BYTES]
         total = sum(file.size for file in files)
         done = 0
@@ -169,7 +171,8 @@ class LocalCopy:
         if self.cursor.fetchone()[0]:
             yield
         self._execute("from copy_broken where file_index not in (select file_index from copy_texts) order by all")
-        for texts in _grouped(_chunks(files, [index for (index,) in self.cursor.fetchall()])):
+        chunks = _chunks(files, [index for (index,) in self.cursor.fetchall()])
+        for texts in batches(chunks, _TEXT_BATCH_BYTES, size=lambda chunk: len(chunk[3])):
             self._execute("delete from copy_texts")
             self.cursor.executemany("insert into copy_texts values (?, ?, ?, ?)", texts)
             yield
@@ -236,14 +239,3 @@ def _chunks(files: list[File], indexes: list[int]) -> Iterator[tuple[int, int, i
     for index in indexes:
         for number, (first_line, text) in enumerate(read_chunks(files[index].path)):
             yield index, number, first_line, text
-
-
-def _grouped(chunks: Iterable[tuple[int, int, int, str]]) -> Iterator[list[tuple[int, int, int, str]]]:
-    group: list[tuple[int, int, int, str]] = []
-    for chunk in chunks:
-        group.append(chunk)
-        if sum(len(text) for *_, text in group) >= _TEXT_BATCH_BYTES:
-            yield group
-            group = []
-    if group:
-        yield group

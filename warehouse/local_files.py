@@ -8,13 +8,17 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from warehouse.copy import Compression
 from warehouse.errors import CopyError
+
+Item = TypeVar("Item")
 
 MARK = "\x1a"
 """Stands for bytes that are not UTF-8 in a decoded text: SUBSTITUTE, which no JSON text may hold either."""
@@ -139,15 +143,17 @@ def read_chunks(path: str) -> Iterator[tuple[int, str]]:
         yield line, rest.decode("utf-8", "mark")
 
 
-def batches(files: Iterable[File], max_bytes: int) -> Iterator[list[File]]:
-    """Group files, in order, so that each group holds about `max_bytes` at the most."""
-    batch: list[File] = []
-    size = 0
-    for file in files:
-        if batch and size + file.size > max_bytes:
+def batches(
+    items: Iterable[Item], max_size: int, size: Callable[[Item], int] = attrgetter("size")
+) -> Iterator[list[Item]]:
+    """Group files, or what else has a size, in order, so that no group of several is over `max_size`."""
+    batch: list[Item] = []
+    held = 0
+    for item in items:
+        if batch and held + size(item) > max_size:
             yield batch
-            batch, size = [], 0
-        batch.append(file)
-        size += file.size
+            batch, held = [], 0
+        batch.append(item)
+        held += size(item)
     if batch:
         yield batch
