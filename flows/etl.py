@@ -72,7 +72,6 @@ def etl(
         full_refresh: Replace the fact and all dimensions by this run's data. History that is not in it goes.
         statement_timeout: Seconds after which a single statement is cancelled. 0: never.
     """
-    refuse_url(warehouse)
     log_data, song_data = _sources(log_data, song_data)
     copies = [
         Copy(catalog.STAGING_EVENTS, log_data, log_jsonpaths, max_errors, compression),

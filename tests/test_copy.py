@@ -348,6 +348,50 @@ def test_a_file_in_its_thousands_of_lines_is_numbered_across_chunks(
     assert loaded.reported == (2000 - 667 + 500, 667)
 
 
+def test_more_in_doubt_than_memory_should_hold_is_read_again(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.local_copy._ASIDE_CHARACTERS", 1000)
+    records = [b'{"k": 1.%d0}' % n for n in range(1000)]
+    loaded = copying.load(copying.table("k varchar"), {"a.json": b"\n".join(records), "b.json": GOOD * 300})
+
+    numbers = [row[0] for row in loaded.rows if row[0] != "good neighbour"]
+    assert sorted(numbers, key=str) == sorted((f"1.{n}0" for n in range(1000)), key=str)
+    assert loaded.reported == (1300, 0)
+
+
+def test_a_broken_file_among_others_leaves_what_was_there(copying: Copying) -> None:
+    table = copying.table("k varchar")
+    copying.load(table, b'{"k": "there before"}')
+    files = {
+        "a.json": GOOD * 300 + b'{"k": 1.50}\n',
+        "b.json": GOOD * 300 + b"bad\n" + GOOD * 300,
+        "c.json": GOOD * 300,
+    }
+    loaded = copying.load(table, files, max_errors=1)
+
+    assert loaded.reported == (1201, 1)
+    assert sorted(set(loaded.rows), key=str) == [("1.50",), ("good neighbour",), ("there before",)]
+    assert len(loaded.rows) == 1202
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="the bytes that a process reads are counted by Linux")
+@pytest.mark.parametrize("record", [b'{"k": "a", "n": 1}', b'{"k": 1.50, "n": 1}'], ids=["sure", "in doubt"])
+def test_files_are_read_once_where_nothing_is_rejected(copying: Copying, record: bytes) -> None:
+    lines = b'{"k": "a", "n": 1, "pad": "%s"}\n' % (b"x" * 400)
+    files = copying.write({f"{n}.json": lines * 2000 + record + b"\n" for n in range(80)})
+    table = copying.table("k varchar, n integer")
+    copying.load(table, GOOD)  # imports what is imported late
+    total = sum(file.stat().st_size for file in files.iterdir())
+    before = bytes_read()
+    loaded = copying.load(table, files)
+
+    assert loaded.reported == (80 * 2001, 0)
+    assert bytes_read() - before < 1.5 * total  # the beginning is looked at before
+
+
+def bytes_read() -> int:
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
 def test_load_errors_hold_the_column_value_code_reason_and_record(copying: Copying, pads: int) -> None:
     record = b'{"k": "a",  "n": 1.50}'
     loaded = copying.load(copying.table("k varchar, n integer"), among_good(record, pads), max_errors=1)
@@ -458,7 +502,16 @@ def test_a_type_that_is_not_loaded_is_named(copying: Copying, columns: str) -> N
 def test_a_copy_says_how_far_it_is(copying: Copying) -> None:
     said: list[str] = []
     copying.load(copying.table("k varchar"), {"a.json": GOOD, "b.json": GOOD * 300}, progress=said.append)
-    assert [re.sub(r"^t\d+: ", "", text) for text in said] == ["100% of 0 MB read", "100% of 0 MB read"]
+    assert [re.sub(r"^t\d+: ", "", text) for text in said] == ["100% of 7.2 kB read", "100% of 7.2 kB read"]
+
+
+def test_a_long_copy_says_how_far_it_is_on_its_way(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.local_copy._PROGRESS_SECONDS", 0.01)
+    said: list[str] = []
+    copying.load(copying.table("k varchar"), GOOD * 1_000_000, progress=said.append)
+    shares = [int(re.search(r"(\d+)% of", text)[1]) for text in said]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 100 == shares[-1]
 
 
 def test_every_assumption_has_its_test() -> None:

@@ -162,6 +162,7 @@ class TestCommandLine:
         with subprocess.Popen(
             [sys.executable, "-m", "flows.etl", *data],
             cwd=tmp_path, env=self.environment(tmp_path), stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in background
         ) as process:  # fmt: skip
             assert process.stderr
             heard = next(line for line in process.stderr if "take_lease" in line)

@@ -1,10 +1,7 @@
 """The database file that cannot be used, the statement that takes too long, and the name that is none."""
 
-import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from time import sleep
 
@@ -72,14 +69,6 @@ def test_a_file_that_another_process_has_open_names_the_process(tmp_path: Path) 
         child.communicate(b"\n")
     assert reason.startswith(f"{file} is in use by process {child.pid} (")
     assert reason.endswith("): wait until it ends, or name another file")
-
-
-@pytest.fixture
-def public_folder() -> Iterator[Path]:
-    """A folder that other users may look into, as pytest's may not be."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        yield Path(folder)
 
 
 def refusal_of_a_user(file: Path) -> str:

@@ -1,9 +1,12 @@
 """COPY ... FORMAT JSON from local files into DuckDB, by Redshift's rules."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Any
 
 import duckdb
+from rich.filesize import decimal
 
 from warehouse.base import Progress
 from warehouse.copy import Copied, Copy
@@ -21,11 +24,14 @@ from warehouse.local_files import (
 )
 from warehouse.tables import Column
 
+LINES_BATCH_BYTES = 1 << 30
 BATCH_BYTES = 128 << 20
 SMALL_FILE_BYTES = 4096
 """Up to this size a file is read whole, with thousands of others: opening DuckDB's JSON reader costs more."""
 
 _TEXT_BATCH_BYTES = 4 << 20
+_ASIDE_CHARACTERS = 64 << 20
+_PROGRESS_SECONDS = 2
 _SHOWN_REJECTS = 3
 _COUNTED_REJECTS = 1000
 """So many rejects over the limit are counted, for a person to see what there is; then the load stops."""
@@ -33,7 +39,13 @@ _COUNTED_REJECTS = 1000
 _NO_WHOLES = "create or replace temp table copy_wholes (file_index ubigint, content varchar)"
 _CUT = 16_000  # characters, which are at most 64,000 bytes
 
+_DOUBTFUL = """
+create or replace temp table copy_doubtful as
+select unnest($1::ubigint[]) as file_index, unnest($2::varchar[]) as record"""
+
 _SCRATCH = """
+set enable_progress_bar = true;
+set enable_progress_bar_print = false;
 create or replace temp table copy_texts (file_index ubigint, chunk bigint, first_line bigint, text varchar);
 create or replace temp table copy_rejects (
     file varchar, line bigint, "column" varchar, value varchar, code integer, message varchar, raw_record varchar
@@ -80,15 +92,19 @@ class LocalCopy:
         for file in large:
             (lines if begins_with_a_line(file.path) else texts).append(file)
         small = [file for file in files if file.size <= SMALL_FILE_BYTES]
-        total = sum(file.size for file in files)
-        done = 0
-        for load, group in ((self._load_lines, lines), (self._load_texts, texts), (self._load_wholes, small)):
-            for batch in batches(group, BATCH_BYTES):
+        self.total = _size(files)
+        self.done = 0
+        for load, group, size in (
+            (self._load_lines, lines, LINES_BATCH_BYTES),
+            (self._load_texts, texts, BATCH_BYTES),
+            (self._load_wholes, small, BATCH_BYTES),
+        ):
+            for batch in batches(group, size):
                 self._execute("set variable copy_paths = ?", [[as_pattern(file.path) for file in batch]])
                 load(batch)
                 self._refuse_rejects_over(self.copy.max_errors + _COUNTED_REJECTS)
-                done += sum(file.size for file in batch)
-                self.progress(f"{self.copy.table.name}: {done / total:.0%} of {total / 1e6:,.0f} MB read")
+                self.done += _size(batch)
+                self._tell(self.done)
 
     def _load_lines(self, files: list[File]) -> None:
         """Load files that begin with an object on a line of its own."""
@@ -119,19 +135,80 @@ class LocalCopy:
         self._load_batch(files, source)
 
     def _load_batch(self, files: list[File], source: str) -> None:
-        self._read_fast(source)
-        if not self._any("copy_fast where doubt"):
-            self._insert("copy_fast", "true")
+        """Load what is sure straight into the table, then what is in doubt; if files are broken, again without them."""
+        if self.rows == 0:
+            self.shape = self._choose_shape(source)
+        self._execute("create or replace temp table copy_broken (file_index ubigint)")
+        start = self._end_of_table()
+        self._load_unbroken(files, source)
+        if self._any("copy_broken"):
+            self._execute(f"delete from {self.copy.table.name} where rowid >= ?", [start])
+            self.rows -= self.cursor.fetchone()[0]
+            self._load_unbroken(files, f"from ({source}) where file_index not in (from copy_broken)")
+            self._load_broken(files)
+
+    def _load_unbroken(self, files: list[File], source: str) -> None:
+        """Load a batch; where files are broken, name them in copy_broken."""
+        with self._putting_aside() as (keep, aside):
+            sure = f"case when doubt then {keep}(file_index, record) else true end"
+            read = self.reader.read(source, self.shape)
+            with self._watching(_size(files)):
+                self._insert(f"({read})", sure)
+        if not aside:
             return
-        self._examine("select file_index, 0 as line, record from copy_fast where doubt and record is not null")
+        self._execute(_DOUBTFUL, [list(column) for column in zip(*aside, strict=True)])
+        self._examine("select file_index, 0 as line, record from copy_doubtful where record is not null")
         self._execute("""
-            create or replace temp table copy_broken as
-            select file_index from copy_fast where doubt and record is null
+            insert into copy_broken
+            select file_index from copy_doubtful where record is null
             union
             select file_index from copy_examined where problem is not null""")
-        self._insert("copy_fast", "not doubt and file_index not in (from copy_broken)")
-        self._insert("copy_examined", "file_index not in (from copy_broken)")
-        self._load_broken(files)
+        self._insert("copy_examined", "problem is null")
+
+    @contextmanager
+    def _putting_aside(self) -> Iterator[tuple[str, list[tuple[int, str | None]]]]:
+        """Yield the name of an SQL function that keeps a record and answers no, and what it kept.
+
+        Of so many records that memory would not hold them it keeps the file only, which is then read again.
+        """
+        name = f"keep_{self.copy.table.name}"  # functions are the database's, and other tables are loaded side by side
+        aside: list[tuple[int, str | None]] = []
+        room = _ASIDE_CHARACTERS
+
+        def keep(file_index: int, record: str | None) -> bool:
+            nonlocal room
+            room -= len(record or "")
+            aside.append((file_index, record if room > 0 else None))
+            return False
+
+        self.cursor.create_function(
+            name, keep, ["UBIGINT", "VARCHAR"], "BOOLEAN", null_handling="special", side_effects=True
+        )
+        try:
+            yield name, aside
+        finally:
+            self.cursor.remove_function(name)
+
+    @contextmanager
+    def _watching(self, size: int) -> Iterator[None]:
+        """Tell how far the statement in the block is with its bytes, every now and then."""
+        ended = Event()
+
+        def watch() -> None:
+            while not ended.wait(_PROGRESS_SECONDS):
+                if (percent := self.cursor.query_progress()) > 0:
+                    self._tell(self.done + size * percent / 100)
+
+        watcher = Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+    def _tell(self, done: float) -> None:
+        self.progress(f"{self.copy.table.name}: {done / self.total:.0%} of {decimal(self.total)} read")
 
     def _load_broken(self, files: list[File]) -> None:
         for _ in self._texts_of_broken(files):
@@ -139,10 +216,9 @@ class LocalCopy:
             self._insert("copy_examined", "problem is null")
             self._reject(files)
 
-    def _read_fast(self, source: str) -> None:
-        if self.rows == 0:
-            self.shape = self._choose_shape(source)
-        self._execute(f"create or replace temp table copy_fast as {self.reader.read(source, self.shape)}")
+    def _end_of_table(self) -> int:
+        self._execute(f"select coalesce(max(rowid) + 1, 0) from {self.copy.table.name}")
+        return int(self.cursor.fetchall()[0][0])
 
     def _choose_shape(self, source: str) -> Shape:
         """Tell by the first records whether all have all keys: quick to rely on where it is so, slow where not."""
@@ -191,7 +267,7 @@ class LocalCopy:
 
     def _any(self, rows: str) -> bool:
         self._execute(f"select 1 from {rows} limit 1")
-        return self.cursor.fetchone() is not None
+        return bool(self.cursor.fetchall())
 
     def _count_rejects(self) -> int:
         self._execute("select count(*) from copy_rejects")
@@ -224,6 +300,10 @@ class LocalCopy:
 
     def _execute(self, statement: str, parameters: list[Any] | None = None) -> None:
         self.cursor.execute(statement, parameters)
+
+
+def _size(files: list[File]) -> int:
+    return sum(file.size for file in files)
 
 
 def _describe(file: str, line: int, column: str | None, value: str | None, code: int, message: str) -> str:
