@@ -6,14 +6,16 @@ Run it with `python -m flows.etl`.
 import os
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import Parameter
 from prefect import flow
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import flow_run, task_run
 from pydantic import Field
 
 from flows.command_line import run_command
@@ -24,6 +26,7 @@ from tasks.check import check
 from tasks.create_tables import create_tables
 from tasks.lease import release_lease, take_lease
 from tasks.load import load_dimension, load_fact
+from tasks.preflight import preflight
 from tasks.report import TableReport
 from tasks.stage import stage
 from warehouse.base import Target
@@ -31,9 +34,11 @@ from warehouse.connect import refuse_url
 from warehouse.copy import Compression, Copy
 from warehouse.errors import PermanentError
 from warehouse.local import URL_PREFIX
+from warehouse.plan import Plan
 from warehouse.tables import Mode, Table
 
 SAMPLE = Path("data")
+TABLES = [*(table.name for table in catalog.TABLES), "load_errors", "run_lease"]
 
 # Pydantic's remark on a parameter that bears the name of an old method of its models; it does no harm.
 warnings.filterwarnings("ignore", message='Field name "schema" in "EtlModel" shadows', category=UserWarning)
@@ -53,7 +58,8 @@ def etl(
     max_errors: Annotated[int, Field(ge=0, lt=100_000)] = 0,
     full_refresh: bool = False,
     statement_timeout: Annotated[int, Field(ge=0)] = 0,
-) -> Summary:
+    plan: bool = False,
+) -> Summary | Plan:
     """Load Sparkify's event logs and song catalogue into the star schema, and check it.
 
     Safe to run again at any time: the same data leads to the same tables.
@@ -71,21 +77,42 @@ def etl(
         max_errors: Rows of each source that may be rejected, and kept in load_errors, before its load fails.
         full_refresh: Replace the fact and all dimensions by this run's data. History that is not in it goes.
         statement_timeout: Seconds after which a single statement is cancelled. 0: never.
+        plan: Send nothing, and print every statement that the run would send to Redshift. Keys are left out of it.
     """
     log_data, song_data = _sources(log_data, song_data)
-    copies = [
-        Copy(catalog.STAGING_EVENTS, log_data, log_jsonpaths, max_errors, compression),
-        Copy(catalog.STAGING_SONGS, song_data, None, max_errors, compression),
-    ]
+    copies = copies_of(log_data, song_data, log_jsonpaths, max_errors=max_errors, compression=compression)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout, aws_credentials, copy_role)
-    take_lease(target)
-    try:
-        summary = load_and_check(target, copies, full_refresh=full_refresh)
-    finally:
-        release_lease(target, return_state=True)
+    if plan:
+        return _plan(target, copies, full_refresh=full_refresh)
+    summary = run_tasks(target, copies, full_refresh=full_refresh)
     summary.publish()
     summary.raise_for_checks()
     return summary
+
+
+def copies_of(
+    log_data: str,
+    song_data: str,
+    log_jsonpaths: str | None,
+    *,
+    max_errors: int = 0,
+    compression: Compression | None = None,
+) -> list[Copy]:
+    """Return the loads of the two sources."""
+    return [
+        Copy(catalog.STAGING_EVENTS, log_data, log_jsonpaths, max_errors, compression),
+        Copy(catalog.STAGING_SONGS, song_data, None, max_errors, compression),
+    ]
+
+
+def run_tasks(target: Target, copies: list[Copy], *, full_refresh: bool) -> Summary:
+    """Run all tasks, and hold the lease while tables change."""
+    preflight(target, copies, TABLES)
+    take_lease(target)
+    try:
+        return load_and_check(target, copies, full_refresh=full_refresh)
+    finally:
+        release_lease(target, return_state=True)
 
 
 def load_and_check(target: Target, copies: list[Copy], *, full_refresh: bool) -> Summary:
@@ -98,6 +125,15 @@ def load_and_check(target: Target, copies: list[Copy], *, full_refresh: bool) ->
     )
     checks = check(target, list(catalog.TABLES), list(catalog.CHECKS))
     return Summary([*staged, *facts, *dimensions], checks, _where_to_look(target))
+
+
+def _plan(target: Target, copies: list[Copy], *, full_refresh: bool) -> Plan:
+    if target.warehouse.startswith(URL_PREFIX):
+        raise PermanentError("plan: it is Redshift's statements that are planned: name a Redshift block as warehouse")
+    with TemporaryDirectory(prefix="sparkify-") as folder:
+        plan = Plan(Path(folder), title=lambda: str(task_run.name))
+        run_tasks(replace(target, plan=plan), copies, full_refresh=full_refresh)
+    return plan
 
 
 def _sources(log_data: str | None, song_data: str | None) -> tuple[str, str]:

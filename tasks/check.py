@@ -24,7 +24,7 @@ class Rule(NamedTuple):
     severity: Severity = "error"
 
 
-@task(**RETRIES)
+@task(task_run_name="check", **RETRIES)
 def check(target: Target, tables: list[Table], checks: list[Check]) -> list[CheckReport]:
     """Check that each table has rows and that its key is one, then each rule. Reads only; one transaction."""
     rules = [rule for table in tables for rule in table_rules(table)]

@@ -12,7 +12,7 @@ from warehouse.tables import Column, Table, declared_columns
 Columns = tuple[Column, ...]
 
 
-@task(**RETRIES)
+@task(task_run_name="create tables", **RETRIES)
 def create_tables(target: Target, tables: list[Table]) -> None:
     """Create the tables that do not exist, load_errors among them. One transaction; safe to repeat.
 

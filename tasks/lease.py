@@ -7,7 +7,7 @@ from warehouse.base import Target
 from warehouse.connect import open_warehouse
 
 
-@task(**RETRIES)
+@task(task_run_name="take lease", **RETRIES)
 def take_lease(target: Target) -> None:
     """Reserve the warehouse for this run.
 
@@ -17,7 +17,7 @@ def take_lease(target: Target) -> None:
     open_warehouse(target).take_lease()
 
 
-@task(**RETRIES)
+@task(task_run_name="release lease", **RETRIES)
 def release_lease(target: Target) -> None:
     """Let the next run in."""
     open_warehouse(target).release_lease()

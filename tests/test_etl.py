@@ -116,7 +116,7 @@ def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
     properties = flow.parameters.properties
     assert set(properties) == {
         "log_data", "song_data", "log_jsonpaths", "warehouse", "schema", "aws_credentials", "copy_role",
-        "compression", "max_errors", "full_refresh", "statement_timeout",
+        "compression", "max_errors", "full_refresh", "statement_timeout", "plan",
     }  # fmt: skip
     assert [name for name, schema in properties.items() if not schema.get("description")] == []
 
@@ -165,7 +165,7 @@ class TestCommandLine:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in background
         ) as process:  # fmt: skip
             assert process.stderr
-            heard = next(line for line in process.stderr if "take_lease" in line)
+            heard = next(line for line in process.stderr if "take lease" in line)
             process.send_signal(signal.SIGINT)
             heard += process.stderr.read()
         assert process.returncode == 130, heard

@@ -197,7 +197,9 @@ class TestBlocks:
         from prefect_sqlalchemy import ConnectionComponents
 
         components = ConnectionComponents(driver="postgresql+psycopg2", host="h", username="u", password="hunter2")
-        with pytest.raises(PermanentError, match=r"'elsewhere' is a postgresql\+psycopg2.+loads DuckDB only") as raised:
+        with pytest.raises(
+            PermanentError, match=r"'elsewhere' is a postgresql\+psycopg2.+name one of redshift"
+        ) as raised:
             open_warehouse(self.save("elsewhere", components))
         assert "hunter2" not in str(raised.value)
 

@@ -4,12 +4,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from warehouse import lease
 from warehouse.copy import Copied, Copy
+from warehouse.findings import Finding
 from warehouse.tables import Column
+
+if TYPE_CHECKING:
+    from warehouse.plan import Plan
 
 Progress = Callable[[str], None]
 
@@ -19,7 +24,7 @@ class Target:
     """Where a run loads, in plain values that hold no secret.
 
     `warehouse` is a block's name or a duckdb:/// URL, `holder` names the run, and
-    `statement_timeout` is in seconds (0: none).
+    `statement_timeout` is in seconds (0: none). Where there is a `plan`, all is written there, and nothing sent.
     """
 
     warehouse: str
@@ -28,6 +33,7 @@ class Target:
     statement_timeout: int = 0
     aws_credentials: str | None = None
     copy_role: str | None = None
+    plan: "Plan | None" = None
 
 
 class Warehouse(ABC):
@@ -64,7 +70,7 @@ class Warehouse(ABC):
         """
         with self.engine.connect() as connection:
             with connection.begin():
-                connection.exec_driver_sql(f"create schema if not exists {self._schema}")
+                self._create_schema(connection)
                 self._prepare(connection)
                 connection.exec_driver_sql(lease.DDL)
             with connection.begin():
@@ -82,6 +88,10 @@ class Warehouse(ABC):
         """Delete the lease of a holder that is known to have ended, where that can be known."""
 
     @abstractmethod
+    def preflight(self, copies: list[Copy], tables: list[str]) -> list[Finding]:
+        """Look whether a run would find all that it needs: sources, tables that it may write. Changes nothing."""
+
+    @abstractmethod
     def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
         """Load files into a staging table, in the connection's transaction; rejected rows into load_errors.
 
@@ -92,6 +102,12 @@ class Warehouse(ABC):
     @abstractmethod
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         """Return the columns that a table has in the warehouse, in order; none if it does not exist."""
+
+    def _create_schema(self, connection: Connection) -> None:
+        """Create the schema if it is missing: IF NOT EXISTS needs a privilege on the database even where it is not."""
+        known = text("select 1 from pg_namespace where nspname = :schema")
+        if not connection.execute(known, {"schema": self.target.schema}).first():
+            connection.exec_driver_sql(f"create schema if not exists {self._schema}")
 
     def _prepare(self, connection: Connection) -> None:
         connection.exec_driver_sql(f"set search_path to {self._schema}")

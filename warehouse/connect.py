@@ -1,30 +1,41 @@
 """Which warehouse a name means."""
 
 import re
+from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, make_url
 
 from warehouse.base import Target, Warehouse
 from warehouse.errors import PermanentError
 from warehouse.local import URL_PREFIX, Embedded
+from warehouse.plan import Planned
+from warehouse.redshift import DRIVER, Redshift
+
+if TYPE_CHECKING:
+    from prefect_sqlalchemy import SqlAlchemyConnector
 
 
 def open_warehouse(target: Target) -> Warehouse:
     """Return the warehouse that a target names. It opens no connection yet.
 
     Raises:
-        PermanentError: the name is no duckdb:/// URL and no SQLAlchemy Connector block of a DuckDB file.
+        PermanentError: the name is no duckdb:/// URL, and no SQLAlchemy Connector block of Redshift or a DuckDB file.
     """
     refuse_url(target.warehouse)
+    if target.plan:
+        return Planned(target.plan, target)
     if target.warehouse.startswith(URL_PREFIX):
         return Embedded(target.warehouse.removeprefix(URL_PREFIX), target)
-    url = _url_of_block(target.warehouse)
-    if url.get_backend_name() != "duckdb":
-        raise PermanentError(
-            f"block {target.warehouse!r} is a {url.drivername} connection, and this version loads DuckDB only: "
-            "name a block of a duckdb driver, or a duckdb:///path"
-        )
-    return Embedded(url.database or "", target)
+    block = _load_block(target.warehouse)
+    url = _url(block)
+    if url.drivername == DRIVER:
+        return Redshift(url, block.connect_args or {}, target)
+    if url.get_backend_name() == "duckdb":
+        return Embedded(url.database or "", target)
+    raise PermanentError(
+        f"block {target.warehouse!r} is a {url.drivername} connection: name one of {DRIVER}, or of a duckdb driver, "
+        "or a duckdb:///path"
+    )
 
 
 def refuse_url(name: str) -> None:
@@ -44,15 +55,18 @@ def refuse_url(name: str) -> None:
     )
 
 
-def _url_of_block(name: str) -> URL:
-    # slow to import, and seldom needed
-    from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
+def _load_block(name: str) -> "SqlAlchemyConnector":
+    from prefect_sqlalchemy import SqlAlchemyConnector  # slow to import, and seldom needed
 
     try:
-        connection = SqlAlchemyConnector.load(name).connection_info
+        return SqlAlchemyConnector.load(name)
     except ValueError:
         raise PermanentError(
             f"warehouse: there is no SQLAlchemy Connector block named {name!r}: `prefect block ls` lists those "
             "there are; save it, or give duckdb:///path"
         ) from None
-    return connection.create_url() if isinstance(connection, ConnectionComponents) else make_url(str(connection))
+
+
+def _url(block: "SqlAlchemyConnector") -> URL:
+    info = block.connection_info
+    return info.create_url() if hasattr(info, "create_url") else make_url(str(info))

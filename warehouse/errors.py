@@ -7,8 +7,16 @@ class PermanentError(Exception):
     """A failure that another try would meet again; its text says what to do instead."""
 
 
+class TransientError(Exception):
+    """A failure that another try may mend."""
+
+
 class CopyError(PermanentError):
     """A COPY that loaded nothing, and why: file, line, column, value and reason."""
+
+
+class NotAllowedError(CopyError):
+    """These credentials may not look at something in S3, or there are none."""
 
 
 class LeaseLostError(PermanentError):
@@ -25,5 +33,7 @@ def is_transient(error: BaseException) -> bool:
     DuckDB reports two transactions that wrote the same rows, or made the same table, as a TransactionException
     of a conflict; nothing else that it reports passes with time (a full disk at COMMIT is one without).
     """
+    if isinstance(error, TransientError):
+        return True
     cause = error.orig if isinstance(error, DBAPIError) else error
     return type(cause).__name__ == "TransactionException" and "conflict" in str(cause).lower()

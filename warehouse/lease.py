@@ -17,6 +17,10 @@ create table if not exists run_lease (
 )
 diststyle all"""
 
+_RENEWED_BELOW_SECONDS = 600
+_NEEDED_SECONDS = 300
+"""A task does not begin with less: so long, a taker that locked the table just before it sees no expired lease."""
+
 _EXPIRY = f"dateadd(second, {LEASE_SECONDS}, getdate())"
 
 
@@ -33,8 +37,11 @@ def take(connection: Connection, holder: str) -> None:
 
 
 def renew(connection: Connection, holder: str) -> None:
-    """Put the lease's expiry off. In a transaction of its own, so that tasks of one run do not wait for it."""
-    connection.execute(text(f"update run_lease set expires_at = {_EXPIRY} where holder = :holder"), {"holder": holder})
+    """Put the lease's expiry off, if it is near. In a transaction of its own: tasks of one run do not wait for it."""
+    statement = (
+        f"update run_lease set expires_at = {_EXPIRY} where holder = :holder and {_left(_RENEWED_BELOW_SECONDS)}"
+    )
+    connection.execute(text(statement), {"holder": holder})
 
 
 def verify(connection: Connection, holder: str) -> None:
@@ -44,13 +51,18 @@ def verify(connection: Connection, holder: str) -> None:
         LeaseLostError: another run holds the lease, or none does.
     """
     _refuse_other(connection, holder)
-    if not connection.execute(text("select 1 from run_lease where holder = :holder"), {"holder": holder}).first():
+    query = f"select 1 from run_lease where holder = :holder and not {_left(_NEEDED_SECONDS)}"
+    if not connection.execute(text(query), {"holder": holder}).first():
         raise LeaseLostError(f"{holder} no longer holds the lease of the warehouse: start a new run")
 
 
 def release(connection: Connection, holder: str) -> None:
     """Give the lease back, if it is still the holder's."""
     connection.execute(text("delete from run_lease where holder = :holder"), {"holder": holder})
+
+
+def _left(seconds: int) -> str:
+    return f"expires_at < dateadd(second, {seconds}, getdate())"
 
 
 def _refuse_other(connection: Connection, holder: str, condition: str = "") -> None:

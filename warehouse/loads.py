@@ -55,8 +55,7 @@ def merge(connection: Connection, table: Table) -> Loaded:
         f"select count(*) from {changes} inner join {table.name} on {_keys_match(table, changes, table.name)}"
     ).scalar_one()
     written = connection.exec_driver_sql(f"select count(*) from {changes}").scalar_one()
-    if written:
-        connection.exec_driver_sql(_merge(table, changes))
+    connection.exec_driver_sql(_merge(table, changes))
     connection.exec_driver_sql(f"drop table {changes}")
     return Loaded(inserted=written - updated, updated=updated)
 

@@ -1,0 +1,55 @@
+"""Look whether a run would find what it needs, and change nothing.
+
+Run it with `python -m flows.preflight` and the options that the run would have.
+"""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows.command_line import run_command
+from flows.etl import TABLES, copies_of
+from warehouse.base import Target
+from warehouse.connect import open_warehouse, refuse_url
+from warehouse.copy import Compression
+from warehouse.errors import PermanentError
+
+
+def preflight(
+    log_data: str,
+    song_data: str,
+    *,
+    log_jsonpaths: str | None = None,
+    warehouse: Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))] = "duckdb:///sparkify.duckdb",
+    schema: str = "public",
+    aws_credentials: str | None = None,
+    copy_role: str | None = None,
+    compression: Compression | None = None,
+) -> None:
+    """Look whether a run with these options would find what it needs. Changes nothing.
+
+    Args:
+        log_data: Event logs: a directory, a file or an s3:// prefix.
+        song_data: Song catalogue: a directory, a file or an s3:// prefix.
+        log_jsonpaths: JSONPaths file that maps event keys to columns, as the run would have it.
+        warehouse: Name of a SQLAlchemy Connector block, or a duckdb:/// URL.
+        schema: Schema that holds the tables.
+        aws_credentials: Name of an AWS Credentials block.
+        copy_role: Redshift only: the IAM role that COPY reads with, `default` or an ARN.
+        compression: Compression of the files under both prefixes.
+
+    Raises:
+        PermanentError: the run would fail.
+    """
+    target = Target(warehouse, schema, "preflight", aws_credentials=aws_credentials, copy_role=copy_role)
+    copies = copies_of(log_data, song_data, log_jsonpaths, compression=compression)
+    findings = open_warehouse(target).preflight(copies, TABLES)
+    for finding in findings:
+        print(finding)
+    failed = sum(finding.result == "failed" for finding in findings)
+    if failed:
+        raise PermanentError(f"{failed} of {len(findings)} failed: a run would fail too")
+
+
+if __name__ == "__main__":
+    run_command(preflight)

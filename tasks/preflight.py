@@ -1,0 +1,27 @@
+"""Look before a run."""
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from tasks.retries import RETRIES
+from warehouse.base import Target
+from warehouse.connect import open_warehouse
+from warehouse.copy import Copy
+from warehouse.errors import PermanentError
+from warehouse.findings import Finding
+
+
+@task(task_run_name="preflight", **RETRIES)
+def preflight(target: Target, copies: list[Copy], tables: list[str]) -> list[Finding]:
+    """Look whether the run will find what it needs. Changes nothing.
+
+    Raises:
+        PermanentError: something is missing; all that is, is named.
+    """
+    findings = open_warehouse(target).preflight(copies, tables)
+    failed = [finding for finding in findings if finding.result == "failed"]
+    if failed:
+        raise PermanentError("the run would fail\n" + "\n".join(str(finding) for finding in failed))
+    for finding in findings:
+        get_run_logger().info("%s", finding)
+    return findings

@@ -1,0 +1,63 @@
+"""Rejected records as they stand in S3: Redshift's system views hold neither the record nor the value."""
+
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from warehouse.copy import Compression
+from warehouse.errors import CopyError, TransientError
+from warehouse.jsonpaths import Steps
+
+_LONGEST_RECORD = 200  # lines
+
+
+class Record(NamedTuple):
+    """The value of one column of a record, and the record: None where they cannot be had."""
+
+    value: str | None = None
+    raw: str | None = None
+
+
+class ReadBack:
+    """Looks records up in objects, of which it holds one at a time."""
+
+    def __init__(self, read: Callable[[str], bytes], compression: Compression | None) -> None:
+        self.read = read
+        self.compression = compression
+        self.name = ""
+        self.lines: list[str] = []
+
+    def record(self, name: str, line: int, path: Steps | None) -> Record:
+        """Return the record whose last line is `line`, and the value at a path in it."""
+        if name != self.name:
+            self.name, self.lines = name, self._lines(name)
+        if not 0 < line <= len(self.lines):
+            return Record()
+        for start in range(line - 1, max(line - 1 - _LONGEST_RECORD, -1), -1):
+            raw = "\n".join(self.lines[start:line]).strip()
+            try:
+                content = json.loads(raw, parse_float=str, parse_int=str)
+            except (ValueError, RecursionError):
+                continue
+            return Record(_value(content, path), raw)
+        return Record(None, self.lines[line - 1].strip())
+
+    def _lines(self, name: str) -> list[str]:
+        try:
+            content = self.read(name)
+            plain = gzip.decompress(content) if self.compression else content
+        except (CopyError, TransientError, OSError, EOFError):
+            return []  # the worker need not be allowed to read what COPY may
+        return plain.decode("utf-8", "replace").split("\n")
+
+
+def _value(content: Any, path: Steps | None) -> str | None:
+    for step in path or ():
+        try:
+            content = content[step]
+        except (LookupError, TypeError):
+            return None
+    if isinstance(content, bool):
+        return str(content).lower()
+    return content if isinstance(content, str) else None

@@ -1,0 +1,97 @@
+"""Amazon Redshift: connections to it, and what it is asked."""
+
+from typing import Any
+
+from sqlalchemy import URL, Connection, ExceptionContext, NullPool, create_engine, event, text
+
+from warehouse.base import Progress, Target, Warehouse
+from warehouse.copy import Copied, Copy
+from warehouse.copy_statement import Access, Keys
+from warehouse.errors import PermanentError, TransientError
+from warehouse.findings import Finding
+from warehouse.redshift_copy import RedshiftCopy
+from warehouse.redshift_preflight import RedshiftPreflight
+from warehouse.s3 import S3
+from warehouse.server_errors import explain
+from warehouse.sources import Sources
+from warehouse.tables import Column
+
+DRIVER = "redshift+redshift_connector"
+CONNECT_ARGS: dict[str, Any] = {
+    "ssl": True,
+    "sslmode": "verify-full",
+    "application_name": "sparkify-etl",
+    # a NAT gateway forgets a connection that is silent for 350 s, as one is during a long COPY
+    "tcp_keepalive": True,
+    "tcp_keepalive_idle": 60,
+    "tcp_keepalive_interval": 15,
+    "tcp_keepalive_count": 8,
+}
+"""What a connection has unless the block's connect_args say otherwise."""
+
+_IN_CLEAR = ("access_key_id", "client_secret", "password", "secret_access_key", "session_token", "token")
+
+COLUMNS = """\
+select column_name, data_type, character_maximum_length, numeric_precision, numeric_scale, is_nullable
+from svv_columns
+where table_schema = :schema and table_name = :table
+order by ordinal_position"""
+
+_SPELLINGS = {
+    "character varying": "varchar({0})",
+    "numeric": "decimal({1},{2})",
+    "timestamp without time zone": "timestamp",
+}
+
+
+class Redshift(Warehouse):
+    """A Redshift cluster, or a Serverless workgroup."""
+
+    def __init__(self, url: URL, connect_args: dict[str, Any], target: Target) -> None:
+        """Prepare to connect.
+
+        Raises:
+            PermanentError: `connect_args` hold what is secret.
+        """
+        secrets = ", ".join(name for name in _IN_CLEAR if name in connect_args)
+        if secrets:
+            raise PermanentError(
+                f"block {target.warehouse!r}: connect_args are stored and shown in clear, and hold {secrets}: take "
+                "it out; a password belongs into connection_info, and an IAM login takes a profile or a role"
+            )
+        engine = create_engine(url, connect_args=CONNECT_ARGS | connect_args, poolclass=NullPool, hide_parameters=True)
+        event.listen(engine, "handle_error", _explain, retval=True)
+        super().__init__(engine, target)
+        self.s3 = S3(target.aws_credentials)
+
+    def forget_dead_holders(self, connection: Connection) -> None:
+        """Do nothing: Redshift does not know whose run has died, and its lease ends with time."""
+
+    def preflight(self, copies: list[Copy], tables: list[str]) -> list[Finding]:
+        preflight = RedshiftPreflight(self.engine, self.target, self.access, self.s3)
+        sources = Sources(self.s3, copies, may_be_barred=bool(self.target.copy_role))
+        return [*preflight.findings(copies, tables), *sources.findings()]
+
+    def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
+        found = connection.execute(text(COLUMNS), {"schema": self.target.schema, "table": table})
+        return tuple(
+            Column(name, _SPELLINGS.get(kind, kind).format(*sizes), nullable.strip().upper() == "YES")
+            for name, kind, *sizes, nullable in found
+        )
+
+    def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
+        return RedshiftCopy(connection, copy, self.access(), self.s3).run(progress)
+
+    def access(self) -> Access:
+        """What COPY reads with: the role if there is one, else the keys of the AWS credentials."""
+        if self.target.copy_role:
+            return Access(role=self.target.copy_role, region=self.s3.region)
+        keys = self.s3.keys()
+        return Access(keys=Keys(keys.access_key, keys.secret_key, keys.token), region=self.s3.region)
+
+
+def _explain(context: ExceptionContext) -> Exception:
+    """Tell what an error means, for everything that SQLAlchemy executes; give a doubtful connection up."""
+    failure = explain(context.original_exception, context.statement)
+    context.is_disconnect = isinstance(failure, TransientError)
+    return failure

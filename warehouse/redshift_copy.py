@@ -1,0 +1,182 @@
+"""COPY in Redshift: what it loaded, and what it says of the rows that it did not."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, text
+
+from warehouse.base import Progress
+from warehouse.copy import Copied, Copy
+from warehouse.copy_statement import Access, copy_statement, jsonpaths_url
+from warehouse.errors import CopyError, PermanentError
+from warehouse.jsonpaths import Steps, read_jsonpaths
+from warehouse.local_files import batches
+from warehouse.read_back import ReadBack, Record
+from warehouse.s3 import S3
+from warehouse.server_errors import RefusedError, explain
+
+_SHOWN_REJECTS = 3
+_ROWS_AN_INSERT = 1000
+
+SESSION = "select pg_backend_pid() as session_id, getdate() as asked_at"
+
+COUNTS = """\
+select
+    pg_last_copy_count() as loaded,
+    pg_last_copy_id() as query_id,
+    (select sum(lines_scanned) from sys_load_detail where query_id = pg_last_copy_id()) as scanned"""
+
+_REJECTS = """\
+select
+    trim(file_name) as file,
+    line_number as line,
+    nullif(trim(column_name), '') as "column",
+    trim(column_type) as type,
+    error_code as code,
+    trim(error_message) as message
+from sys_load_error_detail
+where query_id = {query_id}
+order by file_name, line_number"""
+
+_LAST_OF_SESSION = """(
+    select max(query_id)
+    from sys_load_error_detail
+    where session_id = {session_id} and start_time >= '{asked_at:%Y-%m-%d %H:%M:%S}'
+)"""
+
+
+class Reject(NamedTuple):
+    """A row of SYS_LOAD_ERROR_DETAIL: `line` is the last one of the record."""
+
+    file: str
+    line: int
+    column: str | None
+    type: str
+    code: int
+    message: str
+
+
+def rejects_of(query_id: int | str) -> str:
+    """Return the query of what a COPY rejected."""
+    return _REJECTS.format(query_id=query_id)
+
+
+def forget_rejects(connection: Connection, copy: Copy) -> None:
+    """Delete what the table's last COPY rejected."""
+    connection.execute(text("delete from load_errors where load = :load"), {"load": copy.table.name})
+
+
+class RedshiftCopy:
+    """One COPY into a table, on a connection that is in a transaction."""
+
+    def __init__(self, connection: Connection, copy: Copy, access: Access, s3: S3) -> None:
+        self.connection = connection
+        self.copy = copy
+        self.access = access
+        self.s3 = s3
+
+    def run(self, progress: Progress) -> Copied:
+        """Load all objects under the prefix.
+
+        Raises:
+            CopyError: nothing was loaded: more rows than `max_errors` were rejected, or the objects cannot be read.
+        """
+        name = self.copy.table.name
+        progress(f"{name}: COPY from {self.copy.source}")
+        session = self.connection.exec_driver_sql(SESSION).one()
+        refused = send(self.connection, copy_statement(self.copy, self.access))
+        if refused:
+            raise self._why_not_loaded(refused, session)
+        counts = self.connection.exec_driver_sql(COUNTS).one()
+        rejects = self._rejects(rejects_of(counts.query_id)) if self.copy.max_errors else []
+        self._keep(rejects)
+        if counts.scanned is not None and counts.scanned != counts.loaded + len(rejects):
+            progress(
+                f"{name}: WARNING: {counts.scanned} lines were read, but {counts.loaded} rows loaded and "
+                f"{len(rejects)} rejected: look at query {counts.query_id} in SYS_LOAD_DETAIL"
+            )
+        return Copied(counts.loaded, len(rejects))
+
+    def _rejects(self, query: str) -> list[Reject]:
+        return [Reject(*row) for row in self.connection.exec_driver_sql(query)]
+
+    def _keep(self, rejects: list[Reject]) -> None:
+        load = self.copy.table.name
+        forget_rejects(self.connection, self.copy)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        for batch in batches(self._with_records(rejects), _ROWS_AN_INSERT, size=lambda _: 1):
+            rows = [
+                (load, r.file, r.line, r.column, record.value, r.code, r.message, record.raw, now)
+                for r, record in batch
+            ]
+            marks = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(rows))
+            self.connection.exec_driver_sql(
+                f"insert into load_errors values {marks}", tuple(value for row in rows for value in row)
+            )
+
+    def _with_records(self, rejects: Iterable[Reject]) -> Iterator[tuple[Reject, Record]]:
+        """Look the records up in S3, where the worker may read there."""
+        read_back = ReadBack(self.s3.read, self.copy.compression)
+        paths = self._paths()
+        for reject in rejects:
+            yield reject, read_back.record(reject.file, reject.line, paths.get(reject.column or ""))
+
+    def _paths(self) -> dict[str, Steps]:
+        names = [column.name for column in self.copy.table.columns]
+        url = jsonpaths_url(self.copy)
+        if url is None:
+            return {name: (name,) for name in names}
+        try:
+            return dict(zip(names, read_jsonpaths(url, len(names), self.copy.table.name, self.s3.read), strict=True))
+        except PermanentError:
+            return {}
+
+    def _why_not_loaded(self, refused: RefusedError, session: Any) -> CopyError:
+        """Roll the COPY back, so that the session answers again, and ask it for the rows."""
+        raw = self.connection.connection
+        raw.rollback()
+        query = rejects_of(_LAST_OF_SESSION.format(session_id=session.session_id, asked_at=session.asked_at))
+        cursor = raw.cursor()
+        cursor.execute(query)
+        rejects = [Reject(*row) for row in cursor.fetchall()]
+        where = f"{self.copy.table.name}: nothing was loaded from {self.copy.source}"
+        if not rejects:
+            return CopyError(f"{where}: {refused}")
+        shown = [_describe(*found) for found in self._with_records(rejects[:_SHOWN_REJECTS])]
+        if len(rejects) > len(shown):
+            shown.append(f"... and {len(rejects) - len(shown)} more")
+        return CopyError(
+            f"{where}: {len(rejects)} rejected, as far as Redshift read, where {self.copy.max_errors} may be.\n  "
+            + "\n  ".join(shown)
+            + "\nMend the files (or name the right ones), or let more rows be rejected, and kept in load_errors: "
+            + f"max_errors = {len(rejects)} or more. All that Redshift tells of them:\n{query}"
+        )
+
+
+def send(connection: Connection, statement: str) -> RefusedError | None:
+    """Execute a statement that may hold keys, past SQLAlchemy, whose logs and errors would show it.
+
+    A refusal is returned, so that what is made of it is raised with no other error in its wake.
+
+    Raises:
+        TransientError: another try may succeed.
+    """
+    try:
+        connection.connection.cursor().execute(statement)
+    except Exception as error:
+        failure = explain(error)
+    else:
+        return None
+    if isinstance(failure, RefusedError):
+        return failure
+    connection.invalidate()
+    raise failure
+
+
+def _describe(reject: Reject, record: Record) -> str:
+    where = f"{reject.file}, line {reject.line}"
+    if reject.column:
+        value = f", value {record.value[:80]!r}" if record.value is not None else ""
+        where += f", column {reject.column} {reject.type}{value}"
+    return f"{where}: {reject.message} (code {reject.code})"

@@ -1,0 +1,115 @@
+"""What Redshift's errors mean: which of them pass with time, and what a person is told of the others."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+from redshift_connector.error import Error, InterfaceError, OperationalError
+
+from warehouse.errors import PermanentError, TransientError
+
+ROLLED_BACK = "what it had begun is undone"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A cause of errors, known by their SQLSTATE or their message: regular expressions, the first for all of it."""
+
+    name: str
+    sqlstate: str | None = None
+    message: str | None = None
+
+    def explains(self, sqlstate: str, message: str) -> bool:
+        """Tell whether it is this cause that an error has."""
+        by_code = self.sqlstate is not None and re.fullmatch(self.sqlstate, sqlstate)
+        return bool(by_code or (self.message is not None and re.search(self.message, message)))
+
+
+TRANSIENT = (
+    Cause("the connection was lost", sqlstate="08.{3}"),
+    Cause("the server ended the session", sqlstate="57P0[123]"),
+    Cause("there are too many connections", sqlstate="53300", message="(?i)too many (clients|connections)"),
+    Cause("two transactions were in conflict", sqlstate="40001", message=r"\b1023\b|(?i:serializable isolation)"),
+    Cause("two transactions waited for each other", sqlstate="40P01"),
+    Cause("S3 asked for fewer requests", message="SlowDown|(?i:reduce your request rate)"),
+    Cause(
+        "S3 was not ready", message=r"S3\w*Exception.*(InternalError|ServiceUnavailable|RequestTimeout|Status 50[03])"
+    ),
+    Cause("AWS asked for fewer requests", message="Throttling|TooManyRequests"),
+    Cause("the cluster is paused or resuming", message=r"(?i)\b(is|being) (paused|resuming|pausing|resumed)\b"),
+)
+"""Errors that another try may not meet. All others are permanent: syntax, permissions, missing objects, bad rows.
+
+https://www.postgresql.org/docs/8.0/errcodes-appendix.html
+https://docs.aws.amazon.com/redshift/latest/dg/r_STV_locks-ser-isolation.html
+"""
+
+ADVICE = (
+    (Cause("login", "28.{3}"), "mend the user and the password, or the IAM settings, in the warehouse's block"),
+    (Cause("database", "3D000"), "name a database that exists in the warehouse's block"),
+    (Cause("permission", "42501"), 'the README, "Run it on Redshift", lists the privileges that a loader needs'),
+    (Cause("cancelled", "57014"), "allow statements more seconds by statement_timeout, or 0 for any time"),
+)
+
+_SURE = "Server refuses SSL|CERTIFICATE_VERIFY_FAILED|no password was provided|password authentication|not supported"
+"""Where the driver could not connect, and no other try will."""
+
+_SECRETS = re.compile(r"(?i)\b(access_key_id|secret_access_key|session_token)\s+'(?:[^']|'')*'")
+
+
+class RefusedError(PermanentError):
+    """A statement or a login that Redshift refused. `message` is its own."""
+
+    def __init__(self, text: str, sqlstate: str, message: str) -> None:
+        super().__init__(text)
+        self.sqlstate = sqlstate
+        self.message = message
+
+    def __reduce__(self) -> Any:
+        return type(self), (*self.args, self.sqlstate, self.message)
+
+
+def redacted(statement: str) -> str:
+    """Return a statement without the keys in it."""
+    return _SECRETS.sub(r"\1 '***'", statement)
+
+
+def explain(error: BaseException, statement: str | None = None) -> Exception:
+    """Return what an error of the driver means: a TransientError, or a PermanentError that says what to do.
+
+    What is no answer of the server's is a conversation that broke off: the driver meets that in many ways.
+    """
+    answer = _answer(error)
+    if answer is None:
+        return _without_answer(error)
+    sqlstate, message = answer
+    cause = next((cause for cause in TRANSIENT if cause.explains(sqlstate, message)), None)
+    if cause:
+        return TransientError(f"{cause.name}, and {ROLLED_BACK}: {message} (SQLSTATE {sqlstate})")
+    advice = "".join(f": {text}" for known, text in ADVICE if known.explains(sqlstate, message))
+    asked = f"\n{_shortened(redacted(statement))}" if statement else ""
+    return RefusedError(f"Redshift refused: {message} (SQLSTATE {sqlstate}){advice}{asked}", sqlstate, message)
+
+
+def _answer(error: BaseException) -> tuple[str, str] | None:
+    """Return the SQLSTATE and the message (with its details) of the server's answer, if the error is one."""
+    if isinstance(error, ClientError):
+        answer = error.response.get("Error", {})
+        return "", f"{answer.get('Code')}: {answer.get('Message')}"
+    if isinstance(error, Error) and error.args and isinstance(error.args[0], dict):
+        fields = error.args[0]
+        return str(fields.get("C", "")), ": ".join(str(fields[key]).strip() for key in "MD" if fields.get(key))
+    return None
+
+
+def _without_answer(error: BaseException) -> Exception:
+    reason = f"{type(error).__name__}: {error}"
+    misused = isinstance(error, Error) and not isinstance(error, InterfaceError | OperationalError)
+    if misused or re.search(_SURE, reason):
+        return RefusedError(f"the warehouse cannot be reached so: {reason}", "", str(error))
+    return TransientError(f"the connection to the warehouse was lost, and {ROLLED_BACK}: {reason}")
+
+
+def _shortened(statement: str) -> str:
+    return statement if len(statement) <= 500 else f"{statement[:500]} ..."
