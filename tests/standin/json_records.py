@@ -1,0 +1,227 @@
+"""The records of a file, and the values in a record, as COPY ... FORMAT JSON sees them."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.standin.json_paths import Path, Step
+
+MAX_RECORD_BYTES = 4 << 20
+
+_SPACE = re.compile(r"[ \t\r\n\f\v]*")
+_LINE_SPACE = re.compile(r"[ \t\r\f\v]*")
+_JSON_SPACE = re.compile(r"[ \t\r\n]*")
+_STRUCTURE = re.compile(r'"(?:[^"\\\n]|\\[^\n])*"|"|[{}\[\]\n]')
+_INVALID_BYTE = re.compile("[\udc80-\udcff]")
+
+
+class Rejected(Exception):
+    """A record that is not loaded, and why."""
+
+    def __init__(self, code: int, message: str, column: str | None = None, position: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.column = column
+        self.position = position
+
+
+class Number(str):
+    """A number's text."""
+
+    __slots__ = ()
+
+
+class Object(dict[str, Any]):
+    """An object that has keys more than once."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        seen: set[str] = set()
+        self.repeated = {key for key, _ in pairs if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
+
+
+@dataclass
+class Record:
+    """A record's text, the line it ends on, and its value; or why it has none."""
+
+    text: str
+    line: int
+    value: dict[str, Any] = field(default_factory=dict)
+    rejected: Rejected | None = None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    return value if len(value) == len(pairs) else Object(pairs)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=Number, parse_int=Number, parse_constant=_refuse_constant, object_pairs_hook=_object
+)
+
+
+def read_records(content: bytes, invalid_characters: str | None = None) -> Iterator[Record]:
+    """Give the records of a file: objects, and what stands in the place of one."""
+    text = content.decode(errors="surrogateescape")
+    place, line = 0, 1
+    while True:
+        start = _skip(_SPACE, text, place)
+        line += text.count("\n", place, start)
+        if start == len(text):
+            return
+        record, place = _next_record(text, start)
+        line += record.text.count("\n")
+        record.line = line
+        yield _examined(record, invalid_characters)
+
+
+def _skip(space: re.Pattern[str], text: str, place: int) -> int:
+    match = space.match(text, place)
+    assert match
+    return match.end()
+
+
+def _next_record(text: str, start: int) -> tuple[Record, int]:
+    """Cut out the record that starts at a place, and return where it ends."""
+    line_end = text.find("\n", start)
+    line = text[start : line_end if line_end >= 0 else len(text)]
+    if line[0] == "{":
+        try:
+            value, size = _DECODER.raw_decode(line)
+        except (ValueError, RecursionError):
+            pass  # it goes on after the line, or is no JSON
+        else:
+            return Record(line[:size], 0, value), start + size
+    if line[0] not in "{[":
+        return Record(line, 0, rejected=Rejected(1224, "Not a JSON object")), start + len(line)
+    end = _end_of(text, start)
+    record = Record(text[start:end].rstrip(" \t\r\n\f\v"), 0)
+    try:
+        record.value = _parse(record.text)
+    except Rejected as rejected:
+        record.rejected = rejected
+    return record, end
+
+
+def _end_of(text: str, start: int) -> int:
+    """Return where an object or array ends: where its brackets close, or a line begins another record."""
+    depth = 0
+    for match in _STRUCTURE.finditer(text, start):
+        token = match[0]
+        if token in "{[":
+            depth += 1
+        elif token in "}]":
+            depth -= 1
+            if not depth:
+                return match.end()
+        elif token == "\n" and _begins_record(text, start, match.end()):
+            return match.start()
+    return len(text)
+
+
+def _begins_record(text: str, start: int, place: int) -> bool:
+    """Whether a line begins with an object, where no value before it goes on."""
+    begin = _skip(_LINE_SPACE, text, place)
+    if text[begin : begin + 1] != "{":
+        return False
+    end = place
+    while end > start and text[end - 1] in " \t\r\n\f\v":
+        end -= 1
+    return text[end - 1] not in "[,:"
+
+
+def _parse(text: str) -> dict[str, Any]:
+    if text.startswith("["):
+        raise Rejected(1224, "An array at the root, where an object belongs")
+    try:
+        value = _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        raise Rejected(1224, "Invalid JSON object") from None
+    assert isinstance(value, dict)  # the text starts with a brace
+    return value
+
+
+def _examined(record: Record, invalid_characters: str | None) -> Record:
+    """Reject what is wrong with a record whatever its values are."""
+    text = record.text
+    if len(text) > MAX_RECORD_BYTES // 4 and len(text.encode(errors="surrogateescape")) > MAX_RECORD_BYTES:
+        record.rejected = Rejected(1224, "JSON object size exceeds the maximum of 4194304 bytes")
+    elif not text.isascii() and _INVALID_BYTE.search(text):
+        if invalid_characters is None:
+            record.rejected = Rejected(1220, "String contains invalid or unsupported UTF-8 codepoints")
+        elif not record.rejected:
+            record.value = _DECODER.decode(_INVALID_BYTE.sub(lambda _: invalid_characters, text))
+    elif not record.rejected and ("\\ud" in text or "\\uD" in text) and _half_pair(text):
+        record.rejected = Rejected(1224, "Half of a surrogate pair")
+    elif text.startswith("\ufeff"):
+        record.rejected = Rejected(1224, "The file begins with a byte order mark")
+    return record
+
+
+def _half_pair(text: str) -> bool:
+    pairs = re.sub(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}", "", text.replace("\\\\", ""))
+    return bool(re.search(r"\\u[dD][89a-fA-F]", pairs))
+
+
+def value_at(record: Record, path: Path, *, ignore_case: bool = False) -> Any:
+    """Return what a path leads to: text, a Number, a boolean, None, or a nested value as its text.
+
+    Raises:
+        Rejected: it has a key on the path twice, or the text of the value cannot be told.
+    """
+    value: Any = record.value
+    for step in path:
+        value = _member(value, step, ignore_case=ignore_case)
+    if isinstance(value, dict | list):
+        return _written(record.text, path, ignore_case=ignore_case)
+    return value
+
+
+def _member(value: Any, step: Step, *, ignore_case: bool) -> Any:
+    if isinstance(value, dict) and isinstance(step, str):
+        if ignore_case:
+            matching = [key for key in value if key.lower() == step]
+            if len(matching) > 1:
+                raise Rejected(1224, "Key given twice")
+            step = matching[0] if matching else step
+        if isinstance(value, Object) and step in value.repeated:
+            raise Rejected(1224, "Key given twice")
+        return value.get(step)
+    if isinstance(value, list) and isinstance(step, int):
+        return value[step] if step < len(value) else None
+    return None
+
+
+def _written(text: str, path: Path, *, ignore_case: bool) -> str:
+    """Return the text of a nested value, as it stands in the record."""
+    place = 0
+    for step in path:
+        place = _find(text, place, step, ignore_case=ignore_case)
+    return text[place : _value_end(text, place)]
+
+
+def _find(text: str, place: int, step: Step, *, ignore_case: bool) -> int:
+    """Return where a member of the object or array at a place begins."""
+    place = _skip(_JSON_SPACE, text, place + 1)
+    index = 0
+    while True:
+        found = index == step
+        if isinstance(step, str):
+            key, place = _DECODER.raw_decode(text, place)
+            place = _skip(_JSON_SPACE, text, _skip(_JSON_SPACE, text, place) + 1)
+            found = (key.lower() if ignore_case else key) == step
+        if found:
+            return place
+        place = _skip(_JSON_SPACE, text, _skip(_JSON_SPACE, text, _value_end(text, place)) + 1)
+        index += 1
+
+
+def _value_end(text: str, place: int) -> int:
+    return _DECODER.raw_decode(text, place)[1]

@@ -1,0 +1,123 @@
+"""Starts and stops what the stand-in is made of: PostgreSQL, the proxy before it, and moto's S3."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from moto.server import ThreadedMotoServer
+
+from tests.standin.faults import Counts, Faults
+from tests.standin.postgres import SUPERUSER, run_postgres
+from tests.standin.proxy import Proxy
+from tests.standin.s3 import S3, Keys
+from tests.standin.wire import Backend
+
+USER = "sparkify"
+PASSWORD = "Sparkify1"
+DATABASE = "dev"
+REGION = "us-west-2"
+_SHIMS = Path(__file__).with_name("shims.sql")
+
+
+@dataclass(frozen=True)
+class Standin:
+    """A running stand-in: where it listens, what it accepts, and how it is to misbehave."""
+
+    host: str
+    port: int
+    s3_endpoint: str
+    s3: S3
+    faults: Faults
+    proxy: Proxy
+    admin: Backend
+    user: str = USER
+    password: str = PASSWORD
+    database: str = DATABASE
+    keys: Keys = field(default_factory=lambda: Keys("AKIASTANDIN", "standin-secret"))
+
+    @property
+    def counts(self) -> Counts:
+        """What clients did since the last reset."""
+        return self.faults.counts
+
+    @property
+    def s3_client(self) -> Any:
+        """A boto3 client of the S3 here."""
+        return self.s3.client
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy's URL; to be used with connect_args={"ssl": False}."""
+        return f"redshift+redshift_connector://{self.user}:{self.password}@{self.host}:{self.port}/{self.database}"
+
+    def put(self, uri: str, content: bytes) -> str:
+        """Write an object, in a bucket that is made if it is missing, and return its address."""
+        self.s3.put(uri, content)
+        return uri
+
+    def put_folder(self, uri: str, folder: Path) -> str:
+        """Write the files under a folder, and return the address they begin with."""
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            self.s3.put(f"{uri.rstrip('/')}/{path.relative_to(folder)}", path.read_bytes())
+        return uri
+
+    def reset(self) -> None:
+        """End every connection, and forget tables, reports, objects in S3, faults and counts."""
+        self.proxy.close_sessions()
+        self.faults.clear()
+        self.s3.reset(self.keys)
+        schemas = self.admin.query(
+            "select quote_ident(nspname) from pg_namespace "
+            "where nspname not in ('redshift', 'information_schema') and nspname not like 'pg\\_%'"
+        )
+        for (schema,) in schemas:
+            self.admin.query(f"drop schema {schema} cascade")
+        self.admin.query(f"create schema public authorization {self.user}")
+        self.admin.query("truncate redshift.sys_load_history, redshift.sys_load_detail, redshift.sys_load_error_detail")
+
+
+@contextmanager
+def run_standin(region: str = REGION) -> Iterator[Standin]:
+    """Start a stand-in for a cluster in a region, and stop it at the end of the block. Takes some seconds."""
+    with run_postgres() as socket_path, _run_moto() as endpoint:
+        _prepare(socket_path)
+        faults, s3 = Faults(), S3(endpoint, region)
+        admin = _connect(socket_path, DATABASE)
+        with Proxy(socket_path, s3, faults, _connect(socket_path, DATABASE)) as proxy:
+            standin = Standin("127.0.0.1", proxy.port, endpoint, s3, faults, proxy, admin)
+            standin.reset()
+            yield standin
+        admin.close()
+
+
+@contextmanager
+def _run_moto() -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        yield "http://{}:{}".format(*server.get_host_and_port())
+    finally:
+        server.stop()
+
+
+def _prepare(socket_path: Path) -> None:
+    """Make the database, its user, and in it what PostgreSQL lacks."""
+    admin = _connect(socket_path, SUPERUSER)
+    admin.query(f"create role {USER} login password '{PASSWORD}'")
+    admin.query(f"create database {DATABASE}")
+    admin.query(f"grant create on database {DATABASE} to {USER}")
+    admin.query(f"alter database {DATABASE} set default_transaction_isolation to 'repeatable read'")
+    admin.close()
+    admin = _connect(socket_path, DATABASE)
+    admin.query(_SHIMS.read_text(encoding="utf-8"))
+    admin.close()
+
+
+def _connect(socket_path: Path, database: str) -> Backend:
+    backend = Backend(socket_path, {"user": SUPERUSER, "database": database})
+    backend.start()
+    return backend
