@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 from flows.command_line import leave
 from flows.generate import generate
+
+if TYPE_CHECKING:
+    from tests.standin import Standin
 
 EXIT_STATUS = pytest.StashKey[int]()
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -50,3 +54,19 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip("the real Sparkify data is not beside the project (../shared/data)")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def running_standin() -> Iterator["Standin"]:
+    """A stand-in for Redshift and S3, for the whole session."""
+    from tests.standin import run_standin
+
+    with run_standin() as standin:
+        yield standin
+
+
+@pytest.fixture
+def standin(running_standin: "Standin") -> "Standin":
+    """A stand-in for Redshift and S3 that holds nothing yet."""
+    running_standin.reset()
+    return running_standin

@@ -16,7 +16,7 @@ from tests.standin.copy_statement import CopyStatement, parse_copy
 from tests.standin.errors import ServerError
 from tests.standin.faults import Faults
 from tests.standin.json_paths import Path, parse_paths
-from tests.standin.json_records import Record, Rejected, read_records, value_at
+from tests.standin.json_records import Record, RejectedError, read_records, value_at
 from tests.standin.s3 import S3, Uri, no_such_prefix, slow_down
 from tests.standin.values import Column, Convert, converter, is_text
 from tests.standin.wire import Backend, quote
@@ -49,7 +49,7 @@ class Run:
     transaction_id: str
     started: datetime = field(default_factory=lambda: _now())
     files: list[File] = field(default_factory=list)
-    errors: list[tuple[str, int, Rejected]] = field(default_factory=list)
+    errors: list[tuple[str, int, RejectedError]] = field(default_factory=list)
     rows: int = 0
     size: int = 0
 
@@ -78,7 +78,7 @@ class Field:
         """Return the column's value as PostgreSQL reads it in a COPY.
 
         Raises:
-            Rejected: it may not be loaded.
+            RejectedError: it may not be loaded.
         """
         try:
             value = value_at(record, self.path, ignore_case=self.ignore_case)
@@ -90,14 +90,14 @@ class Field:
             if not text and self.empty_is_null:
                 return self._null()
             return text.translate(_ESCAPES)
-        except Rejected as rejected:
+        except RejectedError as rejected:
             if rejected.message != "Key given twice":
                 rejected.column = self.column.name
             raise
 
     def _null(self) -> str:
         if self.column.required:
-            raise Rejected(1213, "Missing data for not-null field")
+            raise RejectedError(1213, "Missing data for not-null field")
         return NULL
 
 
@@ -235,11 +235,11 @@ class Loader:
             line = record.line
             try:
                 yield _row(record, fields)
-            except Rejected as rejected:
+            except RejectedError as rejected:
                 self._reject(run, uri, record.line, rejected)
         run.files.append(File(str(uri), len(content), line, started, _now()))
 
-    def _reject(self, run: Run, uri: Uri, line: int, rejected: Rejected) -> None:
+    def _reject(self, run: Run, uri: Uri, line: int, rejected: RejectedError) -> None:
         run.errors.append((str(uri), line, rejected))
         if len(run.errors) >= run.limit:
             message = f"Load into table '{run.table}' failed.  Check 'sys_load_error_detail' system table for details."
@@ -332,7 +332,7 @@ def _decompressed(content: bytes, compression: str | None, uri: Uri) -> bytes:
     return content
 
 
-def _error_report(run: Run, common: str, name: str, line: int, rejected: Rejected) -> str:
+def _error_report(run: Run, common: str, name: str, line: int, rejected: RejectedError) -> str:
     column = next((c for c in run.columns if c.name == rejected.column), None)
     kind, length = (column.kind, ",".join(map(str, column.sizes))) if column else ("", "")
     return (

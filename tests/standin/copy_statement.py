@@ -10,7 +10,8 @@ from tests.standin.s3 import DEFAULT_ROLE, Keys
 MAX_ERRORS = 100_000
 _TOKEN = re.compile(
     r"""\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*
-    (?: (?P<string>'(?:[^'\\]|''|\\.)*') | (?P<quoted>"(?:[^"]|"")+") | (?P<number>\d+) | (?P<word>\w+) | (?P<sign>[(),.;=]) )""",
+    (?: (?P<string>'(?:[^'\\]|''|\\.)*') | (?P<quoted>"(?:[^"]|"")+")
+    | (?P<number>\d+) | (?P<word>\w+) | (?P<sign>[(),.;=]) )""",
     re.VERBOSE | re.DOTALL,
 )
 _OTHER_FORMATS = ("csv", "parquet", "orc", "avro", "delimiter", "fixedwidth", "shapefile")
@@ -153,7 +154,7 @@ def _tokens(sql: str) -> list[tuple[str, str]]:
 
 def _format(parser: _Parser, statement: CopyStatement) -> None:
     parser.accept("as")
-    kind, text = parser.next()
+    _, text = parser.next()
     if text.lower() != "json":
         raise unsupported(f"COPY format {text.upper()} is not in the stand-in")
     _json(parser, statement)

@@ -36,7 +36,9 @@ def define(column: exp.ColumnDef, *, required: bool = False) -> str:
         constraints.append("not null")
     if kind.is_type("varchar"):
         size = kind.expressions[0].name
-        constraints.append(f"check (octet_length({name}) <= {size} or redshift.too_long({size}))")
+        constraints.append(
+            f"check (case when octet_length({name}) > {size} then redshift.too_long({size}) else true end)"
+        )
     return " ".join([name, _sql(kind), *dict.fromkeys(c for c in constraints if c)])
 
 

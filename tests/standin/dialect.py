@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import exp
@@ -99,7 +100,7 @@ def _parse(sql: str) -> exp.Expr:
 
 
 def _refuse_parameters(tokens: list[Token]) -> None:
-    for before, token in zip(tokens, tokens[1:], strict=False):
+    for before, token in pairwise(tokens):
         if before.token_type.name == "PARAMETER":
             raise syntax_error(f'syntax error at or near "${token.text}"')
 

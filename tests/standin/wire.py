@@ -3,6 +3,7 @@
 import socket
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ GSS_REQUEST = 80877104
 Row = tuple[str | None, ...]
 
 
-class Closed(Exception):
+class ClosedError(Exception):
     """The other end closed the connection."""
 
 
@@ -41,7 +42,7 @@ class Stream:
         """Read a message.
 
         Raises:
-            Closed: there is none any more.
+            ClosedError: there is none any more.
         """
         return Message(self._exactly(1), self._sized())
 
@@ -54,14 +55,12 @@ class Stream:
         try:
             self.socket.sendall(data)
         except OSError:
-            raise Closed from None
+            raise ClosedError from None
 
     def close(self) -> None:
         """Close it, also under a thread that reads from it."""
-        try:
+        with suppress(OSError):  # the other end may be faster
             self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other end was faster
         self._file.close()
         self.socket.close()
 
@@ -72,9 +71,9 @@ class Stream:
         try:
             data = self._file.read(size)
         except (OSError, ValueError):
-            raise Closed from None
+            raise ClosedError from None
         if len(data) < size:
-            raise Closed
+            raise ClosedError
         return data
 
 
