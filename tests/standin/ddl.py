@@ -1,12 +1,38 @@
 """Tables as PostgreSQL is to have them, with Redshift's defaults, and strings that count bytes."""
 
+import re
+
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
+from sqlglot.tokens import Token
 
 from tests.standin.errors import syntax_error, unsupported
 
 MAX_VARCHAR = 65535
-_NOT_ENFORCED = (exp.UniqueColumnConstraint, exp.Reference, exp.EncodeColumnConstraint)
+_NOT_ENFORCED = (exp.UniqueColumnConstraint, exp.Reference)
+
+
+_ATTRIBUTE = re.compile(
+    r"""\b(?:
+        backup\ (?:yes|no)
+        | diststyle\ (?:auto|even|key|all)
+        | distkey\b(?:\ \(\ \w+\ \))?
+        | (?:(?:compound|interleaved)\ )?sortkey\b(?:\ auto|\ \([\w\ ,]+\))?
+        | encode\ (?:auto|az64|bytedict|delta|delta32k|lzo|mostly8|mostly16|mostly32|raw|runlength|text255|text32k|zstd)
+    )(?!\S)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def without_attributes(sql: str, tokens: list[Token]) -> str:
+    """Cut the attributes of tables and columns, which PostgreSQL lacks, from a CREATE TABLE."""
+    words = [_word(sql, token) for token in tokens]
+    query = next((n for n, word in enumerate(words) if word.lower() == "as"), len(words))
+    return _ATTRIBUTE.sub("", " ".join(words[:query])) + " " + " ".join(words[query:])
+
+
+def _word(sql: str, token: Token) -> str:
+    return sql[token.start : token.end + 1]
 
 
 def create(tree: exp.Create) -> str:
@@ -19,12 +45,17 @@ def create(tree: exp.Create) -> str:
         for column in key.find_all(exp.Identifier)
     }
     lines = [define(e, required=e.name.lower() in required) for e in elements if isinstance(e, exp.ColumnDef)]
-    lines += [f"{_sql(e)} including constraints" for e in elements if isinstance(e, exp.LikeProperty)]
+    lines += [_like(element) for element in elements if isinstance(element, exp.LikeProperty)]
     if not lines:
         raise syntax_error('syntax error at or near ")"')
     temporary = any(isinstance(p, exp.TemporaryProperty) for p in tree.args.get("properties") or ())
     exists = "if not exists " if tree.args.get("exists") else ""
     return f"create {'temp ' if temporary else ''}table {exists}{_sql(tree.this.this)} ({', '.join(lines)})"
+
+
+def _like(element: exp.LikeProperty) -> str:
+    defaults = " including defaults" if element.expressions else ""
+    return f"like {_sql(element.this)} including constraints{defaults}"
 
 
 def define(column: exp.ColumnDef, *, required: bool = False) -> str:

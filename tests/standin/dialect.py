@@ -14,7 +14,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.parsers.redshift import RedshiftParser
 from sqlglot.tokens import Token
 
-from tests.standin.ddl import create, define
+from tests.standin.ddl import create, define, without_attributes
 from tests.standin.errors import ServerError, syntax_error, unsupported
 from tests.standin.vocabulary import (
     FRAMED,
@@ -68,6 +68,8 @@ def translate(sql: str) -> Statement:
     tokens = _tokens(sql)
     if not tokens:
         return Statement("")
+    sql = sql[tokens[0].start :]  # without comments before it
+    tokens = _tokens(sql)
     word = tokens[0].text.lower()
     if word in _UTILITIES:
         return _UTILITIES[word](sql, tokens)
@@ -77,6 +79,8 @@ def translate(sql: str) -> Statement:
         _refuse_parameters(tokens)
         if re.match(r"(create|drop)\s+schema\b", sql, re.IGNORECASE):
             return Statement(_plain(sql))
+        if re.match(r"create\s+(temp(orary)?\s+)?table\b", sql, re.IGNORECASE):
+            sql = without_attributes(sql, tokens)
     return _translate_tree(_parse(sql))
 
 
@@ -94,9 +98,12 @@ def _tokens(sql: str) -> list[Token]:
 
 def _parse(sql: str) -> exp.Expr:
     try:
-        return sqlglot.parse_one(sql, read=Dialect)
+        tree = sqlglot.parse_one(sql, read=Dialect)
     except SqlglotError as error:
         raise syntax_error(f"syntax error: {str(error).splitlines()[0]}") from None
+    if isinstance(tree, exp.Command):
+        raise syntax_error(f'syntax error at or near "{tree.expression}"')
+    return tree
 
 
 def _refuse_parameters(tokens: list[Token]) -> None:
@@ -141,6 +148,11 @@ def _set(sql: str, tokens: list[Token]) -> Statement:
     return Statement(_plain(sql))
 
 
+def _reset(sql: str, tokens: list[Token]) -> Statement:
+    name = tokens[-1].text.lower()
+    return Statement(f"reset redshift.{name}" if name in IGNORED_SETTINGS else _plain(sql))
+
+
 def _lock(sql: str, tokens: list[Token]) -> Statement:
     match = re.fullmatch(r"lock\s+(?:table\s+)?([\w\".,\s]+)", _plain(sql), re.IGNORECASE)
     if not match or re.search(r"\bin\b|\bmode\b", sql, re.IGNORECASE):
@@ -162,10 +174,10 @@ def _copy(sql: str, tokens: list[Token]) -> Statement:
 
 
 _UTILITIES: dict[str, Callable[[str, list[Token]], Statement]] = {
-    **dict.fromkeys(("begin", "start", "commit", "end", "show", "reset", "grant", "revoke", "analyze"), _as_it_is),
+    **dict.fromkeys(("begin", "start", "commit", "end", "show", "grant", "revoke", "analyze", "comment"), _as_it_is),
     **dict.fromkeys(("rollback", "abort"), _rollback),
     **dict.fromkeys(("savepoint", "release"), _savepoint),
-    "comment": _as_it_is,
+    "reset": _reset,
     "set": _set,
     "lock": _lock,
     "truncate": _truncate,
@@ -184,8 +196,6 @@ def _translate_tree(tree: exp.Expr) -> Statement:
     repeated = _repeated_keys(tree) if isinstance(tree, exp.Merge) else None
     _rewrite(tree)
     if isinstance(tree, exp.Create):
-        kept = [p for p in tree.args.get("properties") or () if isinstance(p, exp.TemporaryProperty)]
-        tree.set("properties", exp.Properties(expressions=kept) if kept else None)
         tree.set("no_schema_binding", None)
     if isinstance(tree, exp.Alter) and (added := _added_column(tree)):
         return Statement(f"alter table {_sql(tree.this)} add column {define(added)}")
@@ -223,7 +233,6 @@ _MISSING: dict[type[exp.Expr], str] = {
     exp.NullSafeNEQ: "IS DISTINCT FROM",
     exp.Lock: "FOR UPDATE",
     exp.Fetch: "FETCH",
-    exp.Command: "statement",
 }
 
 
@@ -236,6 +245,8 @@ def _refuse(tree: exp.Expr) -> None:
         _refuse_create(tree)
     if isinstance(tree, exp.Merge):
         _refuse_merge(tree)
+    if properties := tree.args.get("properties"):
+        _refuse_properties(properties)
     for node in tree.walk():
         _refuse_node(node)
     _refuse_leader_node(tree)
@@ -250,8 +261,14 @@ def _refuse_create(tree: exp.Create) -> None:
         raise syntax_error('syntax error at or near "as": CREATE TABLE AS has no IF NOT EXISTS')
 
 
+def _refuse_properties(properties: exp.Properties) -> None:
+    for known in properties.expressions:
+        if not isinstance(known, exp.TemporaryProperty):
+            raise syntax_error(f'syntax error at or near "{known}"')
+
+
 def _refuse_node(node: exp.Expr) -> None:
-    if isinstance(node, exp.Identifier) and not node.quoted and node.name.lower() in RESERVED:
+    if isinstance(node, exp.Identifier) and not node.quoted and _is_reserved(node):
         raise syntax_error(f'syntax error at or near "{node.name}": a reserved word')
     if isinstance(node, exp.Distinct) and node.args.get("on"):
         raise unsupported("SELECT DISTINCT ON is not supported")
@@ -265,6 +282,11 @@ def _refuse_node(node: exp.Expr) -> None:
         _refuse_window(node)
     if isinstance(node, exp.Select):
         _refuse_qualify(node)
+
+
+def _is_reserved(name: exp.Identifier) -> bool:
+    of_the_catalogue = name.name.lower() == "oid" and isinstance(name.parent, exp.Column) and name.parent.table
+    return name.name.lower() in RESERVED and not of_the_catalogue
 
 
 def _refuse_type(kind: exp.DataType) -> None:

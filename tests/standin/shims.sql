@@ -122,12 +122,16 @@ create function convert_timezone(source text, zone text, moment timestamp) retur
 return moment at time zone source at time zone zone;
 
 create function trunc(moment timestamp) returns date immutable strict return moment::date;
+create function trunc(number integer) returns integer immutable strict return number;
+create function trunc(number bigint) returns bigint immutable strict return number;
 create function trunc(number numeric) returns numeric immutable strict return pg_catalog.trunc(number);
 create function trunc(number numeric, scale integer) returns numeric immutable strict
 return pg_catalog.trunc(number, scale);
 create function trunc(number double precision) returns double precision immutable strict
 return pg_catalog.trunc(number);
 
+create function round(number integer) returns integer immutable strict return number;
+create function round(number bigint) returns bigint immutable strict return number;
 create function round(number numeric) returns numeric immutable strict return pg_catalog.round(number);
 create function round(number numeric, scale integer) returns numeric immutable strict
 return pg_catalog.round(number, scale);
@@ -137,15 +141,21 @@ create function round(number double precision, scale integer) returns double pre
 return pg_catalog.round(number::numeric, scale);
 
 -- Redshift's average of whole numbers is a whole number
+create function add_whole(state numeric[], number smallint) returns numeric[] immutable strict
+return array[state[1] + number, state[2] + 1];
+create function add_whole(state numeric[], number integer) returns numeric[] immutable strict
+return array[state[1] + number, state[2] + 1];
 create function add_whole(state numeric[], number bigint) returns numeric[] immutable strict
 return array[state[1] + number, state[2] + 1];
 create function whole_average(state numeric[]) returns bigint immutable strict
 return case when state[2] > 0 then pg_catalog.trunc(state[1] / state[2])::bigint end;
+create aggregate avg(smallint) (sfunc = add_whole, stype = numeric[], initcond = '{0,0}', finalfunc = whole_average);
+create aggregate avg(integer) (sfunc = add_whole, stype = numeric[], initcond = '{0,0}', finalfunc = whole_average);
 create aggregate avg(bigint) (sfunc = add_whole, stype = numeric[], initcond = '{0,0}', finalfunc = whole_average);
-create aggregate avg(numeric) (
-    sfunc = numeric_avg_accum, stype = internal, finalfunc = numeric_avg
+create aggregate avg(numeric) (sfunc = numeric_avg_accum, stype = internal, finalfunc = numeric_avg);
+create aggregate avg(double precision) (
+    sfunc = float8_accum, stype = float8[], initcond = '{0,0,0}', finalfunc = float8_avg
 );
-create aggregate avg(double precision) (sfunc = float8_accum, stype = float8[], initcond = '{0,0,0}', finalfunc = float8_avg);
 
 create function concat(one text, other text) returns text immutable strict return one || other;
 create function len(string text) returns integer immutable strict return length(string);
