@@ -259,12 +259,12 @@ class Loader:
         duration = int((ended - run.started).total_seconds() * 1_000_000)
         rows = run.rows if status == "completed" else 0
         statements = [
-            f"insert into redshift.sys_load_history values (100, {common}, '{status}', {quote(run.table)}, "
+            f"insert into redshift.load_history values (100, {common}, '{status}', {quote(run.table)}, "
             f"'{run.started}', '{ended}', {duration}, {quote(run.statement.source)}, 'json', {rows}, {run.size}, "
             f"{len(run.files)}, {run.size}, {len(run.files)}, {run.size}, {len(run.errors)}, 0)"
         ]
         statements += [
-            f"insert into redshift.sys_load_detail values (100, {run.query_id}, {_char(file.name, 256)}, {file.size}, "
+            f"insert into redshift.load_detail values (100, {run.query_id}, {_char(file.name, 256)}, {file.size}, "
             f"{file.lines}, '{file.ended}', 1, '{file.started}', '{file.ended}')"
             for file in run.files
         ]
@@ -336,7 +336,7 @@ def _error_report(run: Run, common: str, name: str, line: int, rejected: Rejecte
     column = next((c for c in run.columns if c.name == rejected.column), None)
     kind, length = (column.kind, ",".join(map(str, column.sizes))) if column else ("", "")
     return (
-        f"insert into redshift.sys_load_error_detail values (100, {common}, {run.table_id}, '{run.started}', "
+        f"insert into redshift.load_error_detail values (100, {common}, {run.table_id}, '{run.started}', "
         f"{_char(name, 256)}, {line}, {_char(rejected.column or '', 127)}, {_char(_SHORT_KINDS.get(kind, kind), 10)}, "
         f"{_char(length, 10)}, {rejected.position}, {rejected.code}, {_char(rejected.message, 512)})"
     )

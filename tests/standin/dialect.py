@@ -310,7 +310,7 @@ def _refuse_qualify(select: exp.Select) -> None:
 def _refuse_leader_node(tree: exp.Expr) -> None:
     """Refuse functions and tables of the leader node together with users' tables."""
     ours = {cte.alias for cte in tree.find_all(exp.CTE)}
-    tables = [t for t in tree.find_all(exp.Table) if t.name not in ours and t.name.lower() not in SYSTEM_TABLES]
+    tables = [t for t in tree.find_all(exp.Table) if t.name not in ours and not t.name.startswith("sys_")]
     users = [t for t in tables if not f"{t.db}{t.name}".startswith(LEADER_NODE_TABLES)]
     functions = [f for f in tree.find_all(exp.Anonymous) if f.name.lower() in LEADER_NODE_ONLY]
     clocks = [c for c in tree.find_all(exp.CurrentTimestamp, exp.Localtimestamp) if not c.args.get("sysdate")]
