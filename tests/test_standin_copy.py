@@ -4,11 +4,12 @@ import bz2
 import gzip
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import redshift_connector
-from redshift_connector.error import ProgrammingError
+from redshift_connector.error import InterfaceError, ProgrammingError
 
 from tests.standin import Standin
 from tests.standin.s3 import ROLE, Keys
@@ -17,8 +18,8 @@ Connection = Any
 DATA = "s3://bucket/data/"
 
 
-@pytest.fixture
-def connection(standin: Standin) -> Iterator[Connection]:
+@contextmanager
+def connect(standin: Standin) -> Iterator[Connection]:
     connection = redshift_connector.connect(
         host=standin.host,
         port=standin.port,
@@ -27,8 +28,16 @@ def connection(standin: Standin) -> Iterator[Connection]:
         database=standin.database,
         ssl=False,
     )
-    yield connection
-    connection.close()
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def connection(standin: Standin) -> Iterator[Connection]:
+    with connect(standin) as connection:
+        yield connection
 
 
 def run(connection: Connection, sql: str) -> list[list[Any]]:
@@ -489,6 +498,22 @@ def test_s3_slows_down_on_order(standin: Standin, connection: Connection) -> Non
     assert "Status 503,Error SlowDown" in failure(connection, copy())[1]
     run(connection, copy())
     assert standin.counts.rows_copied == 1
+
+
+@pytest.mark.parametrize("when", ["before", "inside", "after"])
+def test_a_copy_that_is_cut_leaves_nothing(standin: Standin, connection: Connection, when: Any) -> None:
+    make(connection, "k varchar")
+    run(connection, "insert into t values ('before')")
+    connection.commit()
+    standin.put(f"{DATA}a.json", b'{"k": "a"}' * 10)
+    run(connection, "select 1")
+    standin.faults.cut(at=2, when=when)  # COPY is prepared first
+    with pytest.raises((InterfaceError, OSError)):
+        run(connection, copy())
+    with connect(standin) as other:
+        assert texts(other, "k") == [("before",)]
+        loaded = run(other, "select status, loaded_rows from sys_load_history")
+    assert loaded == ([["completed", 10]] if when == "after" else [])
 
 
 def test_a_copy_is_part_of_its_transaction(standin: Standin, connection: Connection) -> None:
