@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 from flows.command_line import leave
 from flows.generate import generate
+
+if TYPE_CHECKING:
+    from tests.standin import Standin
 
 EXIT_STATUS = pytest.StashKey[int]()
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -59,3 +63,19 @@ def public_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def running_standin() -> Iterator["Standin"]:
+    """A stand-in for Redshift and S3, for the whole session."""
+    from tests.standin import run_standin
+
+    with run_standin() as standin:
+        yield standin
+
+
+@pytest.fixture
+def standin(running_standin: "Standin") -> "Standin":
+    """A stand-in for Redshift and S3 that holds nothing yet."""
+    running_standin.reset()
+    return running_standin

@@ -19,10 +19,11 @@ from tests.standin.json_paths import Path, parse_paths
 from tests.standin.json_records import Record, RejectedError, read_records, value_at
 from tests.standin.s3 import S3, Uri, no_such_prefix, slow_down
 from tests.standin.values import Column, Convert, converter, is_text
-from tests.standin.wire import Backend, quote
+from tests.standin.wire import Backend, ClosedError, quote
 
 NULL = "\\N"
 _CHUNK_ROWS = 1000
+_ESCAPED = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -89,7 +90,7 @@ class Field:
             text = self.convert(value)
             if not text and self.empty_is_null:
                 return self._null()
-            return text.translate(_ESCAPES)
+            return text.translate(_ESCAPES) if _ESCAPED.search(text) else text
         except RejectedError as rejected:
             if rejected.message != "Key given twice":
                 rejected.column = self.column.name
@@ -110,11 +111,12 @@ class Loader:
         self._reports = reports
         self._lock = Lock()
 
-    def load(self, backend: Backend, sql: str, lock_table: Callable[[str], None]) -> None:
-        """Run a COPY in the transaction of a connection.
+    def load(self, backend: Backend, sql: str, lock_table: Callable[[str], None], *, breaks: bool = False) -> None:
+        """Run a COPY in the transaction of a connection, which may break while its rows arrive.
 
         Raises:
             ServerError: it failed; the transaction may not have.
+            ClosedError: the connection broke.
         """
         statement = parse_copy(sql)
         run = self._begin(backend, statement)
@@ -122,7 +124,7 @@ class Loader:
         lock_table(statement.table)
         self._count(run, count=0)
         try:
-            self._load_files(run)
+            self._load_files(run, breaks=breaks)
         except ServerError:
             self._report(run, "aborted")
             raise
@@ -154,11 +156,12 @@ class Loader:
             raise slow_down()
         self.s3.check_region(Uri.parse(statement.source).bucket, statement.region)
 
-    def _load_files(self, run: Run) -> None:
+    def _load_files(self, run: Run, *, breaks: bool) -> None:
         """Read every file, then write the good rows.
 
         Raises:
             ServerError: there are no files, they cannot be read, or too much in them is wrong.
+            ClosedError: the connection broke after half of the rows.
         """
         statement = run.statement
         fields = self._fields(run)
@@ -169,8 +172,7 @@ class Loader:
         run.rows = len(rows)
         names = ", ".join(f'"{column.name}"' for column in run.columns)
         target = f"copy {statement.table} ({names}) from stdin"
-        chunks = ("".join(rows[n : n + _CHUNK_ROWS]).encode() for n in range(0, len(rows), _CHUNK_ROWS))
-        run.backend.copy_in(target, chunks)
+        run.backend.copy_in(target, _broken(rows) if breaks else _chunks(rows))
 
     def _fields(self, run: Run) -> list[Field]:
         paths = self._paths(run.statement, run.columns)
@@ -259,12 +261,12 @@ class Loader:
         duration = int((ended - run.started).total_seconds() * 1_000_000)
         rows = run.rows if status == "completed" else 0
         statements = [
-            f"insert into redshift.sys_load_history values (100, {common}, '{status}', {quote(run.table)}, "
+            f"insert into redshift.load_history values (100, {common}, '{status}', {quote(run.table)}, "
             f"'{run.started}', '{ended}', {duration}, {quote(run.statement.source)}, 'json', {rows}, {run.size}, "
             f"{len(run.files)}, {run.size}, {len(run.files)}, {run.size}, {len(run.errors)}, 0)"
         ]
         statements += [
-            f"insert into redshift.sys_load_detail values (100, {run.query_id}, {_char(file.name, 256)}, {file.size}, "
+            f"insert into redshift.load_detail values (100, {run.query_id}, {_char(file.name, 256)}, {file.size}, "
             f"{file.lines}, '{file.ended}', 1, '{file.started}', '{file.ended}')"
             for file in run.files
         ]
@@ -274,6 +276,16 @@ class Loader:
     def _query(self, sql: str) -> list[tuple[str | None, ...]]:
         with self._lock:
             return self._reports.query(sql)
+
+
+def _chunks(rows: list[str]) -> Iterator[bytes]:
+    for first in range(0, len(rows), _CHUNK_ROWS):
+        yield "".join(rows[first : first + _CHUNK_ROWS]).encode()
+
+
+def _broken(rows: list[str]) -> Iterator[bytes]:
+    yield from _chunks(rows[: len(rows) // 2])
+    raise ClosedError
 
 
 def _row(record: Record, fields: list[Field]) -> str:
@@ -336,7 +348,7 @@ def _error_report(run: Run, common: str, name: str, line: int, rejected: Rejecte
     column = next((c for c in run.columns if c.name == rejected.column), None)
     kind, length = (column.kind, ",".join(map(str, column.sizes))) if column else ("", "")
     return (
-        f"insert into redshift.sys_load_error_detail values (100, {common}, {run.table_id}, '{run.started}', "
+        f"insert into redshift.load_error_detail values (100, {common}, {run.table_id}, '{run.started}', "
         f"{_char(name, 256)}, {line}, {_char(rejected.column or '', 127)}, {_char(_SHORT_KINDS.get(kind, kind), 10)}, "
         f"{_char(length, 10)}, {rejected.position}, {rejected.code}, {_char(rejected.message, 512)})"
     )

@@ -4,7 +4,7 @@ import re
 
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
-from sqlglot.tokens import Token
+from sqlglot.tokenizer_core import Token
 
 from tests.standin.errors import syntax_error, unsupported
 

@@ -12,7 +12,7 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.dialects.redshift import Redshift
 from sqlglot.errors import SqlglotError
 from sqlglot.parsers.redshift import RedshiftParser
-from sqlglot.tokens import Token
+from sqlglot.tokenizer_core import Token
 
 from tests.standin.ddl import create, define, without_attributes
 from tests.standin.errors import ServerError, syntax_error, unsupported
@@ -208,8 +208,9 @@ def _sql(tree: exp.Expr) -> str:
 
 def _written(tree: exp.Expr) -> str | None:
     if isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge):
-        table = tree.this.find(exp.Table)
-        return _sql(exp.Table(this=table.this.copy(), db=table.args.get("db"))) if table else None
+        table = tree.find(exp.Table)
+        assert table
+        return _sql(exp.Table(this=table.this.copy(), db=table.args.get("db")))
     return None
 
 
@@ -302,15 +303,16 @@ def _refuse_window(window: exp.Window) -> None:
 
 def _refuse_qualify(select: exp.Select) -> None:
     source = select.args.get("from_")
-    follows = source and not any(select.args.get(part) for part in ("where", "group", "having", "joins"))
-    if select.args.get("qualify") and follows and not source.this.alias:
+    if not source or not select.args.get("qualify"):
+        return
+    if not source.this.alias and not any(select.args.get(part) for part in ("where", "group", "having", "joins")):
         raise syntax_error('syntax error at or near "qualify": after FROM it needs a table alias')
 
 
 def _refuse_leader_node(tree: exp.Expr) -> None:
     """Refuse functions and tables of the leader node together with users' tables."""
     ours = {cte.alias for cte in tree.find_all(exp.CTE)}
-    tables = [t for t in tree.find_all(exp.Table) if t.name not in ours and t.name.lower() not in SYSTEM_TABLES]
+    tables = [t for t in tree.find_all(exp.Table) if t.name not in ours and not t.name.startswith("sys_")]
     users = [t for t in tables if not f"{t.db}{t.name}".startswith(LEADER_NODE_TABLES)]
     functions = [f for f in tree.find_all(exp.Anonymous) if f.name.lower() in LEADER_NODE_ONLY]
     clocks = [c for c in tree.find_all(exp.CurrentTimestamp, exp.Localtimestamp) if not c.args.get("sysdate")]
@@ -354,14 +356,15 @@ def _repeated_keys(merge: exp.Merge) -> str:
 
 
 def _rewrite(tree: exp.Expr) -> None:
-    for node in reversed(list(tree.find_all(exp.Table))):
-        if node.name.lower() in SYSTEM_TABLES and node.db in ("", "pg_catalog"):
-            node.set("db", exp.to_identifier("redshift"))
-    for node in reversed(list(tree.find_all(exp.DataType))):
-        if node.is_type("decimal") and not node.expressions:
-            node.set("expressions", [exp.DataTypeParam(this=exp.Literal.number(n)) for n in (18, 0)])
-    for node in reversed(list(tree.find_all(exp.Extract, exp.CurrentTimestamp, exp.CurrentUser, exp.Anonymous))):
-        _rewrite_function(node)
+    for table in tree.find_all(exp.Table):
+        if table.name.lower() in SYSTEM_TABLES and table.db in ("", "pg_catalog"):
+            table.set("db", exp.to_identifier("redshift"))
+    for kind in tree.find_all(exp.DataType):
+        if kind.is_type("decimal") and not kind.expressions:
+            kind.set("expressions", [exp.DataTypeParam(this=exp.Literal.number(n)) for n in (18, 0)])
+    functions = list(tree.find_all(exp.Extract, exp.CurrentTimestamp, exp.Anonymous))
+    for function in reversed(functions):  # the inner ones first
+        _rewrite_function(function)
 
 
 def _rewrite_function(node: exp.Expr) -> None:

@@ -8,7 +8,7 @@ from tests.standin.errors import ServerError
 Step = str | int
 Path = tuple[Step, ...]
 
-_DOT = re.compile(r"\.([^.\[\]\s]+)|\[(\d+)\]")
+_DOT = re.compile(r"\.([^.\[\]\s*]+)|\[(\d+)\]")
 _BRACKET = re.compile(r"""\[(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\d+))\]""")
 
 

@@ -185,6 +185,8 @@ def value_at(record: Record, path: Path, *, ignore_case: bool = False) -> Any:
 
 
 def _member(value: Any, step: Step, *, ignore_case: bool) -> Any:
+    if type(value) is dict and not ignore_case:  # the usual case, without repeated keys
+        return value.get(step)
     if isinstance(value, dict) and isinstance(step, str):
         if ignore_case:
             matching = [key for key in value if key.lower() == step]

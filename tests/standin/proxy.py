@@ -164,7 +164,7 @@ class Session(Thread):
 
     def _request(self) -> list[Message]:
         """Read what the client sends before it waits: up to Sync, or Terminate."""
-        messages = []
+        messages: list[Message] = []
         while not messages or messages[-1].kind not in (b"S", b"X", b"Q"):
             message = self.client.read()
             if message.kind != b"H":  # Flush: everything is answered at Sync
@@ -315,10 +315,8 @@ class Session(Thread):
         if self._backend.status == b"E":
             text = "current transaction is aborted, commands ignored until end of transaction block"
             raise ServerError("25P02", text)
-        if when == "inside":
-            raise ClosedError
         try:
-            self.proxy.loader.load(self._backend, sql, self._lock_table)
+            self.proxy.loader.load(self._backend, sql, self._lock_table, breaks=when == "inside")
         except ServerError as error:
             if self._backend.status != b"E":
                 self._raise(error)

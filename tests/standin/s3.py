@@ -43,9 +43,8 @@ class S3:
 
     def __init__(self, endpoint: str, region: str) -> None:
         self.region = region
-        self.client: Any = boto3.client(
-            "s3", endpoint_url=endpoint, region_name=region, aws_access_key_id="any", aws_secret_access_key="any"
-        )
+        self.endpoint = endpoint
+        self.client = self._client(region)
         self.keys: set[Keys] = set()
         self.roles: set[str] = set()
 
@@ -65,7 +64,12 @@ class S3:
 
     def make_bucket(self, bucket: str, region: str) -> None:
         location = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        self.client.create_bucket(Bucket=bucket, **location)
+        self._client(region).create_bucket(Bucket=bucket, **location)
+
+    def _client(self, region: str) -> Any:
+        return boto3.client(
+            "s3", endpoint_url=self.endpoint, region_name=region, aws_access_key_id="any", aws_secret_access_key="any"
+        )
 
     def check_access(self, credentials: Keys | str) -> None:
         """Refuse keys that S3 does not know, and roles that the cluster may not assume.

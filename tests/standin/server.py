@@ -76,7 +76,7 @@ class Standin:
         for (schema,) in schemas:
             self.admin.query(f"drop schema {schema} cascade")
         self.admin.query(f"create schema public authorization {self.user}")
-        self.admin.query("truncate redshift.sys_load_history, redshift.sys_load_detail, redshift.sys_load_error_detail")
+        self.admin.query("truncate redshift.load_history, redshift.load_detail, redshift.load_error_detail")
 
 
 @contextmanager

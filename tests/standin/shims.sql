@@ -224,7 +224,7 @@ where table_schema not in ('redshift', 'pg_catalog', 'information_schema');
 -- what COPY reports: as documented for SYS_LOAD_HISTORY, SYS_LOAD_DETAIL and SYS_LOAD_ERROR_DETAIL
 create sequence query_ids start 100;
 
-create table sys_load_history (
+create table load_history (
     user_id integer,
     query_id bigint,
     transaction_id bigint,
@@ -247,7 +247,7 @@ create table sys_load_history (
     copy_job_id bigint
 );
 
-create table sys_load_detail (
+create table load_detail (
     user_id integer,
     query_id integer,
     file_name character(256),
@@ -259,7 +259,7 @@ create table sys_load_detail (
     end_time timestamp
 );
 
-create table sys_load_error_detail (
+create table load_error_detail (
     user_id integer,
     query_id bigint,
     transaction_id bigint,
@@ -276,5 +276,26 @@ create table sys_load_error_detail (
     error_code integer,
     error_message character(512)
 );
+
+-- read over a connection of their own, because no snapshot holds for system tables
+create extension dblink schema redshift;
+
+create function reports(name text) returns setof json security definer
+begin atomic
+    select report
+    from redshift.dblink(
+        format('host=%s user=%s dbname=%s', current_setting('unix_socket_directories'), current_user, current_database()),
+        format('select row_to_json(report) from redshift.%I as report', name)
+    ) as answer (report json);
+end;
+
+create view sys_load_history as
+select reported.* from reports('load_history') as r, json_populate_record(null::load_history, r) as reported;
+
+create view sys_load_detail as
+select reported.* from reports('load_detail') as r, json_populate_record(null::load_detail, r) as reported;
+
+create view sys_load_error_detail as
+select reported.* from reports('load_error_detail') as r, json_populate_record(null::load_error_detail, r) as reported;
 
 grant select on all tables in schema redshift to public;

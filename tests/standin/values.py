@@ -126,7 +126,7 @@ def _float(kind: str) -> Convert:
 
 def _fits_real(number: float) -> bool:
     try:
-        pack("f", number)
+        pack("<f", number)
     except OverflowError:
         return False
     return True
