@@ -98,10 +98,10 @@ def work(name: str) -> None:
 
 def pipeline(database: Path) -> float:
     """The tasks of a run, without a Prefect server."""
-    from tests.warehouses import run_tasks
+    from tests.warehouses import embedded
 
     started = perf_counter()
-    run_tasks(database, BIG / "log_data", BIG / "song_data")
+    embedded(database).run(BIG / "log_data", BIG / "song_data")
     return perf_counter() - started
 
 

@@ -17,6 +17,7 @@ from flows.generate import generate
 
 if TYPE_CHECKING:
     from tests.standin import Standin
+    from tests.warehouses import Place
 
 EXIT_STATUS = pytest.StashKey[int]()
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -79,3 +80,13 @@ def standin(running_standin: "Standin") -> "Standin":
     """A stand-in for Redshift and S3 that holds nothing yet."""
     running_standin.reset()
     return running_standin
+
+
+@pytest.fixture(params=["embedded", "redshift"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Place":
+    """Each warehouse there is, with nothing in it."""
+    from tests.warehouses import embedded, redshift
+
+    if request.param == "embedded":
+        return embedded(tmp_path / "test.duckdb")
+    return redshift(request.getfixturevalue("standin"), monkeypatch)

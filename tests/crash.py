@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.warehouses import contents, run_tasks
+from tests.warehouses import embedded
 from warehouse.local import Dialect
 from warehouse.local_copy import LocalCopy
 
@@ -36,8 +36,8 @@ def run_whole(database: Path, *data: Path) -> Rows:
 
 
 def _run_whole(database: Path, *data: Path) -> Rows:
-    run_tasks(database, *data)
-    return contents(database)
+    embedded(database).run(*data)
+    return embedded(database).contents()
 
 
 def _count_points(database: Path, *data: Path) -> int:
@@ -48,7 +48,7 @@ def _count_points(database: Path, *data: Path) -> int:
         passed += 1
 
     _watch(count)
-    run_tasks(database, *data)
+    embedded(database).run(*data)
     return passed
 
 
@@ -62,7 +62,7 @@ def _run_until(point: int, database: Path, *data: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     _watch(count_down)
-    run_tasks(database, *data)
+    embedded(database).run(*data)
 
 
 def _watch(passing: Callable[[], None]) -> None:

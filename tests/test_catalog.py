@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import exp
 
 from sql import catalog
-from tests.embedded import Embedded
+from tests.warehouses import embedded
 from warehouse.copy import LOAD_ERRORS_DDL
 from warehouse.lease import DDL as LEASE_DDL
 from warehouse.tables import Check, Table
@@ -97,13 +97,13 @@ def test_statement_is_redshifts(name: str) -> None:
 
 
 def test_statements_run(tmp_path: Path) -> None:
-    warehouse = Embedded(tmp_path)
+    warehouse = embedded(tmp_path / "test.duckdb").session()
     for statement in sorted(STATEMENTS.values(), key=lambda s: "create table" not in s):
         warehouse.run(statement)
 
 
 def test_tables_have_the_columns_that_are_declared(tmp_path: Path) -> None:
-    warehouse = Embedded(tmp_path)
+    warehouse = embedded(tmp_path / "test.duckdb").session()
     warehouse.run(*(table.ddl for table in catalog.TABLES))
     with warehouse.warehouse.task() as connection:
         for table in catalog.TABLES:

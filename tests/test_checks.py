@@ -12,8 +12,7 @@ import pytest
 from sql import catalog
 from tasks.check import SAMPLE_ROWS, check, table_rules
 from tasks.report import CheckReport
-from tests.embedded import Embedded
-from tests.warehouses import run_tasks
+from tests.warehouses import Session, embedded
 from warehouse.tables import Table
 
 CHECKS = [rule.name for table in catalog.TABLES for rule in table_rules(table)] + [c.name for c in catalog.CHECKS]
@@ -148,19 +147,19 @@ VIOLATIONS |= dict(violation for table in catalog.TABLES for violation in table_
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory, generated: Path) -> Path:
     file = tmp_path_factory.mktemp("checks") / "test.duckdb"
-    run_tasks(file, generated / "log_data", generated / "song_data")
+    embedded(file).run(generated / "log_data", generated / "song_data")
     return file
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path, good: Path) -> Iterator[Embedded]:
+def warehouse(tmp_path: Path, good: Path) -> Iterator[Session]:
     shutil.copy(good, tmp_path)
-    copy = Embedded(tmp_path)
+    copy = embedded(tmp_path / "test.duckdb").session()
     yield copy
     copy.warehouse.release_lease()
 
 
-def reports(warehouse: Embedded) -> dict[str, CheckReport]:
+def reports(warehouse: Session) -> dict[str, CheckReport]:
     found = check.fn(warehouse.target, list(catalog.TABLES), list(catalog.CHECKS))
     return {report.check: report for report in found}
 
@@ -170,7 +169,7 @@ def test_every_check_has_its_violation() -> None:
     assert len(set(CHECKS)) == len(CHECKS)
 
 
-def test_all_checks_hold_on_good_tables(warehouse: Embedded) -> None:
+def test_all_checks_hold_on_good_tables(warehouse: Session) -> None:
     found = reports(warehouse)
     assert list(found) == CHECKS
     assert {name: report.sample for name, report in found.items() if not report.holds} == {}
@@ -178,7 +177,7 @@ def test_all_checks_hold_on_good_tables(warehouse: Embedded) -> None:
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_check_finds_its_violation(warehouse: Embedded, name: str) -> None:
+def test_check_finds_its_violation(warehouse: Session, name: str) -> None:
     violation = VIOLATIONS[name]
     warehouse.run(*violation.statements)
     report = reports(warehouse)[name]
@@ -194,7 +193,7 @@ def test_only_doubts_about_the_data_are_warnings() -> None:
     assert {c.name for c in catalog.CHECKS if c.severity == "warn"} == {"deliveries_agree", "songplays_matched"}
 
 
-def test_matching_warns_below_one_in_a_hundred(warehouse: Embedded) -> None:
+def test_matching_warns_below_one_in_a_hundred(warehouse: Session) -> None:
     some = "select song_id from songs limit 1"
     hundred = "insert into songplays select songplay_id || {n}, start_time, user_id, level, null, null, session_id, "
     hundred += "location, user_agent from songplays where songplay_id = 'planted'"

@@ -15,7 +15,7 @@ from prefect.flows import load_flow_from_entrypoint
 
 from flows.etl import etl
 from sql import catalog
-from tests.warehouses import contents
+from tests.warehouses import embedded
 from warehouse.errors import ChecksFailedError, CopyError, PermanentError
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ def broken(tmp_path: Path, generated: Path) -> Path:
 class TestFlow:
     def test_summary_counts_every_table_and_check(self, tmp_path: Path, generated: Path) -> None:
         summary = run_flow(tmp_path, generated).result()
-        present = contents(tmp_path / "w.duckdb", *(table.name for table in catalog.TABLES))
+        present = embedded(tmp_path / "w.duckdb").contents(*(table.name for table in catalog.TABLES))
         assert {report.table: report.present for report in summary.tables} == {
             name: len(rows) for name, rows in present.items()
         }
@@ -76,7 +76,7 @@ class TestFlow:
     def test_rejected_rows_within_max_errors_are_counted_and_kept(self, tmp_path: Path, broken: Path) -> None:
         summary = run_flow(tmp_path, broken, max_errors=1).result()
         assert [report.rejected for report in summary.tables if report.table == "staging_events"] == [1]
-        ((load, file, line, *_, raw, _),) = contents(tmp_path / "w.duckdb", "load_errors")["load_errors"]
+        ((load, file, line, *_, raw, _),) = embedded(tmp_path / "w.duckdb").contents("load_errors")["load_errors"]
         assert (load, Path(file).name, line, raw) == ("staging_events", "bad.json", 2, "not json")
 
     def test_a_rejected_row_fails_the_run_and_says_where(self, tmp_path: Path, broken: Path) -> None:

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from tests.embedded import Embedded, select
+from tests.warehouses import Session, embedded, select
 from warehouse.base import Target, Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.errors import LeaseLostError, PermanentError, is_transient
@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def first(tmp_path: Path) -> Iterator[Embedded]:
-    run = Embedded(tmp_path, "first")
+def first(tmp_path: Path) -> Iterator[Session]:
+    run = embedded(tmp_path / "test.duckdb").session("first")
     run.run("create table numbers (n integer)")
     yield run
     run.warehouse.release_lease()
@@ -37,18 +37,18 @@ def another(folder: Path, holder: str = "second") -> Warehouse:
     return open_warehouse(Target(f"duckdb:///{folder}/test.duckdb", "sparkify", holder))
 
 
-def expire(run: Embedded) -> None:
+def expire(run: Session) -> None:
     run.run("update run_lease set expires_at = dateadd(second, -1, getdate())")
 
 
-def test_a_second_run_is_refused_and_told_whose_turn_it_is(first: Embedded, tmp_path: Path) -> None:
+def test_a_second_run_is_refused_and_told_whose_turn_it_is(first: Session, tmp_path: Path) -> None:
     with pytest.raises(LeaseLostError, match=r"in use by first \(process \d+, \w+\) until \d{4}-.+ UTC") as raised:
         another(tmp_path).take_lease()
     assert not is_transient(raised.value)
     assert first.one("1") == 1
 
 
-def test_a_run_that_holds_no_lease_loads_nothing(first: Embedded, tmp_path: Path) -> None:
+def test_a_run_that_holds_no_lease_loads_nothing(first: Session, tmp_path: Path) -> None:
     with pytest.raises(LeaseLostError, match="in use by first"), another(tmp_path).task():
         pass
     first.warehouse.release_lease()
@@ -57,7 +57,7 @@ def test_a_run_that_holds_no_lease_loads_nothing(first: Embedded, tmp_path: Path
     first.warehouse.take_lease()
 
 
-def test_the_lease_given_back_is_free(first: Embedded, tmp_path: Path) -> None:
+def test_the_lease_given_back_is_free(first: Session, tmp_path: Path) -> None:
     first.warehouse.release_lease()
     second = another(tmp_path)
     second.take_lease()
@@ -67,12 +67,12 @@ def test_the_lease_given_back_is_free(first: Embedded, tmp_path: Path) -> None:
     second.release_lease()
 
 
-def test_the_same_holder_may_take_it_again(first: Embedded, tmp_path: Path) -> None:
+def test_the_same_holder_may_take_it_again(first: Session, tmp_path: Path) -> None:
     another(tmp_path, "first").take_lease()
     assert first.one("1") == 1
 
 
-def test_an_expired_lease_is_taken_over_and_the_first_fails_for_good(first: Embedded, tmp_path: Path) -> None:
+def test_an_expired_lease_is_taken_over_and_the_first_fails_for_good(first: Session, tmp_path: Path) -> None:
     expire(first)
     second = another(tmp_path)
     second.take_lease()
@@ -84,14 +84,14 @@ def test_an_expired_lease_is_taken_over_and_the_first_fails_for_good(first: Embe
     second.release_lease()
 
 
-def test_each_task_renews_the_lease(first: Embedded, tmp_path: Path) -> None:
+def test_each_task_renews_the_lease(first: Session, tmp_path: Path) -> None:
     expire(first)
     first.run("insert into numbers values (1)")
     with pytest.raises(LeaseLostError):
         another(tmp_path).take_lease()
 
 
-def test_a_taker_waits_until_a_task_ends(first: Embedded, tmp_path: Path) -> None:
+def test_a_taker_waits_until_a_task_ends(first: Session, tmp_path: Path) -> None:
     second, taken = another(tmp_path), Event()
     taker = Thread(target=lambda: (second.take_lease(), taken.set()))
     with first.warehouse.task() as connection:
@@ -107,7 +107,7 @@ def test_a_taker_waits_until_a_task_ends(first: Embedded, tmp_path: Path) -> Non
     second.release_lease()
 
 
-def test_a_taker_that_waited_looks_at_the_clock_afresh(first: Embedded, tmp_path: Path) -> None:
+def test_a_taker_that_waited_looks_at_the_clock_afresh(first: Session, tmp_path: Path) -> None:
     second, taken = another(tmp_path), Event()
     taker = Thread(target=lambda: (second.take_lease(), taken.set()))
     with first.warehouse.task():
@@ -120,7 +120,7 @@ def test_a_taker_that_waited_looks_at_the_clock_afresh(first: Embedded, tmp_path
     second.release_lease()
 
 
-def test_tasks_of_one_run_neither_conflict_nor_wait_for_each_other(first: Embedded) -> None:
+def test_tasks_of_one_run_neither_conflict_nor_wait_for_each_other(first: Session) -> None:
     first.run(*(f"create table numbers_{n} (n integer)" for n in range(8)))
     inside = set()
 
@@ -142,8 +142,8 @@ def test_tasks_of_one_run_neither_conflict_nor_wait_for_each_other(first: Embedd
 DIES = """
 import sys, time
 from pathlib import Path
-from tests.embedded import Embedded
-run = Embedded(Path(sys.argv[1]), "dies")
+from tests.warehouses import embedded
+run = embedded(Path(sys.argv[1]) / "test.duckdb").session("dies")
 run.run("create table numbers (n integer)", "insert into numbers values (1)")
 with run.warehouse.task() as connection:
     connection.exec_driver_sql("insert into numbers values (2)")
@@ -160,12 +160,12 @@ def test_a_run_that_was_killed_does_not_block_the_next(tmp_path: Path) -> None:
         with pytest.raises(PermanentError, match=f"in use by process {child.pid} "):
             another(tmp_path).take_lease()
         os.kill(child.pid, signal.SIGKILL)
-    run = Embedded(tmp_path, "next")
+    run = embedded(tmp_path / "test.duckdb").session("next")
     assert run.rows("select * from numbers") == [(1,)]
     run.warehouse.release_lease()
 
 
-def test_no_other_process_gets_at_the_file_between_tasks(first: Embedded, tmp_path: Path) -> None:
+def test_no_other_process_gets_at_the_file_between_tasks(first: Session, tmp_path: Path) -> None:
     code = f"import duckdb; duckdb.connect({str(tmp_path / 'test.duckdb')!r})"
     held = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert f"PID {os.getpid()}" in held.stderr
@@ -203,7 +203,7 @@ def test_which_locks_wait_for_which(held: Lock, wanted: Lock, waits: bool) -> No
 
 
 @pytest.mark.parametrize("end", ["commit", "rollback", "close", "invalidate", "forgotten", "failed commit"])
-def test_locks_end_with_their_transaction_however_it_ends(first: Embedded, end: str) -> None:
+def test_locks_end_with_their_transaction_however_it_ends(first: Session, end: str) -> None:
     connection = first.warehouse.engine.connect()
     connection.exec_driver_sql("insert into sparkify.numbers values (1)")
     if end == "forgotten":
@@ -224,14 +224,14 @@ def test_locks_end_with_their_transaction_however_it_ends(first: Embedded, end: 
         connection.close()
 
 
-def test_two_schemas_of_a_file_do_not_wait_for_each_other(first: Embedded) -> None:
+def test_two_schemas_of_a_file_do_not_wait_for_each_other(first: Session) -> None:
     other = open_warehouse(Target(first.target.warehouse, "elsewhere", "second"))
     with first.warehouse.task():
         other.take_lease()
     other.release_lease()
 
 
-def test_conflicts_are_transient(first: Embedded) -> None:
+def test_conflicts_are_transient(first: Session) -> None:
     with duckdb.connect() as raw, raw.cursor() as other:
         raw.execute("create table numbers as select 1 as n")
         raw.execute("begin; update numbers set n = 2")

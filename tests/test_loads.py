@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from tests.embedded import Embedded, select
+from tests.warehouses import Place, select
 from warehouse.errors import is_transient
 from warehouse.loads import Loaded, load
 from warehouse.tables import Mode, Table
@@ -25,10 +25,10 @@ Row = tuple[int, str | None, int | None, str]
 class Things:
     """A table of things, and a staging table that they arrive in."""
 
-    def __init__(self, folder: Path, newest_by: str | None = "at") -> None:
+    def __init__(self, folder: Path, place: Place, newest_by: str | None = "at") -> None:
         (folder / "things.sql").write_text(FILE)
         self.table = Table(folder / "things.sql", key=("id",), newest_by=newest_by)
-        self.warehouse = Embedded(folder)
+        self.warehouse = place.session()
         self.warehouse.run(self.table.ddl, self.table.ddl.replace("exists things", "exists arrivals"))
 
     def arrive(self, *rows: Row) -> None:
@@ -45,8 +45,8 @@ class Things:
 
 
 @pytest.fixture
-def things(tmp_path: Path) -> Things:
-    return Things(tmp_path)
+def things(tmp_path: Path, place: Place) -> Things:
+    return Things(tmp_path, place)
 
 
 def _insert(row: Row) -> str:
@@ -72,8 +72,8 @@ def test_append_inserts_the_rows_whose_key_is_new(things: Things) -> None:
     assert things.rows == [A, B]
 
 
-def test_append_compares_all_of_a_key(tmp_path: Path) -> None:
-    things = Things(tmp_path)
+def test_append_compares_all_of_a_key(tmp_path: Path, place: Place) -> None:
+    things = Things(tmp_path, place)
     things.table = Table(things.table.path, key=("id", "name"))
     things.load("append", A)
     assert things.load("append", A, (1, "b", 1, MONDAY)) == Loaded(inserted=1)
@@ -163,8 +163,8 @@ def test_merge_touches_only_the_rows_that_change(things: Things) -> None:
     assert touched == [1]
 
 
-def test_merge_without_a_time_takes_what_arrives(tmp_path: Path) -> None:
-    things = Things(tmp_path, newest_by=None)
+def test_merge_without_a_time_takes_what_arrives(tmp_path: Path, place: Place) -> None:
+    things = Things(tmp_path, place, newest_by=None)
     things.load("merge", A, B)
     changed = (1, None, 1, MONDAY)
     assert things.load("merge", changed, B) == Loaded(inserted=0, updated=1)
@@ -179,11 +179,11 @@ def test_merge_leaves_a_table_of_the_users_alone(things: Things) -> None:
     assert things.warehouse.rows("select count(*) from things_changes") == [(0,)]
 
 
-def test_merge_of_a_table_that_is_all_key_inserts_what_is_new(tmp_path: Path) -> None:
+def test_merge_of_a_table_that_is_all_key_inserts_what_is_new(tmp_path: Path, place: Place) -> None:
     sql = "create table if not exists names (name varchar(16));\nselect name from arrivals"
     (tmp_path / "names.sql").write_text(sql)
     table = Table(tmp_path / "names.sql", mode="merge", key=("name",))
-    warehouse = Embedded(tmp_path)
+    warehouse = place.session()
     warehouse.run(table.ddl, "create table arrivals (name varchar(16))", "insert into arrivals (name) select 'a'")
     for inserted in (1, 0):
         with warehouse.warehouse.task() as connection:

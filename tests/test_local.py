@@ -8,7 +8,7 @@ from time import sleep
 import duckdb
 import pytest
 
-from tests.embedded import Embedded, select
+from tests.warehouses import Session, embedded, select
 from warehouse.base import Target
 from warehouse.connect import open_warehouse, refuse_url
 from warehouse.errors import PermanentError, is_transient
@@ -111,15 +111,15 @@ LONG = "select sum(a.n * b.n + c.n) from copies as a cross join copies as b cros
 
 
 @pytest.fixture
-def numbers(tmp_path: Path) -> Embedded:
-    warehouse = Embedded(tmp_path)
+def numbers(tmp_path: Path) -> Session:
+    warehouse = embedded(tmp_path / "test.duckdb").session()
     double = "insert into numbers select n + 1 from numbers"
     warehouse.run("create table numbers (n integer)", "insert into numbers values (1)", *[double] * 13)
     warehouse.run("create table copies (n integer)", "insert into copies select n from numbers")
     return warehouse
 
 
-def test_a_statement_that_takes_too_long_is_cancelled_and_its_transaction_undone(numbers: Embedded) -> None:
+def test_a_statement_that_takes_too_long_is_cancelled_and_its_transaction_undone(numbers: Session) -> None:
     limited = open_warehouse(Target(numbers.target.warehouse, "sparkify", "test run", statement_timeout=1))
     reason = r"^a statement ran longer than statement_timeout, 1 s, and was cancelled: allow it more, or 0$"
     with pytest.raises(PermanentError, match=reason), limited.task() as connection:  # noqa: PT012

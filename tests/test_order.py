@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.warehouses import contents, run_tasks
+from tests.warehouses import embedded
 
 Event = dict[str, Any]
 
@@ -54,7 +54,7 @@ def test_any_split_order_and_repetition_ends_in_the_same_tables(split: list[list
         loads = split + random.sample(split, k=1)
         random.shuffle(loads)
         for number, batch in enumerate(loads):
-            run_tasks(folder / "pieces.duckdb", write(folder, f"{number}.json", batch), songs)
+            embedded(folder / "pieces.duckdb").run(write(folder, f"{number}.json", batch), songs)
         whole = write(folder, "whole.json", [event for batch in split for event in batch])
-        run_tasks(folder / "whole.duckdb", whole, songs)
-        assert contents(folder / "pieces.duckdb") == contents(folder / "whole.duckdb")
+        embedded(folder / "whole.duckdb").run(whole, songs)
+        assert embedded(folder / "pieces.duckdb").contents() == embedded(folder / "whole.duckdb").contents()

@@ -14,8 +14,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUN = """
 import sys
 from pathlib import Path
-from tests.warehouses import run_tasks
-checks = run_tasks(Path("w.duckdb"), Path(sys.argv[1]) / "log_data", Path(sys.argv[1]) / "song_data")
+from tests.warehouses import embedded
+checks = embedded(Path("w.duckdb")).run(Path(sys.argv[1]) / "log_data", Path(sys.argv[1]) / "song_data")
 print(*(report.check for report in checks if report.holds))
 """
 

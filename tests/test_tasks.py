@@ -19,7 +19,7 @@ from tasks.load import load_dimension, load_fact
 from tasks.report import TableReport
 from tasks.retries import BACKOFF_SECONDS, RETRIES, may_pass
 from tasks.stage import stage
-from tests.embedded import Embedded
+from tests.warehouses import Place, Session
 from warehouse.copy import Copy
 from warehouse.errors import CopyError, PermanentError
 from warehouse.tables import Mode, Table
@@ -29,8 +29,8 @@ CONFLICT = DBAPIError("update t", None, duckdb.TransactionException("Conflict on
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Iterator[Embedded]:
-    run = Embedded(tmp_path)
+def warehouse(place: Place) -> Iterator[Session]:
+    run = place.session()
     yield run
     run.warehouse.release_lease()
 
@@ -72,11 +72,11 @@ def test_only_what_may_pass_is_tried_again(error: Exception, failures: int, atte
     assert state is None or (state.is_completed() if failures < attempts else state.is_failed())
 
 
-def create(warehouse: Embedded, *tables: Table) -> None:
+def create(warehouse: Session, *tables: Table) -> None:
     create_tables.fn(warehouse.target, list(tables))
 
 
-def differences(warehouse: Embedded, *tables: Table) -> list[str]:
+def differences(warehouse: Session, *tables: Table) -> list[str]:
     with pytest.raises(PermanentError) as raised:
         create(warehouse, *tables)
     head, *lines = str(raised.value).splitlines()
@@ -92,7 +92,7 @@ def things(folder: Path, columns: str, name: str = "things") -> Table:
 DECLARED = "id integer not null, name varchar(16), size decimal(10, 5)"
 
 
-def test_create_tables_may_be_repeated(warehouse: Embedded, tmp_path: Path) -> None:
+def test_create_tables_may_be_repeated(warehouse: Session, tmp_path: Path) -> None:
     tables = [*catalog.TABLES, things(tmp_path, DECLARED)]
     create(warehouse, *tables)
     warehouse.run("insert into things values (1, 'a', 0.5)")
@@ -141,15 +141,13 @@ def test_create_tables_may_be_repeated(warehouse: Embedded, tmp_path: Path) -> N
     ids=["missing", "extra", "renamed", "types", "nullability", "order", "all at once"],
 )
 def test_create_tables_names_every_difference(
-    warehouse: Embedded, tmp_path: Path, present: str, expected: list[str]
+    warehouse: Session, tmp_path: Path, present: str, expected: list[str]
 ) -> None:
     warehouse.run(f"create table things ({present})")
     assert differences(warehouse, things(tmp_path, DECLARED)) == [f"things: {line}" for line in expected]
 
 
-def test_create_tables_names_the_differences_of_all_tables_and_creates_none(
-    warehouse: Embedded, tmp_path: Path
-) -> None:
+def test_create_tables_names_the_differences_of_all_tables_and_creates_none(warehouse: Session, tmp_path: Path) -> None:
     warehouse.run("create table things (id integer)", "create table load_errors (id integer)")
     lines = differences(warehouse, things(tmp_path, "id date", "new"), things(tmp_path, "id bigint"))
     assert "things: column id integer is declared as id bigint" in lines
@@ -159,7 +157,7 @@ def test_create_tables_names_the_differences_of_all_tables_and_creates_none(
         assert len(warehouse.warehouse.columns(connection, "things")) == 1
 
 
-def test_create_tables_sees_what_somebody_altered(warehouse: Embedded, tmp_path: Path) -> None:
+def test_create_tables_sees_what_somebody_altered(warehouse: Session, tmp_path: Path) -> None:
     table = things(tmp_path, DECLARED)
     create(warehouse, table)
     warehouse.run("alter table things alter column name type integer")
@@ -167,14 +165,14 @@ def test_create_tables_sees_what_somebody_altered(warehouse: Embedded, tmp_path:
 
 
 @pytest.fixture
-def staged(warehouse: Embedded, generated: Path) -> Embedded:
+def staged(warehouse: Session, generated: Path) -> Session:
     create(warehouse, *catalog.TABLES)
     for table, folder in ((catalog.STAGING_EVENTS, "log_data"), (catalog.STAGING_SONGS, "song_data")):
         run_stage(warehouse, Copy(table, str(generated / folder)))
     return warehouse
 
 
-def run_stage(warehouse: Embedded, copy: Copy) -> TableReport:
+def run_stage(warehouse: Session, copy: Copy) -> TableReport:
     with disable_run_logger():
         return stage.fn(warehouse.target, copy)
 
@@ -183,7 +181,7 @@ def counted(report: TableReport) -> dict[str, int | None]:
     return {name: value for name, value in vars(report).items() if name not in ("seconds", "table")}
 
 
-def test_stage_replaces_and_may_be_repeated(staged: Embedded, generated: Path) -> None:
+def test_stage_replaces_and_may_be_repeated(staged: Session, generated: Path) -> None:
     files = generated / "log_data"
     lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files.rglob("*.json"))
     report = run_stage(staged, Copy(catalog.STAGING_EVENTS, str(files)))
@@ -193,7 +191,7 @@ def test_stage_replaces_and_may_be_repeated(staged: Embedded, generated: Path) -
     assert staged.rows("select count(*) from staging_events") == [(lines,)]
 
 
-def test_stage_that_fails_leaves_the_rows_of_before(staged: Embedded, tmp_path: Path) -> None:
+def test_stage_that_fails_leaves_the_rows_of_before(staged: Session, tmp_path: Path) -> None:
     before = staged.rows("select count(*) from staging_events")
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(CopyError, match=r"broken\.json, line 1"):
@@ -202,7 +200,7 @@ def test_stage_that_fails_leaves_the_rows_of_before(staged: Embedded, tmp_path: 
 
 
 @pytest.mark.parametrize("full_refresh", [False, True], ids=["incremental", "full refresh"])
-def test_loads_may_be_repeated(staged: Embedded, *, full_refresh: bool) -> None:
+def test_loads_may_be_repeated(staged: Session, *, full_refresh: bool) -> None:
     def load(table: Table) -> TableReport:
         mode: Mode = "replace" if full_refresh else table.mode
         return (load_fact if table in catalog.FACTS else load_dimension).fn(staged.target, table, mode)

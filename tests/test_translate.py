@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.embedded import Embedded, select
+from tests.warehouses import Session, embedded, select
 from warehouse.tables import Column, declared_columns, split_statements
 from warehouse.translate import translate
 
@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
-    return Embedded(tmp_path_factory.mktemp("translate"))
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    return embedded(tmp_path_factory.mktemp("translate") / "test.duckdb").session()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
         ("listagg(a, ',') within group (order by a) from (select 'x' as a union all select 'y') as letters", "x,y"),
     ],
 )
-def test_value_is_redshifts(warehouse: Embedded, expression: str, value: Any) -> None:
+def test_value_is_redshifts(warehouse: Session, expression: str, value: Any) -> None:
     found = warehouse.one(expression)
     assert float(found) == float(value) if isinstance(value, Decimal) else found == value
 
@@ -65,7 +65,7 @@ def test_value_is_redshifts(warehouse: Embedded, expression: str, value: Any) ->
     [("a", ["B", "a", "É", None]), ("a desc", [None, "É", "a", "B"]), ("a desc nulls last", ["É", "a", "B", None])],
 )
 def test_nulls_are_the_largest_and_strings_ordered_by_bytes(
-    warehouse: Embedded, order: str, expected: list[str | None]
+    warehouse: Session, order: str, expected: list[str | None]
 ) -> None:
     letters = "select null as a union all select 'a' union all select 'É' union all select 'B'"
     assert [a for (a,) in warehouse.rows(f"select a from ({letters}) as letters order by {order}")] == expected
@@ -75,8 +75,8 @@ def test_nulls_are_the_largest_and_strings_ordered_by_bytes(
 
 def test_getdate_is_utc_whatever_the_time_zone(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from tests.embedded import Embedded;"
-        f"print(Embedded(Path({str(tmp_path)!r})).one('getdate()::varchar'))"
+        "from pathlib import Path; from tests.warehouses import embedded;"
+        f"print(embedded(Path({str(tmp_path / 'test.duckdb')!r})).session().one('getdate()::varchar'))"
     )
     environment = os.environ | {"TZ": "America/New_York"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -84,7 +84,7 @@ def test_getdate_is_utc_whatever_the_time_zone(tmp_path: Path) -> None:
     assert abs(datetime.now(UTC) - shown) < timedelta(minutes=1)
 
 
-def test_getdate_is_the_statements_time_and_not_the_transactions(warehouse: Embedded) -> None:
+def test_getdate_is_the_statements_time_and_not_the_transactions(warehouse: Session) -> None:
     with warehouse.warehouse.task() as connection:
         [(before,)] = select(connection, "select getdate()")
         sleep(0.05)
@@ -124,24 +124,24 @@ COLUMNS = (
 )
 
 
-def test_types_are_remembered_as_redshift_spells_them(warehouse: Embedded) -> None:
+def test_types_are_remembered_as_redshift_spells_them(warehouse: Session) -> None:
     warehouse.run(DDL)
     with warehouse.warehouse.task() as connection:
         assert warehouse.warehouse.columns(connection, "kinds") == declared_columns(DDL) == COLUMNS
 
 
-def test_a_comment_or_another_ddl_does_not_pass_for_a_type(warehouse: Embedded) -> None:
+def test_a_comment_or_another_ddl_does_not_pass_for_a_type(warehouse: Session) -> None:
     warehouse.run(DDL, DDL.replace("varchar(256)", "varchar(16)"), "comment on column kinds.id is 'varchar(3)'")
     with warehouse.warehouse.task() as connection:
         assert warehouse.warehouse.columns(connection, "kinds") == COLUMNS
 
 
-def test_keys_are_not_enforced(warehouse: Embedded) -> None:
+def test_keys_are_not_enforced(warehouse: Session) -> None:
     warehouse.run(DDL, *["insert into kinds (id, name, other) values (1, 'a', 9)"] * 2)
     assert warehouse.rows("select count(*) from kinds where id = 1") == [(2,)]
 
 
-def test_a_temporary_table_stays_one(warehouse: Embedded) -> None:
+def test_a_temporary_table_stays_one(warehouse: Session) -> None:
     warehouse.run("create temp table passing (a integer) diststyle all")
     with warehouse.warehouse.task() as connection:
         assert warehouse.warehouse.columns(connection, "passing") == ()

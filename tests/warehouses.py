@@ -60,7 +60,7 @@ class Place:
         """Return the sorted rows of tables; of the loaded ones where none is named."""
         with open_warehouse(self.target).engine.connect() as connection:
             return {
-                name: sorted(select(connection, f"select * from {SCHEMA}.{name}"), key=repr)
+                name: sorted(select(connection, f"select * from {self.target.schema}.{name}"), key=repr)
                 for name in tables or LOADED
             }
 
