@@ -389,6 +389,8 @@ def test_a_manifest_names_files(standin: Standin, connection: Connection) -> Non
 
 WRONG = [
     "json 'auto' json 'auto'",
+    "json 'auto' format json 'auto'",
+    "with json 'auto'",
     "json 'auto' csv",
     "json 'auto' delimiter ','",
     "json 'auto' escape",

@@ -74,11 +74,13 @@ class _Parser:
     def option(self, statement: CopyStatement) -> None:
         kind, text = self.next()
         word = text.lower()
-        if word == "with" and not self.seen:
-            return
-        if kind != "word" or word in self.seen:
+        if word == "with":
+            self.expect("credentials")
+            word = "credentials"
+        once = "json" if word == "format" else word
+        if kind != "word" or once in self.seen:
             raise syntax_error(f'syntax error at or near "{text}"')
-        self.seen.add("json" if word == "format" else word)
+        self.seen.add(once)
         if word in _OTHER_FORMATS or word in _UNSUPPORTED:
             raise unsupported(f"COPY option {text.upper()} is not in the stand-in")
         if word in _NOT_WITH_JSON:

@@ -8,7 +8,6 @@ from typing import Literal
 from tests.standin.errors import ServerError
 
 When = Literal["before", "inside", "after"]
-SLOW_DOWN = "SlowDown"
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.request import Request, urlopen
 
 import boto3
 from botocore.exceptions import ClientError
@@ -52,19 +53,21 @@ class S3:
         """Delete every bucket, and accept these keys, the default role and ROLE."""
         self.keys = set(keys)
         self.roles = {DEFAULT_ROLE, ROLE}
-        for bucket in self.client.list_buckets()["Buckets"]:
-            self._empty(bucket["Name"])
-            self.client.delete_bucket(Bucket=bucket["Name"])
+        urlopen(Request(f"{self.endpoint}/moto-api/reset", method="POST")).close()
 
     def put(self, uri: str, content: bytes) -> None:
+        """Write an object, in a bucket that is made if it is missing."""
         bucket, key = Uri.parse(uri)
-        if bucket not in {b["Name"] for b in self.client.list_buckets()["Buckets"]}:
+        try:
+            self.client.put_object(Bucket=bucket, Key=key, Body=content)
+        except self.client.exceptions.NoSuchBucket:
             self.make_bucket(bucket, self.region)
-        self.client.put_object(Bucket=bucket, Key=key, Body=content)
+            self.client.put_object(Bucket=bucket, Key=key, Body=content)
 
     def make_bucket(self, bucket: str, region: str) -> None:
         location = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        self._client(region).create_bucket(Bucket=bucket, **location)
+        client = self.client if region == self.region else self._client(region)
+        client.create_bucket(Bucket=bucket, **location)
 
     def _client(self, region: str) -> Any:
         return boto3.client(
@@ -123,11 +126,6 @@ class S3:
             return bytes(self.client.get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read())
         except ClientError as error:
             raise _translated(error) from None
-
-    def _empty(self, bucket: str) -> None:
-        keys = [{"Key": uri.key} for uri in self.keys_under(Uri(bucket, ""))]
-        for first in range(0, len(keys), 1000):
-            self.client.delete_objects(Bucket=bucket, Delete={"Objects": keys[first : first + 1000]})
 
 
 def s3_error(text: str, status: int, code: str) -> ServerError:
