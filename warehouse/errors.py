@@ -11,6 +11,10 @@ class CopyError(PermanentError):
     """A COPY that loaded nothing, and why: file, line, column, value and reason."""
 
 
+class TransientError(Exception):
+    """A failure that another try may mend."""
+
+
 class LeaseLostError(PermanentError):
     """Another run holds the warehouse."""
 
@@ -25,5 +29,7 @@ def is_transient(error: BaseException) -> bool:
     DuckDB reports two transactions that wrote the same rows, or made the same table, as a TransactionException
     of a conflict; nothing else that it reports passes with time (a full disk at COMMIT is one without).
     """
+    if isinstance(error, TransientError):
+        return True
     cause = error.orig if isinstance(error, DBAPIError) else error
     return type(cause).__name__ == "TransactionException" and "conflict" in str(cause).lower()
