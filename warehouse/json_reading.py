@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 from warehouse.copy import Copy
 from warehouse.errors import CopyError
@@ -18,7 +17,7 @@ from warehouse.json_rules import (
     repeats,
     rule_for,
 )
-from warehouse.jsonpaths import Steps, read_jsonpaths
+from warehouse.jsonpaths import ReadFile, Steps, read_jsonpaths
 from warehouse.tables import Column
 
 _SPLIT = "\x1e"  # RECORD SEPARATOR, which no JSON text may hold
@@ -84,12 +83,12 @@ def _struct(keys: list[str]) -> str:
 
 
 class Reader:
-    """Reads records into the columns of one table."""
+    """Reads records into the columns of one table; the JSONPaths file by `read`."""
 
-    def __init__(self, copy: Copy, columns: tuple[Column, ...]) -> None:
+    def __init__(self, copy: Copy, columns: tuple[Column, ...], read: ReadFile) -> None:
         self.columns = columns
         self.rules = [rule_for(column, copy.table.time_format) for column in columns]
-        self.paths = column_paths(copy, columns)
+        self.paths = column_paths(copy, columns, read)
 
     @property
     def names(self) -> str:
@@ -167,7 +166,7 @@ class Reader:
         )
 
 
-def column_paths(copy: Copy, columns: tuple[Column, ...]) -> list[Steps]:
+def column_paths(copy: Copy, columns: tuple[Column, ...], read: ReadFile) -> list[Steps]:
     """Return the path of each column: by the JSONPaths file, or by the columns' names where there is none.
 
     Raises:
@@ -176,7 +175,7 @@ def column_paths(copy: Copy, columns: tuple[Column, ...]) -> list[Steps]:
     file = copy.jsonpaths or copy.table.jsonpaths
     if file is None:
         return [(column.name,) for column in columns]
-    paths = read_jsonpaths(Path(file), len(columns), copy.table.name)
+    paths = read_jsonpaths(str(file), len(columns), copy.table.name, read)
     if any(isinstance(path[0], int) for path in paths):
         raise CopyError(f"{file}: arrays at the root are not loaded by the embedded warehouse")
     return paths

@@ -2,17 +2,31 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from warehouse.errors import CopyError
 
 Steps = tuple[str | int, ...]
+ReadFile = Callable[[str], bytes]
 
 _DOT = re.compile(r"\.([^.\[\]*\s]+)|\[(\d+)\]")
 _BRACKET = re.compile(r"\[\s*(?:'([^']*)'|\"([^\"]*)\"|(\d+))\s*\]")
 
 
-def read_jsonpaths(path: Path, columns: int, table: str) -> list[Steps]:
+def read_local(path: str) -> bytes:
+    """Return the content of a local JSONPaths file.
+
+    Raises:
+        CopyError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise CopyError(f"{path}: the JSONPaths file cannot be read: {error.strerror}") from None
+
+
+def read_jsonpaths(path: str, columns: int, table: str, read: ReadFile = read_local) -> list[Steps]:
     """Return one path per column, in the table's order, from a JSONPaths file.
 
     https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-json.html
@@ -20,7 +34,7 @@ def read_jsonpaths(path: Path, columns: int, table: str) -> list[Steps]:
     Raises:
         CopyError: the file is missing or malformed, or has another number of paths than the table has columns.
     """
-    paths = _read(path)
+    paths = _parse(path, read(path))
     if len(paths) != columns:
         raise CopyError(
             f"{path}: {len(paths)} paths for the {columns} columns of {table}: "
@@ -29,7 +43,7 @@ def read_jsonpaths(path: Path, columns: int, table: str) -> list[Steps]:
     return [parse_path(path, expression) for expression in paths]
 
 
-def parse_path(path: Path, expression: object) -> Steps:
+def parse_path(path: str, expression: object) -> Steps:
     """Return the keys and indexes that a JSONPath expression goes through.
 
     Raises:
@@ -51,11 +65,9 @@ def _step(match: re.Match[str]) -> str | int:
     return int(index) if index is not None else next(key for key in keys if key is not None)
 
 
-def _read(path: Path) -> list[object]:
+def _parse(path: str, text: bytes) -> list[object]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CopyError(f"{path}: the JSONPaths file cannot be read: {error.strerror}") from None
+        content = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CopyError(f"{path}: the JSONPaths file is not JSON: {error}") from None
     paths = content.get("jsonpaths") if isinstance(content, dict) else None

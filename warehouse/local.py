@@ -17,9 +17,13 @@ from sqlalchemy.dialects import registry
 
 from warehouse.base import Progress, Target, Warehouse
 from warehouse.copy import Copied, Copy
-from warehouse.errors import CopyError, PermanentError
+from warehouse.errors import PermanentError
+from warehouse.json_reading import Reader
+from warehouse.jsonpaths import read_local
 from warehouse.local_copy import LocalCopy
+from warehouse.local_files import File, list_files
 from warehouse.locks import TableLocks
+from warehouse.s3 import S3, is_s3
 from warehouse.tables import Column
 from warehouse.translate import STATEMENT_TIME, translate
 
@@ -121,6 +125,7 @@ class Embedded(Warehouse):
         assert isinstance(engine.dialect, Dialect)
         engine.dialect.locks = _LOCKS[os.path.realpath(path), target.schema]
         super().__init__(engine, target)
+        self.s3 = S3(target.aws_credentials)
         self.holder = f"{target.holder} ({_PROCESS})"
 
     def take_lease(self) -> None:
@@ -161,15 +166,22 @@ class Embedded(Warehouse):
         connection.execute(text("delete from run_lease where holder not like :ours"), {"ours": f"%({_PROCESS})"})
 
     def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
-        if copy.source.startswith("s3://"):
-            raise CopyError(
-                f"{copy.source}: this version loads local files only: bring them to a directory first, for example "
-                f"with `aws s3 cp --recursive {copy.source} data/`"
-            )
         cursor = _raw(connection)
-        columns = self.columns(connection, copy.table.name)
-        with deadline(cursor, self.target.statement_timeout):
-            return LocalCopy(cursor, copy, columns, progress).run()
+        reader = Reader(copy, self.columns(connection, copy.table.name), self._read)
+        loading = LocalCopy(cursor, copy, reader, progress)
+        with self._files(copy, progress) as files, deadline(cursor, self.target.statement_timeout):
+            return loading.run(files)
+
+    def _read(self, name: str) -> bytes:
+        return self.s3.read(name) if is_s3(name) else read_local(name)
+
+    @contextmanager
+    def _files(self, copy: Copy, progress: Progress) -> Iterator[list[File]]:
+        if is_s3(copy.source):
+            with self.s3.downloaded(copy.source, lambda news: progress(f"{copy.table.name}: {news}")) as files:
+                yield files
+        else:
+            yield list_files(copy.source)
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         cursor = _raw(connection).cursor()

@@ -18,11 +18,9 @@ from warehouse.local_files import (
     as_pattern,
     batches,
     begins_with_a_line,
-    list_files,
     read_chunks,
     uncompressed,
 )
-from warehouse.tables import Column
 
 LINES_BATCH_BYTES = 1 << 30
 BATCH_BYTES = 128 << 20
@@ -60,14 +58,14 @@ class LocalCopy:
     again, record by record with line numbers, so that what is good in it is loaded and the rest explained.
     """
 
-    def __init__(self, cursor: Any, copy: Copy, columns: tuple[Column, ...], progress: Progress) -> None:
+    def __init__(self, cursor: Any, copy: Copy, reader: Reader, progress: Progress) -> None:
         self.cursor = cursor
         self.copy = copy
         self.progress = progress
-        self.reader = Reader(copy, columns)
+        self.reader = reader
         self.rows = 0
 
-    def run(self) -> Copied:
+    def run(self, files: list[File]) -> Copied:
         """Load all files.
 
         Raises:
@@ -75,8 +73,8 @@ class LocalCopy:
         """
         self._execute(_SCRATCH)
         try:
-            with uncompressed(list_files(self.copy.source), self.copy.compression) as files:
-                self._load_files([file for file in files if file.size])
+            with uncompressed(files, self.copy.compression) as plain:
+                self._load_files([file for file in plain if file.size])
         except duckdb.InvalidInputException as error:
             if "maximum_object_size" not in str(error):
                 raise
