@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from cyclopts import App
 from rich.console import Console
 
-from warehouse.errors import PermanentError
+from warehouse.errors import PermanentError, TransientError
 
 
 def run_command(command: Callable[..., Any]) -> NoReturn:
@@ -28,7 +28,7 @@ def run_command(command: Callable[..., Any]) -> NoReturn:
     app.default(command)
     try:
         result = app()
-    except PermanentError as error:
+    except (PermanentError, TransientError) as error:
         leave(1, partial(_print, str(error)))
     except KeyboardInterrupt:
         leave(130, partial(_print, "interrupted: what was under way is undone; run again to complete the tables"))
@@ -54,6 +54,6 @@ def _print(words: str) -> None:
 
 def _without_traceback(record: logging.LogRecord) -> bool:
     """Leave the traceback out where the error's text says all."""
-    if record.exc_info and isinstance(record.exc_info[1], PermanentError):
+    if record.exc_info and isinstance(record.exc_info[1], PermanentError | TransientError):
         record.exc_info = None
     return True

@@ -37,10 +37,11 @@ class Loaded:
 class Copying:
     """A warehouse in a folder, with a new table and new files for each load."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, aws_credentials: str | None = None) -> None:
         self.folder = folder
         self.numbers = count()
-        self.warehouse = open_warehouse(Target(f"duckdb:///{folder}/test.duckdb", "sparkify", "test"))
+        target = Target(f"duckdb:///{folder}/test.duckdb", "sparkify", "test", aws_credentials=aws_credentials)
+        self.warehouse = open_warehouse(target)
         self.warehouse.take_lease()
         with self.warehouse.task() as connection:
             connection.exec_driver_sql(LOAD_ERRORS_DDL)
@@ -72,16 +73,17 @@ class Copying:
     def load(
         self,
         table: Table,
-        source: dict[str, bytes] | bytes | Path,
+        source: dict[str, bytes] | bytes | Path | str,
         max_errors: int = 0,
         compression: Compression | None = None,
         progress: Any = lambda text: None,
+        jsonpaths: str | None = None,
     ) -> Loaded:
         """COPY files into a table that is made if it is missing."""
-        path = source if isinstance(source, Path) else self.write(source)
+        path = source if isinstance(source, Path | str) else self.write(source)
         self.create(table)
         with self.warehouse.task() as connection:
-            copy = Copy(table, str(path), max_errors=max_errors, compression=compression)
+            copy = Copy(table, str(path), jsonpaths, max_errors, compression)
             copied = self.warehouse.copy(connection, copy, progress)
             rows, rejects = self.rows(connection, table), self.rejects(connection, table)
         return Loaded((copied.rows, copied.rejected), rows, rejects)

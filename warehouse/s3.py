@@ -151,8 +151,8 @@ class S3:
             return self._session.client("s3", config=config, **options)
         except (TypeError, ValueError):
             raise PermanentError(
-                f"{self.name}: its client parameters make no client: check endpoint_url (http://host:port), the names "
-                "in config, and region_name"
+                f"{self.name}: its client parameters make no client: check endpoint_url (http://host:port), "
+                "region_name, and the names in config"
             ) from None
 
 

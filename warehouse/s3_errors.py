@@ -26,6 +26,7 @@ CUT_SHORT = (IncompleteReadError, ResponseStreamingError, FlexibleChecksumError)
 """What reading an object raises where the connection breaks, or the bytes are not those that were stored."""
 
 _TRANSIENT = (NoConnectionError, HTTPClientError, HTTPError, *CUT_SHORT)
+_NOT_TRUSTED = re.compile("CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER")
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, ProfileNotFound)
 _TRANSIENT_CODES = re.compile(
     r"(Request)?(Thrott|LimitExceeded|Timeout)|SlowDown|TooManyRequests|BandwidthLimit"
@@ -77,13 +78,8 @@ def explained(name: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _refusal(name, error) from None
-    except SSLError as error:
-        raise CopyError(
-            f"{name}: {_host(error)} does not prove to be who it says: "
-            "name its certificates (verify_cert_path of the AWS Credentials block's client parameters)"
-        ) from None
     except _TRANSIENT as error:
-        raise TransientError(f"{name}: no whole answer from {_host(error)} ({type(error).__name__})") from None
+        raise _no_answer(name, error) from None
     except _NO_CREDENTIALS as error:
         raise NotAllowedError(f"{name}: {error}: give aws_credentials, the name of an AWS Credentials block") from None
     except BotoCoreError as error:
@@ -100,6 +96,15 @@ def _refusal(name: str, error: ClientError) -> Exception:
     reason = _REFUSED.get(code, "S3 refuses {operation}: look its code up in the S3 API's list of error codes")
     kind = NotAllowedError if reason is _NOT_ALLOWED else CopyError
     return kind(f"{name}: {reason.format(operation=error.operation_name)} ({code})")
+
+
+def _no_answer(name: str, error: Exception) -> Exception:
+    if isinstance(error, SSLError) and (reason := _NOT_TRUSTED.search(str(error))):
+        return CopyError(
+            f"{name}: no trusted connection to {_host(error)} ({reason[0]}): check endpoint_url (http or https) and "
+            "verify_cert_path in the client parameters of the AWS Credentials block"
+        )
+    return TransientError(f"{name}: no whole answer from {_host(error)} ({type(error).__name__})")
 
 
 def _host(error: Exception) -> str:
