@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from tests.warehouses import Place, select
+from tests.warehouses import Place, embedded, select
 from warehouse.errors import is_transient
 from warehouse.loads import Loaded, load
+from warehouse.server_errors import RefusedError
 from warehouse.tables import Mode, Table
 
 FILE = """\
@@ -88,9 +89,13 @@ def test_replace_leaves_only_what_arrived(things: Things) -> None:
 @pytest.mark.parametrize("mode", ["replace", "merge"])
 def test_a_load_that_fails_leaves_the_table_as_it_was(things: Things, mode: Mode) -> None:
     things.load("append", A)
-    things.warehouse.run("alter table arrivals alter column at drop not null")
+    lenient = "create table arrivals (id integer, name varchar(16), size integer, at timestamp)"
+    things.warehouse.run("drop table arrivals", lenient)
     things.arrive(B, (3, "c", 3, None))  # type: ignore[arg-type]
-    with pytest.raises(DBAPIError, match="NOT NULL") as raised, things.warehouse.warehouse.task() as connection:
+    with (
+        pytest.raises((DBAPIError, RefusedError), match="(?i)not[- ]null") as raised,
+        things.warehouse.warehouse.task() as connection,
+    ):
         load(connection, things.table, mode)
     assert not is_transient(raised.value)
     assert things.rows == [A]
@@ -136,7 +141,8 @@ def test_merge_of_older_rows_changes_nothing(things: Things) -> None:
     assert things.rows == [newer]
 
 
-def test_merge_writes_nothing_where_nothing_changes(things: Things) -> None:
+def test_merge_writes_nothing_where_nothing_changes(tmp_path: Path) -> None:
+    things = Things(tmp_path, embedded(tmp_path / "test.duckdb"))  # Redshift's driver does not count them
     merged: list[int] = []
 
     def remember(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
@@ -149,7 +155,8 @@ def test_merge_writes_nothing_where_nothing_changes(things: Things) -> None:
     assert merged == [2, 0]
 
 
-def test_merge_touches_only_the_rows_that_change(things: Things) -> None:
+def test_merge_touches_only_the_rows_that_change(tmp_path: Path) -> None:
+    things = Things(tmp_path, embedded(tmp_path / "test.duckdb"))  # Redshift's driver does not count them
     rows: list[Row] = [(number, None, None, MONDAY) for number in range(20)]
     things.load("merge", *rows)
     touched: list[int] = []

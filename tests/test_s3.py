@@ -22,7 +22,7 @@ from tasks.lease import release_lease, take_lease
 from tasks.stage import stage
 from tests.copying import Copying
 from tests.s3 import KEYS, Bucket, answering, listing, moto, refusal, save_block
-from tests.warehouses import contents
+from tests.warehouses import embedded
 from warehouse import s3 as module
 from warehouse.base import Target
 from warehouse.copy import Copy
@@ -455,24 +455,23 @@ class TestFlow:
         summary = self.run(folders[0], bucket.url()[:-1], aws_credentials=block).result()
         assert all(report.holds for report in summary.checks)
         self.run(folders[1], str(generated)).result()
-        assert contents(folders[0] / "w.duckdb") == contents(folders[1] / "w.duckdb")
+        assert embedded(folders[0] / "w.duckdb").contents() == embedded(folders[1] / "w.duckdb").contents()
 
+    @pytest.mark.parametrize(("code", "status", "times"), [("SlowDown", 503, 4), ("AccessDenied", 403, 1)])
     def test_a_run_waits_out_what_passes_and_not_what_does_not(
-        self, tmp_path: Path, generated: Path, bucket: Bucket
+        self, tmp_path: Path, generated: Path, code: str, status: int, times: int
     ) -> None:
         asked: list[str] = []
 
         def answer(path: str) -> Any:
             asked.append(path)
-            log = "prefix=log_data" in path
-            return refusal("SlowDown", 503)(path) if log else refusal("AccessDenied", 403)(path)
+            return refusal(code, status)(path)
 
         with answering(answer) as endpoint:
             state = self.run(tmp_path, "s3://b", aws_credentials=save_block(endpoint))
         assert state.is_failed()
-        assert sum("prefix=log_data" in path for path in asked) == 4
-        assert sum("prefix=song_data" in path for path in asked) == 1
-        with pytest.raises((TransientError, CopyError), match=r"^s3://b/(log|song)_data: "):
+        assert sum("prefix=log_data" in path for path in asked) == times
+        with pytest.raises((TransientError, PermanentError), match=rf"s3://b/log_data: .*\({code}"):
             state.result()
 
     def test_the_command_line_ends_in_a_message(self) -> None:
@@ -497,7 +496,7 @@ def stage_all(database: Path, source: str, block: str | None, jsonpaths: str | N
         stage.fn(target, Copy(catalog.STAGING_EVENTS, f"{source}/log_data", jsonpaths))
         stage.fn(target, Copy(catalog.STAGING_SONGS, f"{source}/song_data"))
         release_lease.fn(target)
-    return contents(database, "staging_events", "staging_songs")
+    return embedded(database).contents("staging_events", "staging_songs")
 
 
 def assert_no_secret(error: BaseException) -> None:

@@ -189,7 +189,7 @@ class Embedded(Warehouse):
 
     def preflight(self, copies: list[Copy], tables: list[str]) -> list[Finding]:
         findings = [look(f"{c.table.name} files", partial(_found, c)) for c in copies if not is_s3(c.source)]
-        return [*findings, *Sources(self.s3, [copy for copy in copies if is_s3(copy.source)]).findings()]
+        return [*findings, *Sources(self.s3, [copy for copy in copies if is_s3(copy.source)]).objects()]
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         cursor = _raw(connection).cursor()

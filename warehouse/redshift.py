@@ -70,7 +70,7 @@ class Redshift(Warehouse):
     def preflight(self, copies: list[Copy], tables: list[str]) -> list[Finding]:
         preflight = RedshiftPreflight(self.engine, self.target, self.access, self.s3)
         sources = Sources(self.s3, copies, may_be_barred=bool(self.target.copy_role))
-        return [*preflight.findings(copies, tables), *sources.findings()]
+        return [*preflight.findings(copies, tables), *sources.objects(), *sources.surroundings()]
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         found = connection.execute(text(COLUMNS), {"schema": self.target.schema, "table": table})

@@ -28,20 +28,23 @@ class Sources:
         self.look = partial(look, may_be_barred=may_be_barred)
         self.list = cache(s3.list)
 
-    def findings(self) -> list[Finding]:
-        """Look at each source, its JSONPaths file and its bucket. Reads only."""
-        return [finding for copy in self.copies for finding in self._findings_of(copy)]
+    def objects(self) -> Iterator[Finding]:
+        """Look at the objects that would be loaded."""
+        for copy in self.copies:
+            name = copy.table.name
+            objects = self.look(f"{name} objects", partial(self._objects, copy))
+            yield objects
+            if objects.result == "passed":
+                yield self.look(f"{name} prefix", partial(self._neighbours, copy))
+                yield self.look(f"{name} compression", partial(self._compression, copy))
 
-    def _findings_of(self, copy: Copy) -> Iterator[Finding]:
-        name = copy.table.name
-        objects = self.look(f"{name} objects", partial(self._objects, copy))
-        yield objects
-        if objects.result == "passed":
-            yield self.look(f"{name} prefix", partial(self._neighbours, copy))
-            yield self.look(f"{name} compression", partial(self._compression, copy))
-        if copy.table.jsonpaths:
-            yield self.look(f"{name} JSONPaths", partial(self._jsonpaths, copy))
-        yield self.look(f"{name} region", partial(self._region, copy))
+    def surroundings(self) -> Iterator[Finding]:
+        """Look at what else Redshift's COPY needs: the JSONPaths files, and the buckets' regions."""
+        for copy in self.copies:
+            name = copy.table.name
+            if copy.table.jsonpaths:
+                yield self.look(f"{name} JSONPaths", partial(self._jsonpaths, copy))
+            yield self.look(f"{name} region", partial(self._region, copy))
 
     def _objects(self, copy: Copy) -> str:
         objects = self.list(copy.source)
