@@ -93,7 +93,7 @@ def test_a_load_that_fails_leaves_the_table_as_it_was(things: Things, mode: Mode
     things.warehouse.run("drop table arrivals", lenient)
     things.arrive(B, (3, "c", 3, None))  # type: ignore[arg-type]
     with (
-        pytest.raises((DBAPIError, RefusedError), match="(?i)not[- ]null") as raised,
+        pytest.raises((DBAPIError, RefusedError), match=r"(?i)not[- ]null") as raised,
         things.warehouse.warehouse.task() as connection,
     ):
         load(connection, things.table, mode)
