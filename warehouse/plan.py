@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from warehouse.tables import Column
 _REDACTED = Keys("***", "***")
 
 
-@dataclass(frozen=True)
 class Plan:
     """The statements of a run, grouped by task, in order.
 
@@ -30,9 +28,10 @@ class Plan:
     executed in Redshift's place, so that those which depend on others are the right ones.
     """
 
-    folder: Path
-    title: Callable[[], str]
-    groups: dict[str, list[str]] = field(default_factory=dict)
+    def __init__(self, folder: Path, title: Callable[[], str]) -> None:
+        self.folder = folder
+        self.title = title
+        self.groups: dict[str, list[str]] = {}
 
     def __str__(self) -> str:
         """SQL that can be run as it stands, where there are no keys in it."""

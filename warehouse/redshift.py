@@ -60,6 +60,7 @@ class Redshift(Warehouse):
                 "it out; a password belongs into connection_info, and an IAM login takes a profile or a role"
             )
         engine = create_engine(url, connect_args=CONNECT_ARGS | connect_args, poolclass=NullPool, hide_parameters=True)
+        engine.dialect.initialize = _ask_nothing  # type: ignore[method-assign]
         event.listen(engine, "handle_error", _explain, retval=True)
         super().__init__(engine, target)
         self.s3 = S3(target.aws_credentials)
@@ -88,6 +89,10 @@ class Redshift(Warehouse):
             return Access(role=self.target.copy_role, region=self.s3.region)
         keys = self.s3.keys()
         return Access(keys=Keys(keys.access_key, keys.secret_key, keys.token), region=self.s3.region)
+
+
+def _ask_nothing(connection: Connection) -> None:
+    """Leave out what SQLAlchemy asks each server first: it is for reflection, which is not used."""
 
 
 def _explain(context: ExceptionContext) -> Exception:

@@ -57,7 +57,7 @@ class Reject(NamedTuple):
     message: str
 
 
-def rejects_of(query_id: int | str) -> str:
+def rejects_of(query_id: str) -> str:
     """Return the query of what a COPY rejected."""
     return _REJECTS.format(query_id=query_id)
 
@@ -89,7 +89,7 @@ class RedshiftCopy:
         if refused:
             raise self._why_not_loaded(refused, session)
         counts = self.connection.exec_driver_sql(COUNTS).one()
-        rejects = self._rejects(rejects_of(counts.query_id)) if self.copy.max_errors else []
+        rejects = self._rejects(rejects_of("pg_last_copy_id()")) if self.copy.max_errors else []
         self._keep(rejects)
         if counts.scanned is not None and counts.scanned != counts.loaded + len(rejects):
             progress(

@@ -26,17 +26,17 @@ where nspname = :schema"""
 DATABASE = "select has_database_privilege(current_user, current_database(), 'create') as may_create"
 
 TABLES = """\
-select table_name
-from svv_tables
-where table_schema = :schema
-    and table_name in ({names})
+select tablename
+from pg_tables
+where schemaname = :schema
+    and tablename in ({names})
     and not (
-        has_table_privilege(current_user, '"' || table_schema || '"."' || table_name || '"', 'select')
-        and has_table_privilege(current_user, '"' || table_schema || '"."' || table_name || '"', 'insert')
-        and has_table_privilege(current_user, '"' || table_schema || '"."' || table_name || '"', 'update')
-        and has_table_privilege(current_user, '"' || table_schema || '"."' || table_name || '"', 'delete')
+        has_table_privilege(current_user, quote_ident(schemaname) || '.' || quote_ident(tablename), 'select')
+        and has_table_privilege(current_user, quote_ident(schemaname) || '.' || quote_ident(tablename), 'insert')
+        and has_table_privilege(current_user, quote_ident(schemaname) || '.' || quote_ident(tablename), 'update')
+        and has_table_privilege(current_user, quote_ident(schemaname) || '.' || quote_ident(tablename), 'delete')
     )
-order by table_name"""
+order by tablename"""
 
 TRIAL_TABLE = "create temp table preflight (record varchar(1))"
 
@@ -95,7 +95,7 @@ class RedshiftPreflight:
         Raises:
             PermanentError: there are tables that may not be written.
         """
-        barred = [row.table_name for row in self._ask(_tables(tables), schema=self.schema)]
+        barred = [row.tablename for row in self._ask(_tables(tables), schema=self.schema)]
         if barred:
             raise PermanentError(
                 f"{', '.join(barred)} may not be written: grant select, insert, update, delete on these tables "

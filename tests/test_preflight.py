@@ -1,0 +1,211 @@
+"""What a run needs is looked for before it begins, and nothing is changed."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from flows.etl import TABLES, copies_of
+from flows.preflight import preflight
+from tests.standin import Standin
+from tests.standin.s3 import ROLE
+from tests.warehouses import BUCKET, JSONPATHS, Place, connector, credentials, redshift
+from warehouse.connect import open_warehouse
+from warehouse.errors import PermanentError
+from warehouse.findings import Finding
+
+EVENT = b'{"page": "Home", "ts": 1541030400000}\n'
+SONG = b'{"song_id": "SO1", "artist_id": "AR1"}\n'
+LOGS, SONGS = f"{BUCKET}/log_data/", f"{BUCKET}/song_data/"
+
+
+@pytest.fixture
+def ready(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The stand-in with a file of each source."""
+    place = redshift(standin, monkeypatch)
+    standin.put(f"{LOGS}2018/11/events.json", EVENT)
+    standin.put(f"{SONGS}A/A/song.json", SONG)
+    return place
+
+
+def findings(place: Place, logs: str = LOGS, jsonpaths: str | None = None, **options: Any) -> dict[str, Finding]:
+    found = open_warehouse(place.target).preflight(copies_of(logs, SONGS, jsonpaths, **options), TABLES)
+    return {finding.subject: finding for finding in found}
+
+
+def the_failure(found: dict[str, Finding]) -> str:
+    """Return the one finding that failed."""
+    (failed,) = [str(finding) for finding in found.values() if finding.result != "passed"]
+    return failed
+
+
+def test_everything_is_looked_at_and_nothing_changed(ready: Place, standin: Standin) -> None:
+    found = findings(ready)
+    assert [subject for subject, finding in found.items() if finding.result != "passed"] == []
+    assert found["staging_events objects"].text.startswith(f"1 under {LOGS}, 38 bytes, the newest 0 minutes old")
+    assert found["connection"].text.startswith("as sparkify to dev: PostgreSQL 8.0.2")
+    assert "may be created" in found["schema"].text
+    assert standin.admin.query("select count(*) from pg_tables where schemaname in ('public', 'sparkify')") == [("0",)]
+    assert standin.counts.starting("commit") == 0
+
+
+def test_it_passes_on_what_a_run_has_made(ready: Place, generated: Path) -> None:
+    ready.run(generated / "log_data", generated / "song_data")
+    found = findings(ready)
+    assert {finding.result for finding in found.values()} == {"passed"}
+    assert found["schema"].text == "tables may be created in sparkify"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the driver leaves its socket open
+def test_a_login_that_is_refused(ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = connector(standin)
+    monkeypatch.setattr(block.connection_info, "password", SecretStr("wrong"))
+    monkeypatch.setattr("warehouse.connect._load_block", lambda _: block)
+    failure = the_failure(findings(ready))
+    assert failure.startswith("failed   connection: Redshift refused: ")
+    assert "mend the user and the password" in failure
+
+
+def test_a_schema_of_somebody_else(ready: Place, standin: Standin) -> None:
+    standin.admin.query("create schema theirs")
+    theirs = replace(ready, target=replace(ready.target, schema="theirs"))
+    assert the_failure(findings(theirs)).endswith("grant usage, create on schema theirs to this user")
+
+
+def test_a_database_in_which_no_schema_may_be_made(ready: Place, no_create_on_database: None) -> None:
+    assert "there is no schema sparkify: create it" in the_failure(findings(ready))
+
+
+@pytest.fixture
+def no_create_on_database(standin: Standin) -> Iterator[None]:
+    standin.admin.query(f"revoke create on database {standin.database} from {standin.user}")
+    yield
+    standin.admin.query(f"grant create on database {standin.database} to {standin.user}")
+
+
+def test_tables_of_somebody_else(ready: Place, standin: Standin) -> None:
+    standin.admin.query(f"create schema sparkify authorization {standin.user}")
+    standin.admin.query("create table sparkify.users (user_id integer); create table sparkify.others (id integer)")
+    assert "failed   tables: users may not be written" in the_failure(findings(ready))
+
+
+def test_a_prefix_without_objects(ready: Place) -> None:
+    found = findings(ready, f"{BUCKET}/nothing/")
+    assert "does not exist" in found["staging_events objects"].text
+    assert [subject for subject, finding in found.items() if finding.result == "failed"] == [
+        "COPY", "staging_events objects",
+    ]  # fmt: skip
+
+
+def test_a_prefix_that_matches_its_neighbours(ready: Place, standin: Standin) -> None:
+    for name in ("log_data_2017/old.json", "log_data.bak"):
+        standin.put(f"{BUCKET}/{name}", EVENT)
+    failure = the_failure(findings(ready, LOGS.rstrip("/")))
+    assert f"{LOGS.rstrip('/')} also matches {BUCKET}/log_data.bak, {BUCKET}/log_data_2017/: end it with /" in failure
+
+
+def test_a_prefix_without_a_slash_and_without_neighbours(ready: Place) -> None:
+    assert findings(ready, LOGS.rstrip("/"))["staging_events prefix"].result == "passed"
+
+
+@pytest.mark.parametrize(
+    ("name", "compression", "told"),
+    [
+        ("events.json.gz", None, "said to be none, but .*events.json.gz looks like gzip"),
+        ("events.json", "gzip", "said to be gzip, but .*events.json looks like none"),
+    ],
+)
+def test_names_that_disagree_with_the_compression(
+    ready: Place, standin: Standin, name: str, compression: Any, told: str
+) -> None:
+    standin.put(f"{LOGS}{name}", EVENT)
+    failures = [f for f in findings(ready, compression=compression).values() if f.result == "failed"]
+    assert failures[0].subject in ("COPY", "staging_events compression")
+    assert any(re.search(told, finding.text) for finding in failures)
+
+
+PATHS = json.loads(JSONPATHS.read_text())["jsonpaths"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (PATHS[:-1], "17 paths for the 18 columns of staging_events"),
+        ([PATHS[1], PATHS[0], *PATHS[2:]], "path 1 leads to auth, where the table's column is artist"),
+        ([*PATHS[:-1], "$.*"], "not a JSONPath that Redshift reads"),
+        (None, "there is no such object"),
+    ],
+)
+def test_a_jsonpaths_file_that_does_not_fit(ready: Place, standin: Standin, paths: Any, told: str) -> None:
+    url = f"{BUCKET}/other.json"
+    if paths:
+        standin.put(url, json.dumps({"jsonpaths": paths}).encode())
+    assert told in the_failure(findings(ready, jsonpaths=url))
+
+
+def test_a_jsonpaths_file_that_would_be_loaded_as_data(ready: Place, standin: Standin) -> None:
+    url = standin.put(f"{LOGS}paths.json", JSONPATHS.read_bytes())
+    assert "it would be loaded as data" in the_failure(findings(ready, jsonpaths=url))
+
+
+def test_a_bucket_in_another_region(ready: Place, standin: Standin) -> None:
+    standin.s3.make_bucket("sparkify-far", "eu-west-1")
+    standin.put("s3://sparkify-far/log_data/events.json", EVENT)
+    standin.put(f"s3://sparkify-far/{JSONPATHS.name}", JSONPATHS.read_bytes())
+    found = findings(ready, "s3://sparkify-far/log_data/")
+    assert "is in eu-west-1, and COPY would be told us-west-2" in found["staging_events region"].text
+    assert found["COPY"].result == "failed"
+
+
+def test_a_role_that_the_cluster_may_not_take(ready: Place) -> None:
+    role = "arn:aws:iam::123456789012:role/unknown"
+    target = replace(ready.target, copy_role=role)
+    assert the_failure(findings(replace(ready, target=target))).startswith("failed   COPY: cannot read s3://")
+    for good in ("default", ROLE):
+        found = findings(replace(ready, target=replace(target, copy_role=good)))
+        assert {finding.result for finding in found.values()} == {"passed"}
+
+
+def test_what_is_no_role(ready: Place) -> None:
+    target = replace(ready.target, copy_role="admin'; drop table users; --")
+    assert "is no role: give `default`, or an ARN" in the_failure(findings(replace(ready, target=target)))
+
+
+def test_a_worker_that_may_not_look_need_not(ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where COPY has a role of its own the worker needs no rights in S3; where it has not, it does."""
+    monkeypatch.setattr("warehouse.s3.S3._block", None)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    target = replace(ready.target, aws_credentials=None, copy_role="default")
+    found = findings(replace(ready, target=target))
+    assert found["connection"].result == "passed"
+    assert {found[name].result for name in found if name.startswith("staging")} == {"unknown"}
+    found = findings(replace(ready, target=replace(target, copy_role=None)))
+    assert {found[name].result for name in found if name.startswith("staging")} == {"failed"}
+
+
+def test_the_command_prints_a_line_each_and_fails_if_one_did(
+    ready: Place, standin: Standin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws", schema="sparkify")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 13
+    assert {line.split()[0] for line in lines} == {"passed"}
+    standin.s3.keys.clear()
+    with pytest.raises(PermanentError, match="1 of 13 failed: a run would fail too"):
+        preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws")
+    assert "failed   COPY: cannot read" in capsys.readouterr().out
+    assert str(credentials(standin).aws_access_key_id) not in capsys.readouterr().out
+
+
+def test_an_embedded_run_finds_its_files(tmp_path: Path, generated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    warehouse = f"duckdb:///{tmp_path}/w.duckdb"
+    preflight(str(generated / "log_data"), str(generated / "song_data"), warehouse=warehouse)
+    assert capsys.readouterr().out.startswith("passed   staging_events files: 7 under ")
+    with pytest.raises(PermanentError, match="1 of 2 failed"):
+        preflight(str(tmp_path / "nothing"), str(generated / "song_data"), warehouse=warehouse)
+    assert not (tmp_path / "w.duckdb").exists()
