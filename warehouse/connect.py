@@ -27,7 +27,7 @@ def open_warehouse(target: Target) -> Warehouse:
     if target.warehouse.startswith(URL_PREFIX):
         return Embedded(target.warehouse.removeprefix(URL_PREFIX), target)
     block = _load_block(target.warehouse)
-    url = _url(block)
+    url = _url(block, target.warehouse)
     if url.drivername == DRIVER:
         return Redshift(url, block.connect_args or {}, target)
     if url.get_backend_name() == "duckdb":
@@ -67,6 +67,12 @@ def _load_block(name: str) -> "SqlAlchemyConnector":
         ) from None
 
 
-def _url(block: "SqlAlchemyConnector") -> URL:
+def _url(block: "SqlAlchemyConnector", name: str) -> URL:
     info = block.connection_info
-    return info.create_url() if hasattr(info, "create_url") else make_url(str(info))
+    url = make_url(info.create_url() if hasattr(info, "create_url") else str(info))
+    if url.password and isinstance(info, str):
+        raise PermanentError(
+            f"block {name!r}: its URL is shown in clear, and holds a password: save the connection as "
+            "ConnectionComponents, which keep it secret"
+        )
+    return url

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import URL, Connection, ExceptionContext, NullPool, create_engine, event, text
+from sqlalchemy import URL, Connection, Dialect, ExceptionContext, NullPool, create_engine, event, text
 
 from warehouse.base import Progress, Target, Warehouse
 from warehouse.copy import Copied, Copy
@@ -61,6 +61,7 @@ class Redshift(Warehouse):
             )
         engine = create_engine(url, connect_args=CONNECT_ARGS | connect_args, poolclass=NullPool, hide_parameters=True)
         engine.dialect.initialize = _ask_nothing  # type: ignore[method-assign]
+        event.listen(engine, "do_connect", _connect)
         event.listen(engine, "handle_error", _explain, retval=True)
         super().__init__(engine, target)
         self.s3 = S3(target.aws_credentials)
@@ -93,6 +94,14 @@ class Redshift(Warehouse):
 
 def _ask_nothing(connection: Connection) -> None:
     """Leave out what SQLAlchemy asks each server first: it is for reflection, which is not used."""
+
+
+def _connect(dialect: Dialect, record: Any, arguments: Any, options: Any) -> Any:
+    """Connect, and tell what an error means: SQLAlchemy lets those pass that are none of the driver's own."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except Exception as error:
+        raise explain(error) from None
 
 
 def _explain(context: ExceptionContext) -> Exception:
