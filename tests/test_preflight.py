@@ -48,7 +48,7 @@ def test_everything_is_looked_at_and_nothing_changed(ready: Place, standin: Stan
     found = findings(ready)
     assert [subject for subject, finding in found.items() if finding.result != "passed"] == []
     assert found["staging_events objects"].text.startswith(f"1 under {LOGS}, 38 bytes, the newest 0 minutes old")
-    assert found["connection"].text.startswith("as sparkify to dev: PostgreSQL 8.0.2")
+    assert found["connection"].text.startswith("as sparkify to dev, Redshift 1.0.")
     assert "may be created" in found["schema"].text
     assert standin.admin.query("select count(*) from pg_tables where schemaname in ('public', 'sparkify')") == [("0",)]
     assert standin.counts.starting("commit") == 0
@@ -86,6 +86,15 @@ def no_create_on_database(standin: Standin) -> Iterator[None]:
     standin.admin.query(f"revoke create on database {standin.database} from {standin.user}")
     yield
     standin.admin.query(f"grant create on database {standin.database} to {standin.user}")
+
+
+def test_the_privileges_in_the_readme_suffice(
+    ready: Place, standin: Standin, generated: Path, no_create_on_database: None
+) -> None:
+    standin.admin.query(f"create schema sparkify authorization {standin.user}")
+    assert {finding.result for finding in findings(ready).values()} == {"passed"}
+    ready.run(generated / "log_data", generated / "song_data")
+    assert ready.contents("users")["users"]
 
 
 def test_tables_of_somebody_else(ready: Place, standin: Standin) -> None:

@@ -72,7 +72,7 @@ class RedshiftPreflight:
 
     def _connects(self) -> str:
         (row,) = self._ask(SESSION)
-        return f"as {row.user_name} to {row.database_name}: {row.version}"
+        return f"as {row.user_name} to {row.database_name}, {row.version.rpartition(', ')[2]}"
 
     def _may_create(self) -> str:
         """
