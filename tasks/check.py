@@ -27,10 +27,14 @@ class Rule(NamedTuple):
 @task(task_run_name="check", **RETRIES)
 def check(target: Target, tables: list[Table], checks: list[Check]) -> list[CheckReport]:
     """Check that each table has rows and that its key is one, then each rule. Reads only; one transaction."""
-    rules = [rule for table in tables for rule in table_rules(table)]
-    rules += [Rule(c.name, c.rule, c.select, c.severity) for c in checks]
     with open_warehouse(target).task() as connection:
-        return [_check(connection, rule) for rule in rules]
+        return [offending_rows(connection, rule) for rule in all_rules(tables, checks)]
+
+
+def all_rules(tables: list[Table], checks: list[Check]) -> list[Rule]:
+    """Return the rules of tables, then the checks'."""
+    rules = [rule for table in tables for rule in table_rules(table)]
+    return rules + [Rule(c.name, c.rule, c.select, c.severity) for c in checks]
 
 
 def table_rules(table: Table) -> Iterator[Rule]:
@@ -45,7 +49,8 @@ def table_rules(table: Table) -> Iterator[Rule]:
         yield Rule(f"{name}_key_unique", f"{key} is unique in {name}.", repeated)
 
 
-def _check(connection: Connection, rule: Rule) -> CheckReport:
+def offending_rows(connection: Connection, rule: Rule) -> CheckReport:
+    """Count the rows that break a rule, and take a sample of them."""
     query = f"""\
 select count(*) over () as offending_rows, broken.*
 from (

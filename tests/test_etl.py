@@ -15,18 +15,19 @@ from prefect.flows import load_flow_from_entrypoint
 
 from flows.etl import etl
 from sql import catalog
-from tests.warehouses import embedded
+from tests.warehouses import Place
 from warehouse.errors import ChecksFailedError, CopyError, PermanentError
 
 ROOT = Path(__file__).parents[1]
 
 
-def run_flow(tmp_path: Path, data: Path, **parameters: Any) -> Any:
+def run_flow(place: Place, data: Path, **parameters: Any) -> Any:
     return etl(
-        str(data / "log_data"),
-        str(data / "song_data"),
-        warehouse=f"duckdb:///{tmp_path}/w.duckdb",
-        schema="sparkify",
+        place.put(data / "log_data"),
+        place.put(data / "song_data"),
+        warehouse=place.target.warehouse,
+        schema=place.target.schema,
+        aws_credentials=place.target.aws_credentials,
         return_state=True,
         **parameters,
     )
@@ -43,16 +44,16 @@ def broken(tmp_path: Path, generated: Path) -> Path:
 
 @pytest.mark.usefixtures("prefect_server")
 class TestFlow:
-    def test_summary_counts_every_table_and_check(self, tmp_path: Path, generated: Path) -> None:
-        summary = run_flow(tmp_path, generated).result()
-        present = embedded(tmp_path / "w.duckdb").contents(*(table.name for table in catalog.TABLES))
+    def test_summary_counts_every_table_and_check(self, place: Place, generated: Path) -> None:
+        summary = run_flow(place, generated).result()
+        present = place.contents(*(table.name for table in catalog.TABLES))
         assert {report.table: report.present for report in summary.tables} == {
             name: len(rows) for name, rows in present.items()
         }
         assert all(report.holds for report in summary.checks)
 
-    def test_summary_becomes_artifacts_of_the_run(self, tmp_path: Path, generated: Path) -> None:
-        state = run_flow(tmp_path, generated)
+    def test_summary_becomes_artifacts_of_the_run(self, place: Place, generated: Path) -> None:
+        state = run_flow(place, generated)
         flow_run_id = ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id])
         with get_client(sync_client=True) as client:
             artifacts = client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=flow_run_id))
@@ -60,43 +61,40 @@ class TestFlow:
         assert set(tables) == {"sparkify-tables", "sparkify-checks"}
         assert "songplays" in str(tables["sparkify-tables"])
 
-    def test_number_of_task_runs_does_not_grow_with_files(
-        self, tmp_path: Path, generated: Path, real_data: Path
-    ) -> None:
-        def count(data: Path, folder: Path) -> int:
-            flow_run_id = run_flow(folder, data).state_details.flow_run_id
+    def test_number_of_task_runs_does_not_grow_with_files(self, place: Place, generated: Path, real_data: Path) -> None:
+        def count(data: Path) -> int:
+            flow_run_id = run_flow(place, data).state_details.flow_run_id
             with get_client(sync_client=True) as client:
                 return sum(run.flow_run_id == flow_run_id for run in client.read_task_runs(limit=200))
 
-        few, many = tmp_path / "few", tmp_path / "many"
-        few.mkdir()
-        many.mkdir()
-        assert count(generated, few) == count(real_data, many)
+        assert count(generated) == count(real_data)
 
-    def test_rejected_rows_within_max_errors_are_counted_and_kept(self, tmp_path: Path, broken: Path) -> None:
-        summary = run_flow(tmp_path, broken, max_errors=1).result()
+    def test_rejected_rows_within_max_errors_are_counted_and_kept(self, place: Place, broken: Path) -> None:
+        summary = run_flow(place, broken, max_errors=1).result()
         assert [report.rejected for report in summary.tables if report.table == "staging_events"] == [1]
-        ((load, file, line, *_, raw, _),) = embedded(tmp_path / "w.duckdb").contents("load_errors")["load_errors"]
+        ((load, file, line, *_, raw, _),) = place.contents("load_errors")["load_errors"]
         assert (load, Path(file).name, line, raw) == ("staging_events", "bad.json", 2, "not json")
 
-    def test_a_rejected_row_fails_the_run_and_says_where(self, tmp_path: Path, broken: Path) -> None:
-        state = run_flow(tmp_path, broken)
+    def test_a_rejected_row_fails_the_run_and_says_where(self, place: Place, broken: Path) -> None:
+        state = run_flow(place, broken)
         assert state.is_failed()
         with pytest.raises(CopyError, match=r"bad\.json, line 2: Not a JSON object"):
             state.result()
 
-    def test_a_broken_rule_fails_the_run_and_shows_the_rows(self, tmp_path: Path, generated: Path) -> None:
+    def test_a_broken_rule_fails_the_run_and_shows_the_rows(
+        self, place: Place, tmp_path: Path, generated: Path
+    ) -> None:
         data = tmp_path / "data"
         shutil.copytree(generated, data)
         for log in (data / "log_data").rglob("*.json"):
             log.write_text(log.read_text().replace('"level":"free"', '"level":"gold"'))
-        state = run_flow(tmp_path, data)
+        state = run_flow(place, data)
         with pytest.raises(ChecksFailedError, match=r"levels_known: broken by \d+ rows: Every level is free or paid"):
             state.result()
 
-    def test_the_lease_is_given_back_by_a_failed_run(self, tmp_path: Path, broken: Path, generated: Path) -> None:
-        assert run_flow(tmp_path, broken).is_failed()
-        assert run_flow(tmp_path, generated).is_completed()
+    def test_the_lease_is_given_back_by_a_failed_run(self, place: Place, broken: Path, generated: Path) -> None:
+        assert run_flow(place, broken).is_failed()
+        assert run_flow(place, generated).is_completed()
 
     @pytest.mark.parametrize(
         ("parameters", "message"),
