@@ -3,11 +3,13 @@
 import re
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redshift_connector
 from prefect.logging import disable_run_logger
 
 from flows.etl import etl
@@ -22,6 +24,7 @@ from tests.warehouses import BUCKET, Place, redshift
 from warehouse.copy import Copy
 from warehouse.errors import CopyError, PermanentError
 from warehouse.plan import Plan
+from warehouse.tables import split_statements
 
 LOGS, SONGS = f"{BUCKET}/log_data/", f"{BUCKET}/song_data/"
 ROLE = "arn:aws:iam::123456789012:role/copy"
@@ -90,6 +93,15 @@ def test_nothing_is_sent_and_nothing_read(tmp_path: Path, ready: Place, monkeypa
     assert "copy staging_events" in str(planned(tmp_path, ready))
 
 
+def by_hand(standin: Standin) -> Any:
+    connection = redshift_connector.connect(
+        host=standin.host, port=standin.port, user=standin.user, password=standin.password,
+        database=standin.database, ssl=False,
+    )  # fmt: skip
+    connection.autocommit = True
+    return connection
+
+
 @pytest.mark.usefixtures("prefect_server")
 class TestFlow:
     def plan(self, **options: Any) -> Plan:
@@ -108,6 +120,16 @@ class TestFlow:
         assert f"from '{LOGS}'\niam_role default\nformat json '{BUCKET}/log_json_path.json'" in str(plan)
         assert "maxerror 6" in str(plan)
         assert 'set search_path to "music";' in str(plan)
+
+    def test_a_dba_can_run_it_as_it_stands(self, standin: Standin, ready: Place, generated: Path) -> None:
+        plan = self.plan(schema="sparkify")
+        with closing(by_hand(standin)) as connection:
+            cursor = connection.cursor()
+            for statement in split_statements(str(plan)):
+                cursor.execute(statement)
+        run_by_hand = ready.contents()
+        ready.run(generated / "log_data", generated / "song_data")
+        assert ready.contents() == run_by_hand
 
     def test_keys_are_not_in_it(self, standin: Standin, ready: Place) -> None:
         text = str(self.plan(copy_role=None, aws_credentials="sparkify-aws"))
