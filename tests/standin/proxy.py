@@ -92,6 +92,7 @@ class Session(Thread):
         self.faults = proxy.faults
         self.client = Stream(client)
         self.backend: Backend | None = None
+        self.cut: When | None = None
         self.texts: dict[bytes, str] = {}
 
     def abort(self) -> None:
@@ -127,6 +128,7 @@ class Session(Thread):
         parameters = self._parameters()
         if parameters is None:
             return False
+        self._take_message(sum(len(word) + 1 for pair in parameters.items() for word in pair) + 9)
         for failure in self.faults.take_startup():
             if failure.error:
                 self._send(error_message(failure.error, "FATAL"))
@@ -158,7 +160,9 @@ class Session(Thread):
             if message.kind in (b"E", b"Z"):
                 return message.kind == b"Z"
             if message.kind == b"R" and struct.unpack("!i", message.body[:4])[0] in (3, 5, 10, 11):
-                backend.stream.send(self.client.read().encode())
+                answer = self.client.read().encode()
+                self._take_message(len(answer))
+                backend.stream.send(answer)
 
     # serving
 
@@ -171,18 +175,21 @@ class Session(Thread):
                 messages.append(message)
         return messages
 
-    def _serve(self, request: list[Message]) -> None:
-        when = self.faults.take_message(sum(len(m.body) + 5 for m in request))
-        if when == "before" or request[-1].kind == b"X":
+    def _take_message(self, size: int) -> None:
+        self.cut = self.faults.take_message(size)
+        if self.cut == "before":
             raise ClosedError
+
+    def _serve(self, request: list[Message]) -> None:
+        if request[-1].kind == b"X":
+            raise ClosedError
+        self._take_message(sum(len(m.body) + 5 for m in request))
         try:
-            self._work(request, when)
+            self._work(request)
         except ServerError as error:
-            if when:
-                raise ClosedError from None
             self._send(error_message(_in_redshifts_words(error)), Message(b"Z", self._backend.status))
 
-    def _work(self, request: list[Message], when: When | None) -> None:
+    def _work(self, request: list[Message]) -> None:
         """Do what the client asks for.
 
         Raises:
@@ -194,13 +201,11 @@ class Session(Thread):
             self._misbehave(executed)
         statement = translate(executed) if executed is not None else None
         if statement and statement.copies and executed is not None:
-            answer = self._copy(executed, request, when)
+            answer = self._copy(executed)
         else:
             if statement:
                 self._prepare(statement)
-            answer = self._forwarded(translated, when)
-        if when:
-            raise ClosedError
+            answer = self._forwarded(translated)
         if statement and statement.commits and not any(m.kind == b"E" for m in answer):
             answer[-1:] = self._committed(answer[-1])
         self._send(*(_mend(message) for message in answer))
@@ -276,9 +281,9 @@ class Session(Thread):
             if message.kind == b"E":
                 raise error_of(message)
 
-    def _forwarded(self, request: list[Message], when: When | None) -> list[Message]:
+    def _forwarded(self, request: list[Message]) -> list[Message]:
         data = b"".join(message.encode() for message in request)
-        if when == "inside":
+        if self.cut == "inside":
             self._backend.stream.send(data[: len(data) // 2])
             raise ClosedError
         self._backend.stream.send(data)
@@ -311,12 +316,12 @@ class Session(Thread):
             self._backend.query("commit")
         return [ready._replace(body=self._backend.status)]
 
-    def _copy(self, sql: str, request: list[Message], when: When | None) -> list[Message]:
+    def _copy(self, sql: str) -> list[Message]:
         if self._backend.status == b"E":
             text = "current transaction is aborted, commands ignored until end of transaction block"
             raise ServerError("25P02", text)
         try:
-            self.proxy.loader.load(self._backend, sql, self._lock_table, breaks=when == "inside")
+            self.proxy.loader.load(self._backend, sql, self._lock_table, breaks=self.cut == "inside")
         except ServerError as error:
             if self._backend.status != b"E":
                 self._raise(error)
@@ -324,9 +329,18 @@ class Session(Thread):
         return [Message(b"2"), Message(b"C", b"COPY\0"), Message(b"Z", self._backend.status)]
 
     def _send(self, *messages: Message) -> None:
+        """Answer, as far as the connection holds.
+
+        Raises:
+            ClosedError: it does not.
+        """
         data = b"".join(message.encode() for message in messages)
+        if self.cut:
+            data = data[: len(data) // 2] if self.cut == "answering" else b""
         self.faults.count(bytes_out=len(data))
         self.client.send(data)
+        if self.cut:
+            raise ClosedError
 
 
 def _in_redshifts_words(error: ServerError) -> ServerError:
