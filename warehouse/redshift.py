@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import URL, Connection, ExceptionContext, NullPool, create_engine, event, text
+from sqlalchemy import URL, Connection, ExceptionContext, NullPool, PoolProxiedConnection, create_engine, event, text
 
 from warehouse.base import Progress, Target, Warehouse
 from warehouse.copy import Copied, Copy
@@ -12,7 +12,7 @@ from warehouse.findings import Finding
 from warehouse.redshift_copy import RedshiftCopy
 from warehouse.redshift_preflight import RedshiftPreflight
 from warehouse.s3 import S3
-from warehouse.server_errors import explain
+from warehouse.server_errors import explain, hang_up
 from warehouse.sources import Sources
 from warehouse.tables import Column
 
@@ -44,6 +44,24 @@ _SPELLINGS = {
 }
 
 
+class _Pool(NullPool):
+    """Tells what an error means that is met before there is a connection: SQLAlchemy does so for some of them only."""
+
+    def connect(self) -> PoolProxiedConnection:
+        """Connect anew.
+
+        Raises:
+            RefusedError: the server or the driver takes what the block says for wrong.
+            TransientError: another try may succeed.
+        """
+        try:
+            return super().connect()
+        except Exception as error:
+            hang_up(error)
+            failure = error if isinstance(error, TransientError | PermanentError) else explain(error)
+        raise failure
+
+
 class Redshift(Warehouse):
     """A Redshift cluster, or a Serverless workgroup."""
 
@@ -59,7 +77,7 @@ class Redshift(Warehouse):
                 f"block {target.warehouse!r}: connect_args are stored and shown in clear, and hold {secrets}: take "
                 "it out; a password belongs into connection_info, and an IAM login takes a profile or a role"
             )
-        engine = create_engine(url, connect_args=CONNECT_ARGS | connect_args, poolclass=NullPool, hide_parameters=True)
+        engine = create_engine(url, connect_args=CONNECT_ARGS | connect_args, poolclass=_Pool, hide_parameters=True)
         event.listen(engine, "handle_error", _explain, retval=True)
         super().__init__(engine, target)
         self.s3 = S3(target.aws_credentials)
