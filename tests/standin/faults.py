@@ -74,6 +74,10 @@ class Faults:
         with self._lock:
             self._cuts.append(Cut(self.counts.messages + at, when))
 
+    def hang_up(self, *, pattern: str, times: int = 1) -> None:
+        """Close the connection when the next statements that match a pattern come."""
+        self._order(self._statements, Failure(_compiled(pattern), None, times, fatal=True))
+
     def fail(self, sqlstate: str, message: str, *, pattern: str = "", times: int = 1, fatal: bool = False) -> None:
         """Answer the next statements that match a pattern with an error, and close the connection if it is fatal."""
         self._order(self._statements, Failure(_compiled(pattern), ServerError(sqlstate, message), times, fatal=fatal))

@@ -246,11 +246,12 @@ class Session(Thread):
     def _misbehave(self, text: str) -> None:
         for failure in self.faults.take_statement(text):
             self._sleep(failure.seconds)
-            if failure.fatal and failure.error:
-                self._send(error_message(failure.error, "FATAL"))
-                raise ClosedError
-            if failure.error:
+            if failure.error and not failure.fatal:
                 self._raise(failure.error)
+            elif failure.error:
+                self._send(error_message(failure.error, "FATAL"))
+            if failure.fatal:
+                raise ClosedError
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
