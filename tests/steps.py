@@ -93,7 +93,7 @@ class Keeper:
         self.query = standin.admin.query
         self.query("drop schema if exists kept cascade; create schema kept")
         self.there = bool(self.query(f"select 1 from pg_namespace where nspname = '{SCHEMA}'"))
-        self.tables = self._tables()
+        self.tables = _tables(standin)
         for table in self.tables:
             self._copy(f"{SCHEMA}.{table}", f"kept.{table}")
 
@@ -106,14 +106,17 @@ class Keeper:
             self._copy(f"kept.{table}", f"{SCHEMA}.{table}")
             self.query(f"alter table {SCHEMA}.{table} owner to sparkify")
 
-    def contents(self) -> Tables:
-        """Return the rows of all tables, sorted, without the times at which they were written."""
-        rows = {table: self.query(f"select * from {SCHEMA}.{table}") for table in self._tables()}
-        written = {"run_lease": 1, "load_errors": 8}
-        return {table: sorted((row[: written.get(table)] for row in rows[table]), key=repr) for table in rows}
-
-    def _tables(self) -> list[str]:
-        return [str(name) for (name,) in self.query(f"select tablename from pg_tables where schemaname = '{SCHEMA}'")]
-
     def _copy(self, table: str, copy: str) -> None:
         self.query(f"create table {copy} (like {table} including all); insert into {copy} select * from {table}")
+
+
+def contents(standin: Standin) -> Tables:
+    """Return the rows of all tables, sorted, without the times at which they were written."""
+    rows = {table: standin.admin.query(f"select * from {SCHEMA}.{table}") for table in _tables(standin)}
+    written = {"run_lease": 1, "load_errors": 8}
+    return {table: sorted((row[: written.get(table)] for row in rows[table]), key=repr) for table in rows}
+
+
+def _tables(standin: Standin) -> list[str]:
+    found = standin.admin.query(f"select tablename from pg_tables where schemaname = '{SCHEMA}'")
+    return [str(name) for (name,) in found]

@@ -10,7 +10,7 @@ import pytest
 from flows.etl import etl
 from tests.standin import Standin
 from tests.standin.faults import When
-from tests.steps import PLACES, RETRIES, Keeper, Step, make_data, steps_of
+from tests.steps import PLACES, RETRIES, Keeper, Step, contents, make_data, steps_of
 from tests.warehouses import BUCKET, JSONPATHS, SCHEMA, Place, connector, credentials, redshift
 from warehouse.errors import TransientError
 from warehouse.server_errors import ROLLED_BACK
@@ -59,14 +59,14 @@ def assert_cuts_change_nothing(standin: Standin, steps: list[Step], cuts: Cuts) 
         standin.faults.clear()
         step.run(retries=0)
         messages = standin.counts.messages
-        expected = before.contents()
+        expected = contents(standin)
         for at, when in cuts(messages):
             before.restore()
             standin.faults.clear()
             standin.faults.cut(at, when)
             step.run(retries=1)
             where = f"{step.name}: cut {when} message {at} of {messages}"
-            assert before.contents() == expected, where
+            assert contents(standin) == expected, where
             assert standin.counts.messages > messages, f"{where}: it was not tried again"
             tried += 1
     return tried
@@ -108,17 +108,17 @@ def test_a_commit_whose_answer_was_lost_is_safe(
         before = Keeper(standin)
         standin.faults.clear()
         step.run(retries=0)
-        messages, expected = standin.counts.messages, before.contents()
+        messages, expected = standin.counts.messages, contents(standin)
         before.restore()
         if step.name in COMMITTED:
             standin.faults.cut(messages, "after")
             with pytest.raises(TransientError, match=f"the connection to the warehouse was lost, and {ROLLED_BACK}"):
                 step.run(retries=0)
             assert standin.counts.statements[-1] == "commit"
-            assert before.contents() == expected, f"{step.name} was committed"
+            assert contents(standin) == expected, f"{step.name} was committed"
             committed += 1
         step.run(retries=0)
-        assert before.contents() == expected
+        assert contents(standin) == expected
     assert committed == len(COMMITTED)
 
 
@@ -127,7 +127,7 @@ def assert_a_rerun_mends(standin: Standin, place: Place, data: tuple[Path, Path]
     before = Keeper(standin)
     steps = steps_of(place, data[1])
     run(steps)
-    expected = before.contents()
+    expected = contents(standin)
     for name in names:
         before.restore()
         standin.faults.clear()
@@ -138,7 +138,7 @@ def assert_a_rerun_mends(standin: Standin, place: Place, data: tuple[Path, Path]
             broken.run()
         steps[-1].run()  # the flow gives the lease back, whatever happens
         run([step.held_by("next run") for step in steps])
-        assert before.contents() == expected, f"after {name} had failed"
+        assert contents(standin) == expected, f"after {name} had failed"
 
 
 def steps_until(name: str, steps: list[Step]) -> list[Step]:
