@@ -224,6 +224,7 @@ class Session(Thread):
             if message.kind == b"P":
                 name, text, rest = message.body.split(b"\0", 2)
                 self.texts[name] = text.decode()
+                self._lock_written(text.decode())
                 message = Message(b"P", b"\0".join([name, self._sql(text.decode()).encode(), rest]))
             translated.append(message)
         return translated
@@ -269,6 +270,14 @@ class Session(Thread):
                 self._lock_table(statement.writes)
             if statement.repeated and self._backend.query(statement.repeated):
                 self._raise(ServerError("XX000", "Found multiple matches to update the same tuple"))
+
+    def _lock_written(self, text: str) -> None:
+        """Lock before PostgreSQL parses, and so takes a weaker lock: two that then want more would wait in a circle."""
+        table = None
+        with suppress(ServerError):  # said again where the statement is translated
+            table = translate(text).writes
+        if table:
+            self._lock_table(table)
 
     def _lock_table(self, table: str) -> None:
         """Have writers of one table wait for each other, as in Redshift."""
