@@ -19,7 +19,7 @@ etl: $(VENV)/ready ## Run the pipeline on a generated sample
 test: $(VENV)/ready ## Run the tests
 	$(BIN)/python -m pytest
 
-sweep: $(VENV)/ready ## Kill a run at 200 points, and see that a rerun mends it (minutes)
+sweep: $(VENV)/ready ## Kill a run at 200 points, cut its connection at every message: a rerun or retry mends it (minutes)
 	$(BIN)/python -m pytest -m sweep
 
 lint: $(VENV)/ready ## Check style and types

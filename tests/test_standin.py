@@ -674,12 +674,14 @@ def test_a_cut_at_the_commit(standin: Standin, connect: Connect, when: Any, kept
 
 def test_every_message_can_be_cut(standin: Standin, connect: Connect) -> None:
     make(connect(), "create table t (a integer)")
+    connection = connect()
     before = standin.counts.messages
-    make(connect(), "delete from t", "insert into t values (1)")
+    make(connection, "delete from t", "insert into t values (1)")
     messages = standin.counts.messages - before
     assert messages > 5
     for at in range(1, messages + 1):
+        connection = connect()
         standin.faults.cut(at=at, when="before")
         with pytest.raises((InterfaceError, OSError)):
-            make(connect(), "delete from t", "insert into t values (2)")
+            make(connection, "delete from t", "insert into t values (2)")
         assert run(connect(), "select * from t") == [[1]]

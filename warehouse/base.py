@@ -56,8 +56,10 @@ class Warehouse(ABC):
         with self.engine.connect() as connection:
             with connection.begin():
                 self._prepare(connection)
-            with connection.begin():
-                lease.renew(connection, self.holder)
+                due = lease.is_due(connection, self.holder)
+            if due:
+                with connection.begin():
+                    lease.renew(connection, self.holder)
             with connection.begin():
                 lease.verify(connection, self.holder)
                 yield connection

@@ -36,6 +36,12 @@ def take(connection: Connection, holder: str) -> None:
     connection.execute(text(f"insert into run_lease values (:holder, {_EXPIRY})"), {"holder": holder})
 
 
+def is_due(connection: Connection, holder: str) -> bool:
+    """Whether the lease is to be renewed. Read first, as even an update of no row would have tasks wait or conflict."""
+    query = f"select 1 from run_lease where holder = :holder and {_left(_RENEWED_BELOW_SECONDS)}"
+    return connection.execute(text(query), {"holder": holder}).first() is not None
+
+
 def renew(connection: Connection, holder: str) -> None:
     """Put the lease's expiry off, if it is near. In a transaction of its own: tasks of one run do not wait for it."""
     statement = (

@@ -12,7 +12,7 @@ from warehouse.findings import Finding
 from warehouse.redshift_copy import RedshiftCopy
 from warehouse.redshift_preflight import RedshiftPreflight
 from warehouse.s3 import S3
-from warehouse.server_errors import explain
+from warehouse.server_errors import explain, hang_up
 from warehouse.sources import Sources
 from warehouse.tables import Column
 
@@ -101,6 +101,7 @@ def _connect(dialect: Dialect, record: Any, arguments: Any, options: Any) -> Any
     try:
         return dialect.connect(*arguments, **options)
     except Exception as error:
+        hang_up(error)
         raise explain(error) from None
 
 

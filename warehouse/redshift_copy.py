@@ -134,12 +134,9 @@ class RedshiftCopy:
 
     def _why_not_loaded(self, refused: RefusedError, session: Any) -> CopyError:
         """Roll the COPY back, so that the session answers again, and ask it for the rows."""
-        raw = self.connection.connection
-        raw.rollback()
+        self.connection.exec_driver_sql("rollback")
         query = rejects_of(_LAST_OF_SESSION.format(session_id=session.session_id, asked_at=session.asked_at))
-        cursor = raw.cursor()
-        cursor.execute(query)
-        rejects = [Reject(*row) for row in cursor.fetchall()]
+        rejects = self._rejects(query)
         where = f"{self.copy.table.name}: nothing was loaded from {self.copy.source}"
         if not rejects:
             return CopyError(f"{where}: {refused}")

@@ -109,7 +109,7 @@ class RedshiftPreflight:
         with self.engine.connect() as connection:
             connection.exec_driver_sql(TRIAL_TABLE)
             refused = send(connection, trial_statement("preflight", smallest.url, self.access(), copy.compression))
-            connection.connection.rollback()
+            connection.rollback()
         if refused:
             raise PermanentError(f"cannot read {smallest.url}: {refused}")
         return f"may read {smallest.url}"

@@ -1,10 +1,13 @@
 """What Redshift's errors mean: which of them pass with time, and what a person is told of the others."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from redshift_connector.core import Connection
 from redshift_connector.error import Error, InterfaceError, OperationalError
 
 from warehouse.errors import PermanentError, TransientError
@@ -29,8 +32,12 @@ class Cause:
 TRANSIENT = (
     Cause("the connection was lost", sqlstate="08.{3}"),
     Cause("the server ended the session", sqlstate="57P0[123]"),
-    Cause("there are too many connections", sqlstate="53300", message="(?i)too many (clients|connections)"),
-    Cause("two transactions were in conflict", sqlstate="40001", message=r"\b1023\b|(?i:serializable isolation)"),
+    Cause(
+        "there are too many connections",
+        sqlstate="53300",
+        message="(?i)too many (clients|connections)|connection limit .*exceeded",
+    ),
+    Cause("two transactions were in conflict", sqlstate="40001", message=r"^1023\b|(?i:serializable isolation)"),
     Cause("two transactions waited for each other", sqlstate="40P01"),
     Cause("S3 asked for fewer requests", message="SlowDown|(?i:reduce your request rate)"),
     Cause(
@@ -46,10 +53,31 @@ https://docs.aws.amazon.com/redshift/latest/dg/r_STV_locks-ser-isolation.html
 """
 
 ADVICE = (
-    (Cause("login", "28.{3}"), "mend the user and the password, or the IAM settings, in the warehouse's block"),
+    (
+        Cause("login", "28.{3}", "no password was provided"),
+        "mend the user and the password, or the IAM settings, in the warehouse's block",
+    ),
     (Cause("database", "3D000"), "name a database that exists in the warehouse's block"),
+    (Cause("syntax", "42601"), "mend the SQL file that the statement comes from"),
     (Cause("permission", "42501"), 'the README, "Run it on Redshift", lists the privileges that a loader needs'),
     (Cause("cancelled", "57014"), "allow statements more seconds by statement_timeout, or 0 for any time"),
+    (
+        Cause("no TLS", message="Server refuses SSL"),
+        "check host and port in the warehouse's block, as Redshift speaks TLS; connect_args of "
+        '{"ssl": false} do without, and send the password and the data in clear',
+    ),
+    (
+        Cause("another's certificate", message="CERTIFICATE_VERIFY_FAILED"),
+        "give the warehouse's block the host by the name that its certificate bears",
+    ),
+    (
+        Cause("objects", message="S3 prefix .* does not exist|NoSuch(Key|Bucket)"),
+        "name a prefix that keys in the bucket begin with, upper and lower case told apart",
+    ),
+    (
+        Cause("objects that may not be read", message="S3ServiceException:Access ?Denied|not authorized to assume"),
+        "COPY's role or keys need s3:ListBucket on the bucket and s3:GetObject on its objects, the cluster the role",
+    ),
 )
 
 _SURE = "Server refuses SSL|CERTIFICATE_VERIFY_FAILED|no password was provided|password authentication|not supported"
@@ -87,9 +115,10 @@ def explain(error: BaseException, statement: str | None = None) -> Exception:
     cause = next((cause for cause in TRANSIENT if cause.explains(sqlstate, message)), None)
     if cause:
         return TransientError(f"{cause.name}, and {ROLLED_BACK}: {message} (SQLSTATE {sqlstate})")
-    advice = "".join(f": {text}" for known, text in ADVICE if known.explains(sqlstate, message))
     asked = f"\n{_shortened(redacted(statement))}" if statement else ""
-    return RefusedError(f"Redshift refused: {message} (SQLSTATE {sqlstate}){advice}{asked}", sqlstate, message)
+    return RefusedError(
+        f"Redshift refused: {message} (SQLSTATE {sqlstate}){_advice(sqlstate, message)}{asked}", sqlstate, message
+    )
 
 
 def _answer(error: BaseException) -> tuple[str, str] | None:
@@ -100,15 +129,43 @@ def _answer(error: BaseException) -> tuple[str, str] | None:
     if isinstance(error, Error) and error.args and isinstance(error.args[0], dict):
         fields = error.args[0]
         return str(fields.get("C", "")), ": ".join(str(fields[key]).strip() for key in "MD" if fields.get(key))
+    last = getattr(_speaker(error), "error", None)  # a server that ends a session says why, and the driver reads on
+    if isinstance(last, Error) and last is not error and not isinstance(error, OSError):
+        return _answer(last)
     return None
+
+
+def _speaker(error: BaseException) -> Connection | None:
+    """Return the connection that the driver was speaking over: it shows none that it failed to open."""
+    speakers = (frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__))
+    return next((speaker for speaker in speakers if isinstance(speaker, Connection)), None)
+
+
+def hang_up(error: BaseException) -> None:
+    """Close the connection that the driver failed to open, and has forgotten."""
+    speaker = _speaker(error)
+    for name in ("_sock", "_usock"):
+        with suppress(AttributeError, OSError):  # it had not come so far
+            getattr(speaker, name).close()
+
+
+def _advice(sqlstate: str, message: str) -> str:
+    return "".join(f": {text}" for known, text in ADVICE if known.explains(sqlstate, message))
 
 
 def _without_answer(error: BaseException) -> Exception:
     reason = f"{type(error).__name__}: {error}"
-    misused = isinstance(error, Error) and not isinstance(error, InterfaceError | OperationalError)
-    if misused or re.search(_SURE, reason):
-        return RefusedError(f"the warehouse cannot be reached so: {reason}", "", str(error))
+    if _is_misuse(error) or re.search(_SURE, reason):
+        text = f"the warehouse cannot be reached so: {reason}{_advice('', reason)}"
+        return RefusedError(text, "", str(error))
     return TransientError(f"the connection to the warehouse was lost, and {ROLLED_BACK}: {reason}")
+
+
+def _is_misuse(error: BaseException) -> bool:
+    """Whether the driver, or AWS's own, could not even begin with what it was given."""
+    if isinstance(error, InterfaceError | OperationalError | OSError | HTTPClientError):
+        return False
+    return isinstance(error, Error) or not hasattr(_speaker(error), "_sock")
 
 
 def _shortened(statement: str) -> str:

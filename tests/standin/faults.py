@@ -7,15 +7,15 @@ from typing import Literal
 
 from tests.standin.errors import ServerError
 
-When = Literal["before", "inside", "after"]
+When = Literal["before", "inside", "after", "answering"]
 
 
 @dataclass
 class Counts:
     """What clients sent, over all connections, since the last reset.
 
-    A message is what a client sends before it waits for an answer. `statements` holds the texts that were
-    executed or refused, in order.
+    A message is what a client sends before it waits for an answer, those of the login included. `statements`
+    holds the texts that were executed or refused, in order.
     """
 
     connections: int = 0
@@ -68,11 +68,15 @@ class Faults:
     def cut(self, at: int, when: When = "before") -> None:
         """Close the connection at the n-th message from now on, of all clients.
 
-        `before` the server gets it, with half of its bytes `inside` the server, or `after` the server acted on
-        it, and before its answer reaches the client.
+        `before` the server gets it, with half of its bytes `inside` the server, `after` the server acted on
+        it, and before its answer reaches the client, or `answering`: with half of the answer's bytes at the client.
         """
         with self._lock:
             self._cuts.append(Cut(self.counts.messages + at, when))
+
+    def hang_up(self, *, pattern: str, times: int = 1) -> None:
+        """Close the connection when the next statements that match a pattern come."""
+        self._order(self._statements, Failure(_compiled(pattern), None, times, fatal=True))
 
     def fail(self, sqlstate: str, message: str, *, pattern: str = "", times: int = 1, fatal: bool = False) -> None:
         """Answer the next statements that match a pattern with an error, and close the connection if it is fatal."""

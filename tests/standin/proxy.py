@@ -92,6 +92,7 @@ class Session(Thread):
         self.faults = proxy.faults
         self.client = Stream(client)
         self.backend: Backend | None = None
+        self.cut: When | None = None
         self.texts: dict[bytes, str] = {}
 
     def abort(self) -> None:
@@ -127,6 +128,7 @@ class Session(Thread):
         parameters = self._parameters()
         if parameters is None:
             return False
+        self._take_message(sum(len(word) + 1 for pair in parameters.items() for word in pair) + 9)
         for failure in self.faults.take_startup():
             if failure.error:
                 self._send(error_message(failure.error, "FATAL"))
@@ -158,7 +160,9 @@ class Session(Thread):
             if message.kind in (b"E", b"Z"):
                 return message.kind == b"Z"
             if message.kind == b"R" and struct.unpack("!i", message.body[:4])[0] in (3, 5, 10, 11):
-                backend.stream.send(self.client.read().encode())
+                answer = self.client.read().encode()
+                self._take_message(len(answer))
+                backend.stream.send(answer)
 
     # serving
 
@@ -171,18 +175,21 @@ class Session(Thread):
                 messages.append(message)
         return messages
 
-    def _serve(self, request: list[Message]) -> None:
-        when = self.faults.take_message(sum(len(m.body) + 5 for m in request))
-        if when == "before" or request[-1].kind == b"X":
+    def _take_message(self, size: int) -> None:
+        self.cut = self.faults.take_message(size)
+        if self.cut == "before":
             raise ClosedError
+
+    def _serve(self, request: list[Message]) -> None:
+        if request[-1].kind == b"X":
+            raise ClosedError
+        self._take_message(sum(len(m.body) + 5 for m in request))
         try:
-            self._work(request, when)
+            self._work(request)
         except ServerError as error:
-            if when:
-                raise ClosedError from None
             self._send(error_message(_in_redshifts_words(error)), Message(b"Z", self._backend.status))
 
-    def _work(self, request: list[Message], when: When | None) -> None:
+    def _work(self, request: list[Message]) -> None:
         """Do what the client asks for.
 
         Raises:
@@ -194,13 +201,11 @@ class Session(Thread):
             self._misbehave(executed)
         statement = translate(executed) if executed is not None else None
         if statement and statement.copies and executed is not None:
-            answer = self._copy(executed, request, when)
+            answer = self._copy(executed)
         else:
             if statement:
                 self._prepare(statement)
-            answer = self._forwarded(translated, when)
-        if when:
-            raise ClosedError
+            answer = self._forwarded(translated)
         if statement and statement.commits and not any(m.kind == b"E" for m in answer):
             answer[-1:] = self._committed(answer[-1])
         self._send(*(_mend(message) for message in answer))
@@ -219,6 +224,7 @@ class Session(Thread):
             if message.kind == b"P":
                 name, text, rest = message.body.split(b"\0", 2)
                 self.texts[name] = text.decode()
+                self._lock_written(text.decode())
                 message = Message(b"P", b"\0".join([name, self._sql(text.decode()).encode(), rest]))
             translated.append(message)
         return translated
@@ -241,11 +247,12 @@ class Session(Thread):
     def _misbehave(self, text: str) -> None:
         for failure in self.faults.take_statement(text):
             self._sleep(failure.seconds)
-            if failure.fatal and failure.error:
-                self._send(error_message(failure.error, "FATAL"))
-                raise ClosedError
-            if failure.error:
+            if failure.error and not failure.fatal:
                 self._raise(failure.error)
+            elif failure.error:
+                self._send(error_message(failure.error, "FATAL"))
+            if failure.fatal:
+                raise ClosedError
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -264,6 +271,14 @@ class Session(Thread):
             if statement.repeated and self._backend.query(statement.repeated):
                 self._raise(ServerError("XX000", "Found multiple matches to update the same tuple"))
 
+    def _lock_written(self, text: str) -> None:
+        """Lock before PostgreSQL parses, and so takes a weaker lock: two that then want more would wait in a circle."""
+        table = None
+        with suppress(ServerError):  # said again where the statement is translated
+            table = translate(text).writes
+        if table:
+            self._lock_table(table)
+
     def _lock_table(self, table: str) -> None:
         """Have writers of one table wait for each other, as in Redshift."""
         if self._backend.status == b"T":
@@ -276,9 +291,9 @@ class Session(Thread):
             if message.kind == b"E":
                 raise error_of(message)
 
-    def _forwarded(self, request: list[Message], when: When | None) -> list[Message]:
+    def _forwarded(self, request: list[Message]) -> list[Message]:
         data = b"".join(message.encode() for message in request)
-        if when == "inside":
+        if self.cut == "inside":
             self._backend.stream.send(data[: len(data) // 2])
             raise ClosedError
         self._backend.stream.send(data)
@@ -311,12 +326,12 @@ class Session(Thread):
             self._backend.query("commit")
         return [ready._replace(body=self._backend.status)]
 
-    def _copy(self, sql: str, request: list[Message], when: When | None) -> list[Message]:
+    def _copy(self, sql: str) -> list[Message]:
         if self._backend.status == b"E":
             text = "current transaction is aborted, commands ignored until end of transaction block"
             raise ServerError("25P02", text)
         try:
-            self.proxy.loader.load(self._backend, sql, self._lock_table, breaks=when == "inside")
+            self.proxy.loader.load(self._backend, sql, self._lock_table, breaks=self.cut == "inside")
         except ServerError as error:
             if self._backend.status != b"E":
                 self._raise(error)
@@ -324,9 +339,18 @@ class Session(Thread):
         return [Message(b"2"), Message(b"C", b"COPY\0"), Message(b"Z", self._backend.status)]
 
     def _send(self, *messages: Message) -> None:
+        """Answer, as far as the connection holds.
+
+        Raises:
+            ClosedError: it does not.
+        """
         data = b"".join(message.encode() for message in messages)
+        if self.cut:
+            data = data[: len(data) // 2] if self.cut == "answering" else b""
         self.faults.count(bytes_out=len(data))
         self.client.send(data)
+        if self.cut:
+            raise ClosedError
 
 
 def _in_redshifts_words(error: ServerError) -> ServerError:
