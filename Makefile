@@ -17,7 +17,7 @@ etl: $(VENV)/ready ## Run the pipeline on a generated sample
 	$(BIN)/python -m flows.etl
 
 test: $(VENV)/ready ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 sweep: $(VENV)/ready ## Kill a run at 200 points, cut its connection at every message: a rerun or retry mends it (minutes)
 	$(BIN)/python -m pytest -m sweep

@@ -154,7 +154,7 @@ def test_a_connection_cut_at_any_message_is_transient(standin: Standin, warehous
     standin.faults.clear()
     delete_songs(warehouse)
     messages = standin.counts.messages
-    assert messages > 20
+    assert messages > 15
     for at in range(1, messages + 1):
         standin.faults.cut(at, when)
         with pytest.raises(TransientError, match=ROLLED_BACK):
