@@ -54,7 +54,8 @@ def save(name: str, block: Block) -> str:
     except ValueError:
         block.save(name)
         return "created"
-    if saved.model_dump() == block.model_dump():
+    fields = set(type(block).model_fields)
+    if saved.model_dump(include=fields) == block.model_dump(include=fields):
         return "unchanged"
     block.save(name, overwrite=True)
     return "updated"
