@@ -30,7 +30,7 @@ def serve(*, port: int = 4200) -> None:
         port: Port of the server, on this machine only.
     """
     with suppress(KeyboardInterrupt), server(port) as environment, worker(environment) as process:
-        prefect(environment, "--no-prompt", "deploy", "--name", DEPLOYMENT)
+        prefect(environment, "--no-prompt", "deploy", "--name", DEPLOYMENT.split("/")[1])
         url = environment["PREFECT_API_URL"]
         command = f"{os.path.relpath(sys.executable)} -m prefect deployment run {DEPLOYMENT} --watch"
         print(
