@@ -1,0 +1,179 @@
+"""Deployments on a real Prefect server, run by a real worker, with the commands that the README names."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from deployments.automations import save_automations
+from deployments.blocks import save_blocks
+from sql import catalog
+from tests import warehouses
+from tests.deployed import SETTINGS, Clone, Json, clone, stop, wait_for, webhook
+from tests.standin import Standin
+
+SOON = {
+    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "5",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def received() -> Iterator[tuple[str, list[Json]]]:
+    with webhook() as hook:
+        yield hook
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory, received: tuple[str, list[Json]]) -> Iterator[Clone]:
+    """What `make serve` and then `make deploy` leave: a server, a worker, blocks, deployments and automations."""
+    folder = tmp_path_factory.mktemp("deployed")
+    with clone(folder, **SETTINGS, **SOON, SPARKIFY_NOTIFICATION_BLOCK="custom-webhook/alerts") as project:
+        port = project.api.removesuffix("/api").rpartition(":")[2]
+        output = folder / "serve.log"
+        process = project.start("deployments.serve", "--port", port, output=output)
+        try:
+            wait_for(lambda: process.poll() is not None or "The UI is at" in output.read_text(), 180)
+            assert process.poll() is None, output.read_text()
+            with temporary_settings({PREFECT_API_URL: project.api}):
+                alerts = CustomWebhookNotificationBlock(
+                    name="alerts", url=received[0], json_data={"subject": "{{subject}}", "body": "{{body}}"}
+                )
+                alerts.save("alerts")
+            done = [
+                project.command(*command.split())
+                for command in ("deployments.blocks", "prefect --no-prompt deploy --all", "deployments.automations")
+            ]
+            assert [command.returncode for command in done] == [0, 0, 0], done
+            (folder / "setup.log").write_text("".join(command.stdout + command.stderr for command in done))
+            yield project
+        finally:
+            stop(process)
+
+
+def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(
+    deployed: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in deployed.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SPARKIFY_AWS_REGION", "eu-west-1")
+    with temporary_settings({PREFECT_API_URL: deployed.api}):
+        save_blocks()
+        save_automations()
+    assert [line.rpartition(": ")[2] for line in capsys.readouterr().out.splitlines()] == [
+        "unchanged", "updated", *["unchanged"] * 4
+    ]  # fmt: skip
+    assert len(deployed.ask("automations/filter")) == 4
+
+
+def test_secrets_are_in_secret_fields_only(deployed: Clone) -> None:
+    stored = json.dumps([deployed.ask("block_documents/filter"), deployed.ask("deployments/filter")])
+    assert "loader" in stored
+    assert "canary" not in stored + (deployed.folder / "setup.log").read_text()
+
+
+def test_the_local_deployment_completes_and_leaves_tables_artifacts_and_events(deployed: Clone) -> None:
+    command, run = deployed.run("local")
+
+    assert command.returncode == 0, command.stdout
+    assert run["state"]["type"] == "COMPLETED"
+    tasks = deployed.ask("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+    assert {task["state"]["type"] for task in tasks} == {"COMPLETED"}
+    assert len(tasks) == 6 + len(catalog.FACTS) + len(catalog.DIMENSIONS)
+    artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
+    assert {artifact["key"] for artifact in artifacts} == {"sparkify-tables", "sparkify-checks"}
+    present = warehouses.embedded(deployed.folder / "sparkify.duckdb", "public").contents(
+        *(table.name for table in catalog.TABLES)
+    )
+    loaded = wait_for(lambda: _of_kind(deployed, run, "sparkify.table.loaded", len(catalog.TABLES)))
+    assert {event["resource"]["sparkify.table"]: event["payload"]["present"] for event in loaded} == {
+        name: len(rows) for name, rows in present.items()
+    }
+
+
+def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
+    command, run = deployed.run("local", log_data="nowhere", song_data="nowhere")
+
+    why = "nowhere: cannot be read: No such file or directory"
+    assert command.returncode == 1
+    assert run["state"]["type"] == "FAILED"
+    assert why in run["state"]["message"]
+    (told,) = wait_for(lambda: [news for news in received[1] if news["subject"] == "Sparkify: a failed run"])
+    assert why in told["body"]
+    assert run["name"] in told["body"]
+
+
+def test_a_warning_completes_the_run_and_somebody_is_told(
+    deployed: Clone, received: tuple[str, list[Json]], generated: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(generated, data)
+    log = next(path for path in sorted((data / "log_data").rglob("*.json")) if "NextSong" in path.read_text())
+    line = next(line for line in log.read_text().splitlines() if "NextSong" in line)
+    log.write_text(log.read_text() + json.dumps(json.loads(line) | {"userAgent": "another"}) + "\n")
+
+    _, run = deployed.run(
+        "local", log_data=f"{data}/log_data", song_data=f"{data}/song_data", warehouse=f"duckdb:///{tmp_path}/w.duckdb"
+    )
+
+    assert run["state"]["type"] == "COMPLETED"
+    (event,) = wait_for(lambda: _of_kind(deployed, run, "sparkify.check.failed", 1))
+    assert event["resource"]["sparkify.severity"] == "warn"
+    assert event["payload"]["offending"] == 1
+    told = wait_for(lambda: [news for news in received[1] if news["subject"] == "Sparkify: a warning"])
+    assert told[-1]["body"].startswith("deliveries_agree: 1 rows break: ")
+
+
+def test_of_a_late_run_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
+    deployed.command("prefect", "work-pool", "pause", "sparkify")
+    try:
+        _, run = deployed.run("local", watch=False)
+        told = wait_for(lambda: [news["body"] for news in received[1] if run["id"] in news["body"]])
+        assert ": Late: " in told[0]
+        deployed.command("prefect", "flow-run", "cancel", run["id"])
+    finally:
+        deployed.command("prefect", "work-pool", "resume", "sparkify")
+
+
+def test_the_schedule_makes_runs_at_the_next_full_hours(deployed: Clone) -> None:
+    def next_three() -> list[Json]:
+        hourly = {"name": {"any_": ["hourly"]}}
+        runs = deployed.ask("flow_runs/filter", deployments=hourly, sort="EXPECTED_START_TIME_ASC", limit=3)
+        return runs if len(runs) == 3 else []
+
+    times = [datetime.fromisoformat(run["expected_start_time"]) for run in wait_for(next_three, 90)]
+    assert {(time.minute, time.second, time.utcoffset()) for time in times} == {(0, 0, timedelta(0))}
+    assert [later - time for time, later in pairwise(times)] == [timedelta(hours=1)] * 2
+    assert timedelta(0) < times[0] - datetime.now(UTC) <= timedelta(hours=1)
+
+
+def test_a_run_on_redshift_loads_its_tables(
+    deployed: Clone, standin: Standin, generated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = warehouses.redshift(standin, monkeypatch)
+    for source in ("log_data", "song_data"):
+        standin.put_folder(f"{warehouses.BUCKET}/{source}", generated / source)
+    with temporary_settings({PREFECT_API_URL: deployed.api}):
+        warehouses.connector(standin).save("sparkify-redshift", overwrite=True)
+        warehouses.credentials(standin).save("sparkify-aws", overwrite=True)
+
+    _, run = deployed.run("manual", schema=warehouses.SCHEMA)
+
+    assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
+    assert run["parameters"]["log_data"] == SETTINGS["SPARKIFY_LOG_DATA"]
+    loaded = wait_for(lambda: _of_kind(deployed, run, "sparkify.table.loaded", len(catalog.TABLES)))
+    plays = next(event["payload"]["present"] for event in loaded if event["resource"]["sparkify.table"] == "songplays")
+    assert plays == len(place.contents("songplays")["songplays"]) > 0
+
+
+def _of_kind(deployed: Clone, run: Json, kind: str, count: int) -> list[Any]:
+    found = deployed.events(run, kind)
+    return found if len(found) == count else []
