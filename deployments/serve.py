@@ -60,8 +60,7 @@ def server(port: int) -> Iterator[Environment]:
 @contextmanager
 def worker(environment: Environment) -> Iterator[subprocess.Popen[bytes]]:
     """Run a worker until the block ends, in the work pool, which is made if it is missing."""
-    if prefect(environment, "work-pool", "inspect", POOL, check=False).returncode:
-        prefect(environment, "work-pool", "create", POOL, "--type", "process")
+    prefect(environment, "work-pool", "create", POOL, "--type", "process", check=False)  # fails where it exists
     with running(environment, "worker", "start", "--pool", POOL) as process:
         yield process
 

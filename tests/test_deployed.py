@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -87,7 +88,7 @@ def test_the_local_deployment_completes_and_leaves_tables_artifacts_and_events(d
     assert run["state"]["type"] == "COMPLETED"
     tasks = deployed.ask("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
     assert {task["state"]["type"] for task in tasks} == {"COMPLETED"}
-    assert len(tasks) == 6 + len(catalog.FACTS) + len(catalog.DIMENSIONS)
+    assert len(tasks) == 7 + len(catalog.FACTS) + len(catalog.DIMENSIONS)
     artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
     assert {artifact["key"] for artifact in artifacts} == {"sparkify-tables", "sparkify-checks"}
     present = warehouses.embedded(deployed.folder / "sparkify.duckdb", "public").contents(
@@ -111,36 +112,14 @@ def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, receive
     assert run["name"] in told["body"]
 
 
-def test_a_warning_completes_the_run_and_somebody_is_told(
-    deployed: Clone, received: tuple[str, list[Json]], generated: Path, tmp_path: Path
-) -> None:
-    data = tmp_path / "data"
-    shutil.copytree(generated, data)
-    log = next(path for path in sorted((data / "log_data").rglob("*.json")) if "NextSong" in path.read_text())
-    line = next(line for line in log.read_text().splitlines() if "NextSong" in line)
-    log.write_text(log.read_text() + json.dumps(json.loads(line) | {"userAgent": "another"}) + "\n")
-
-    _, run = deployed.run(
-        "local", log_data=f"{data}/log_data", song_data=f"{data}/song_data", warehouse=f"duckdb:///{tmp_path}/w.duckdb"
-    )
-
-    assert run["state"]["type"] == "COMPLETED"
-    (event,) = wait_for(lambda: _of_kind(deployed, run, "sparkify.check.failed", 1))
-    assert event["resource"]["sparkify.severity"] == "warn"
-    assert event["payload"]["offending"] == 1
-    told = wait_for(lambda: [news for news in received[1] if news["subject"] == "Sparkify: a warning"])
-    assert told[-1]["body"].startswith("deliveries_agree: 1 rows break: ")
-
-
 def test_of_a_late_run_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
-    deployed.command("prefect", "work-pool", "pause", "sparkify")
-    try:
-        _, run = deployed.run("local", watch=False)
-        told = wait_for(lambda: [news["body"] for news in received[1] if run["id"] in news["body"]])
-        assert ": Late: " in told[0]
-        deployed.command("prefect", "flow-run", "cancel", run["id"])
-    finally:
-        deployed.command("prefect", "work-pool", "resume", "sparkify")
+    pool = f"{deployed.api}/work_pools/sparkify"
+    httpx.patch(pool, json={"is_paused": True}).raise_for_status()
+    _, run = deployed.run("local", watch=False)
+    told = wait_for(lambda: [news["body"] for news in received[1] if run["id"] in news["body"]])
+    assert ": Late: " in told[0]
+    httpx.delete(f"{deployed.api}/flow_runs/{run['id']}").raise_for_status()
+    httpx.patch(pool, json={"is_paused": False}).raise_for_status()
 
 
 def test_the_schedule_makes_runs_at_the_next_full_hours(deployed: Clone) -> None:
@@ -155,12 +134,18 @@ def test_the_schedule_makes_runs_at_the_next_full_hours(deployed: Clone) -> None
     assert timedelta(0) < times[0] - datetime.now(UTC) <= timedelta(hours=1)
 
 
-def test_a_run_on_redshift_loads_its_tables(
-    deployed: Clone, standin: Standin, generated: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
+    deployed: Clone,
+    received: tuple[str, list[Json]],
+    standin: Standin,
+    generated: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     place = warehouses.redshift(standin, monkeypatch)
+    data = _with_a_contradiction(generated, tmp_path)
     for source in ("log_data", "song_data"):
-        standin.put_folder(f"{warehouses.BUCKET}/{source}", generated / source)
+        standin.put_folder(f"{warehouses.BUCKET}/{source}", data / source)
     with temporary_settings({PREFECT_API_URL: deployed.api}):
         warehouses.connector(standin).save("sparkify-redshift", overwrite=True)
         warehouses.credentials(standin).save("sparkify-aws", overwrite=True)
@@ -172,6 +157,20 @@ def test_a_run_on_redshift_loads_its_tables(
     loaded = wait_for(lambda: _of_kind(deployed, run, "sparkify.table.loaded", len(catalog.TABLES)))
     plays = next(event["payload"]["present"] for event in loaded if event["resource"]["sparkify.table"] == "songplays")
     assert plays == len(place.contents("songplays")["songplays"]) > 0
+    (event,) = wait_for(lambda: _of_kind(deployed, run, "sparkify.check.failed", 1))
+    assert (event["resource"]["sparkify.severity"], event["payload"]["offending"]) == ("warn", 1)
+    (told,) = wait_for(lambda: [news for news in received[1] if news["subject"] == "Sparkify: a warning"])
+    assert told["body"].startswith("deliveries_agree: 1 rows break: ")
+
+
+def _with_a_contradiction(data: Path, folder: Path) -> Path:
+    """Return a copy of the data in which one event is delivered twice, with different content."""
+    copy = folder / "contradicting"
+    shutil.copytree(data, copy)
+    log = next(path for path in sorted((copy / "log_data").rglob("*.json")) if "NextSong" in path.read_text())
+    event = json.loads(next(line for line in log.read_text().splitlines() if "NextSong" in line))
+    log.write_text(log.read_text() + json.dumps(event | {"userAgent": "another"}) + "\n")
+    return copy
 
 
 def _of_kind(deployed: Clone, run: Json, kind: str, count: int) -> list[Any]:

@@ -17,6 +17,8 @@ from prefect.flows import load_flow_from_entrypoint
 from deployments.blocks import aws, redshift
 from deployments.settings import PREFIX, Settings, read_settings
 from tests.deployed import ROOT, SETTINGS
+from warehouse.base import Target
+from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -83,6 +85,31 @@ class TestSettings:
         assert redshift(settings(monkeypatch, BY_IAM | cluster)).connect_args == {
             "iam": True, "cluster_identifier": "etl", "group_federation": True
         }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("host", "asked"),
+        [
+            ("etl.123456789012.us-west-2.redshift-serverless.amazonaws.com", {"workgroupName": "etl"}),
+            ("etl.abc123.us-west-2.redshift.amazonaws.com", {"ClusterIdentifier": "etl"}),
+        ],
+    )
+    def test_by_iam_the_driver_asks_aws_for_this_warehouses_credentials(
+        self, monkeypatch: pytest.MonkeyPatch, host: str, asked: dict[str, str]
+    ) -> None:
+        class AskedError(Exception):
+            pass
+
+        def ask(_client: Any, operation: str, arguments: dict[str, Any]) -> None:
+            raise AskedError(operation, arguments)
+
+        monkeypatch.setattr("botocore.client.BaseClient._make_api_call", ask)
+        block = redshift(settings(monkeypatch, BY_IAM | {"SPARKIFY_REDSHIFT_HOST": host}))
+        monkeypatch.setattr("warehouse.connect._load_block", lambda _: block)
+        with pytest.raises(AskedError) as caught:
+            open_warehouse(Target("sparkify-redshift", "public", "test")).engine.connect()
+        operation, arguments = caught.value.args
+        assert "Credentials" in operation
+        assert asked.items() <= arguments.items()
 
     def test_the_example_and_the_readme_list_every_setting(self) -> None:
         example = (ROOT / ".env.example").read_text()
