@@ -29,7 +29,7 @@ deploy: $(VENV)/ready ## Deploy on the Prefect server or Cloud that is configure
 test: $(VENV)/ready ## Run the tests
 	$(BIN)/python -m pytest
 
-sweep: $(VENV)/ready ## Kill a run at 200 points, and see that a rerun mends it (minutes)
+sweep: $(VENV)/ready ## Run the long tests: a run killed at 200 points, a dead machine, the image (minutes)
 	$(BIN)/python -m pytest -m sweep
 
 lint: $(VENV)/ready ## Check style and types
