@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help etl test sweep lint bench clean
+.PHONY: help etl serve deploy test sweep lint bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,10 +16,20 @@ $(VENV)/ready: pyproject.toml constraints.txt
 etl: $(VENV)/ready ## Run the pipeline on a generated sample
 	$(BIN)/python -m flows.etl
 
+serve: $(VENV)/ready ## Start a Prefect server with its UI, a worker, and a deployment that needs no AWS
+	$(BIN)/python -m deployments.serve
+
+deploy: $(VENV)/ready ## Deploy on the Prefect server or Cloud that is configured, with the settings in .env
+	set -a; [ ! -f .env ] || . ./.env; set +a; \
+	$(BIN)/python -m deployments.blocks && \
+	{ $(BIN)/prefect work-pool inspect sparkify >/dev/null 2>&1 || $(BIN)/prefect work-pool create sparkify --type process; } && \
+	$(BIN)/prefect --no-prompt deploy --all && \
+	$(BIN)/python -m deployments.automations
+
 test: $(VENV)/ready ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-sweep: $(VENV)/ready ## Kill a run at 200 points, cut its connection at every message: a rerun or retry mends it (minutes)
+sweep: $(VENV)/ready ## Run the long tests: a run killed and cut off everywhere, a dead machine, the image (minutes)
 	$(BIN)/python -m pytest -m sweep
 
 lint: $(VENV)/ready ## Check style and types

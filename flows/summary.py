@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
+from flows.events import tell_failed, tell_loaded
 from tasks.report import CheckReport, TableReport
 from warehouse.errors import ChecksFailedError
 
@@ -21,13 +22,18 @@ class Summary:
     where_to_look: str
 
     def publish(self) -> None:
-        """Keep the tables and the checks as artifacts of the run."""
+        """Keep the tables and the checks as artifacts of the run, and emit its events."""
         create_table_artifact(
             [asdict(report) for report in self.tables], key="sparkify-tables", description="Rows by table"
         )
         create_table_artifact(
             [_check_row(report) for report in self.checks], key="sparkify-checks", description="Checks"
         )
+        for table in self.tables:
+            tell_loaded(table)
+        for check in self.checks:
+            if not check.holds:
+                tell_failed(check)
 
     def show(self) -> None:
         """Print the summary."""

@@ -98,9 +98,9 @@ def select(connection: Connection, query: str) -> Rows:
     return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
-def embedded(database: Path) -> Place:
+def embedded(database: Path, schema: str = SCHEMA) -> Place:
     """Return the warehouse in a DuckDB file."""
-    return Place(Target(f"duckdb:///{database}", SCHEMA, "test run"))
+    return Place(Target(f"duckdb:///{database}", schema, "test run"))
 
 
 def redshift(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:

@@ -82,7 +82,7 @@ class Standin:
 @contextmanager
 def run_standin(region: str = REGION) -> Iterator[Standin]:
     """Start a stand-in for a cluster in a region, and stop it at the end of the block. Takes some seconds."""
-    with run_postgres() as socket_path, _run_moto() as endpoint:
+    with run_postgres() as socket_path, run_moto() as endpoint:
         _prepare(socket_path)
         faults, s3 = Faults(), S3(endpoint, region)
         with (
@@ -96,7 +96,8 @@ def run_standin(region: str = REGION) -> Iterator[Standin]:
 
 
 @contextmanager
-def _run_moto() -> Iterator[str]:
+def run_moto() -> Iterator[str]:
+    """Start moto's S3, give its address, and stop it at the end."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()

@@ -1,0 +1,1 @@
+"""What a deployment needs besides the flow: settings, blocks, automations, containers and infrastructure."""

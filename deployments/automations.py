@@ -1,0 +1,112 @@
+"""Keep watch over deployed runs: tell somebody of what went wrong, and end runs whose machine died.
+
+Run it with `python -m deployments.automations`, as often as you like.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState, SendNotification
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.exceptions import ObjectNotFound
+
+from deployments.settings import read_settings
+from flows.command_line import run_command
+from warehouse.errors import PermanentError
+
+SILENCE = timedelta(seconds=90)
+"""Three heartbeats of prefect.yaml's PREFECT_FLOWS_HEARTBEAT_FREQUENCY."""
+
+_FLOWS = {"prefect.resource.role": "flow", "prefect.resource.name": "sparkify-*"}
+_RUN = (
+    "{{ flow.name }}/{{ flow_run.name }}: {{ flow_run.state.name }}: {{ flow_run.state.message }}\n"
+    "{{ flow_run|ui_url }}"
+)
+_CHECK = "{{ event.resource['sparkify.check'] }}: {{ event.payload.offending }} rows break: {{ event.payload.rule }}"
+
+
+def save_automations() -> None:
+    """Create or update the automations, and say what was done."""
+    block = read_settings().notification_block
+    with get_client(sync_client=True) as client:
+        wanted = [end_silent_runs(), *(notifications(client, block) if block else [])]
+        for automation in wanted:
+            print(f"{automation.name}: {save(client, automation)}")
+    if not block:
+        print("nobody is told of runs that fail or are late, nor of warnings: SPARKIFY_NOTIFICATION_BLOCK is not set")
+
+
+def end_silent_runs() -> AutomationCore:
+    """Mark a run Crashed that sends no heartbeat any more, so that it stops barring the next one."""
+    ends = ("Completed", "Failed", "Cancelled", "Crashed")
+    return AutomationCore(
+        name="sparkify: end runs that fell silent",
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{end}" for end in ends)},
+            match_related=_FLOWS,
+            for_each={"prefect.resource.id"},
+            within=SILENCE,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED,
+                message=f"no heartbeat for {SILENCE.seconds} s: its machine or process died; "
+                "the next run completes the tables",
+            )
+        ],
+    )
+
+
+def notifications(client: SyncPrefectClient, block: str) -> list[AutomationCore]:
+    """Tell by a notification block, `type/name`, of failed runs, late runs and warnings."""
+    block_id = _block_id(client, block)
+    return [
+        AutomationCore(
+            name=f"sparkify: tell of {subject}",
+            trigger=trigger,
+            actions=[SendNotification(block_document_id=block_id, subject=f"Sparkify: {subject}", body=body)],
+        )
+        for subject, trigger, body in (
+            ("a failed run", _on_run("Failed", "Crashed"), _RUN),
+            ("a late run", _on_run("Late"), _RUN),
+            ("a warning", _on_warning(), _CHECK),
+        )
+    ]
+
+
+def save(client: SyncPrefectClient, automation: AutomationCore) -> str:
+    """Save an automation if it is new or differs from the one of its name; one that is paused stays so."""
+    for saved in client.read_automations_by_name(automation.name):
+        wanted = automation.model_copy(update={"enabled": saved.enabled})
+        if AutomationCore.model_validate(saved.model_dump()) == wanted:
+            return "unchanged"
+        client.update_automation(saved.id, wanted)
+        return "updated"
+    client.create_automation(automation)
+    return "created"
+
+
+def _on_run(*states: str) -> EventTrigger:
+    return EventTrigger(expect={f"prefect.flow-run.{state}" for state in states}, match_related=_FLOWS)
+
+
+def _on_warning() -> EventTrigger:
+    return EventTrigger(expect={"sparkify.check.failed"}, match={"sparkify.severity": "warn"})
+
+
+def _block_id(client: SyncPrefectClient, block: str) -> UUID:
+    slug, name = block.split("/")
+    try:
+        return client.read_block_document_by_name(name, slug).id
+    except ObjectNotFound:
+        raise PermanentError(
+            f"SPARKIFY_NOTIFICATION_BLOCK: there is no block {block!r}: `prefect block ls` lists those there are"
+        ) from None
+
+
+if __name__ == "__main__":
+    run_command(save_automations)

@@ -1,0 +1,75 @@
+"""Save what runs on Redshift log in with as Prefect blocks, from settings in the environment.
+
+Run it with `python -m deployments.blocks`, as often as you like.
+"""
+
+from typing import Any
+
+from prefect.blocks.core import Block
+from prefect_aws import AwsCredentials
+from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
+
+from deployments.settings import Settings, read_settings
+from flows.command_line import run_command
+from warehouse.redshift import DRIVER
+
+REDSHIFT = "sparkify-redshift"
+AWS = "sparkify-aws"
+
+
+def save_blocks() -> None:
+    """Create or update the blocks that the deployments on Redshift use, and say what was done."""
+    settings = read_settings()
+    for name, block in {REDSHIFT: redshift(settings), AWS: aws(settings)}.items():
+        print(f"{block.get_block_type_slug()}/{name}: {save(name, block)}")
+
+
+def redshift(settings: Settings) -> SqlAlchemyConnector:
+    """Return the connection: by password, or by IAM as the worker's profile or role."""
+    components = ConnectionComponents(
+        driver=DRIVER,
+        host=settings.redshift_host,
+        port=settings.redshift_port,
+        database=settings.redshift_database,
+        username=settings.redshift_user,
+        password=settings.redshift_password,
+    )
+    return SqlAlchemyConnector(connection_info=components, connect_args=_iam(settings) if settings.redshift_iam else {})
+
+
+def aws(settings: Settings) -> AwsCredentials:
+    """Return what S3 is read with: keys, a profile, or nothing, which means the worker's own role."""
+    return AwsCredentials(
+        aws_access_key_id=settings.aws_access_key_id,
+        aws_secret_access_key=settings.aws_secret_access_key,
+        profile_name=settings.aws_profile,
+        region_name=settings.aws_region,
+    )
+
+
+def save(name: str, block: Block) -> str:
+    """Save a block if it is new or differs from what is saved."""
+    try:
+        saved: Any = type(block).load(name)
+    except ValueError:
+        block.save(name)
+        return "created"
+    fields = set(type(block).model_fields)
+    if saved.model_dump(include=fields) == block.model_dump(include=fields):
+        return "unchanged"
+    block.save(name, overwrite=True)
+    return "updated"
+
+
+def _iam(settings: Settings) -> dict[str, Any]:
+    login: dict[str, Any] = {"iam": True}
+    if settings.aws_profile:
+        login["profile"] = settings.aws_profile
+    if ".redshift-serverless." not in settings.redshift_host:
+        # the driver takes workgroup and region from a Serverless host, but asks for these of a cluster
+        login |= {"cluster_identifier": settings.redshift_host.split(".")[0], "group_federation": True}
+    return login
+
+
+if __name__ == "__main__":
+    run_command(save_blocks)

@@ -1,0 +1,113 @@
+"""See it work in Prefect's UI: a server, a worker and the deployment `local`, all on this machine.
+
+Run it with `python -m deployments.serve`, and end it with Ctrl-C.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from flows.command_line import run_command
+from warehouse.errors import PermanentError
+
+POOL = "sparkify"
+DEPLOYMENT = "sparkify-etl/local"
+START_SECONDS = 120
+
+Environment = dict[str, str]
+
+
+def serve(*, port: int = 4200) -> None:
+    """Start a Prefect server and a worker, deploy `local`, and say how to run it. Ends with Ctrl-C.
+
+    Args:
+        port: Port of the server, on this machine only.
+    """
+    with suppress(KeyboardInterrupt), server(port) as environment, worker(environment) as process:
+        prefect(environment, "--no-prompt", "deploy", "--name", DEPLOYMENT.split("/")[1])
+        url = environment["PREFECT_API_URL"]
+        command = f"{os.path.relpath(sys.executable)} -m prefect deployment run {DEPLOYMENT} --watch"
+        print(
+            f"\nThe UI is at {url.removesuffix('/api')}. To run the pipeline press Run there, or:\n"
+            f"  PREFECT_API_URL={url} {command}\n"
+            "Ctrl-C ends the server and the worker.",
+            flush=True,
+        )
+        process.wait()
+
+
+@contextmanager
+def server(port: int) -> Iterator[Environment]:
+    """Run a Prefect server until the block ends; give the environment in which commands speak to it.
+
+    Raises:
+        PermanentError: the port is taken, or the server does not come up.
+    """
+    _refuse_taken(port)
+    url = f"http://127.0.0.1:{port}/api"
+    environment = os.environ | {"PREFECT_API_URL": url, "PWD": os.getcwd()}
+    with running(environment, "server", "start", "--host", "127.0.0.1", "--port", str(port)) as process:
+        _wait_for(f"{url}/health", process)
+        yield environment
+
+
+@contextmanager
+def worker(environment: Environment) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker until the block ends, in the work pool, which is made if it is missing."""
+    prefect(environment, "work-pool", "create", POOL, "--type", "process", check=False)  # fails where it exists
+    with running(environment, "worker", "start", "--pool", POOL) as process:
+        yield process
+
+
+@contextmanager
+def running(environment: Environment, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Prefect command until the block ends."""
+    with subprocess.Popen([sys.executable, "-m", "prefect", *arguments], env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def prefect(environment: Environment, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a Prefect command to its end.
+
+    Raises:
+        PermanentError: it failed; its output is the message.
+    """
+    command = [sys.executable, "-m", "prefect", *arguments]
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if check and done.returncode:
+        raise PermanentError(f"prefect {' '.join(arguments)} failed:\n{done.stdout}")
+    return done
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind(("127.0.0.1", port))
+        except OSError:
+            raise PermanentError(f"port {port} is taken: end what listens there, or give another --port") from None
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(START_SECONDS * 2):
+        if process.poll() is not None:
+            raise PermanentError("the Prefect server ended before it was up: it says above why")
+        with suppress(URLError, OSError), urlopen(url):
+            return
+        time.sleep(0.5)
+    raise PermanentError(f"the Prefect server was not up after {START_SECONDS} s")
+
+
+if __name__ == "__main__":
+    run_command(serve)

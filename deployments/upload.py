@@ -1,0 +1,44 @@
+"""Bring data to S3 as a run on Redshift expects it there, with boto3's own credentials.
+
+Run it with `python -m deployments.upload FOLDER s3://BUCKET`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from flows.command_line import run_command
+from sql import catalog
+from warehouse.errors import PermanentError
+
+JSONPATHS = Path(str(catalog.STAGING_EVENTS.jsonpaths))
+
+
+def upload(folder: Path, bucket: str) -> None:
+    """Upload a folder's files, and the JSONPaths file that COPY looks for at the bucket's root.
+
+    Args:
+        folder: Folder that holds log_data and song_data, as `python -m flows.generate` makes it.
+        bucket: Where to, as s3://BUCKET. Made if it is missing.
+    """
+    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*.json"))}
+    if not files:
+        raise PermanentError(f"{folder}: no .json files in it: name a folder that holds log_data and song_data")
+    client: Any = boto3.client("s3")
+    name = bucket.removeprefix("s3://").rstrip("/")
+    if name not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
+        _make(client, name)
+    for key, path in {**files, JSONPATHS.name: JSONPATHS}.items():
+        client.upload_file(str(path), name, key)
+    print(f"s3://{name}: {len(files):,} files and {JSONPATHS.name}")
+
+
+def _make(client: Any, bucket: str) -> None:
+    region = client.meta.region_name
+    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    client.create_bucket(Bucket=bucket, **place)
+
+
+if __name__ == "__main__":
+    run_command(upload)

@@ -1,0 +1,177 @@
+"""Deployments on a real Prefect server, run by a real worker, with the commands that the README names."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from deployments.automations import save_automations
+from deployments.blocks import save_blocks
+from sql import catalog
+from tests import warehouses
+from tests.deployed import SETTINGS, Clone, Json, clone, stop, wait_for, webhook
+from tests.standin import Standin
+
+SOON = {
+    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "5",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def received() -> Iterator[tuple[str, list[Json]]]:
+    with webhook() as hook:
+        yield hook
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory, received: tuple[str, list[Json]]) -> Iterator[Clone]:
+    """What `make serve` and then `make deploy` leave: a server, a worker, blocks, deployments and automations."""
+    folder = tmp_path_factory.mktemp("deployed")
+    with clone(folder, **SETTINGS, **SOON, SPARKIFY_NOTIFICATION_BLOCK="custom-webhook/alerts") as project:
+        port = project.api.removesuffix("/api").rpartition(":")[2]
+        output = folder / "serve.log"
+        process = project.start("deployments.serve", "--port", port, output=output)
+        try:
+            wait_for(lambda: process.poll() is not None or "The UI is at" in output.read_text(), 180)
+            assert process.poll() is None, output.read_text()
+            with temporary_settings({PREFECT_API_URL: project.api}):
+                alerts = CustomWebhookNotificationBlock(
+                    name="alerts", url=received[0], json_data={"subject": "{{subject}}", "body": "{{body}}"}
+                )
+                alerts.save("alerts")
+            done = [
+                project.command(*command.split())
+                for command in ("deployments.blocks", "prefect --no-prompt deploy --all", "deployments.automations")
+            ]
+            assert [command.returncode for command in done] == [0, 0, 0], done
+            (folder / "setup.log").write_text("".join(command.stdout + command.stderr for command in done))
+            yield project
+        finally:
+            stop(process)
+
+
+def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(
+    deployed: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in deployed.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SPARKIFY_AWS_REGION", "eu-west-1")
+    with temporary_settings({PREFECT_API_URL: deployed.api}):
+        save_blocks()
+        save_automations()
+    assert [line.rpartition(": ")[2] for line in capsys.readouterr().out.splitlines()] == [
+        "unchanged", "updated", *["unchanged"] * 4
+    ]  # fmt: skip
+    assert len(deployed.ask("automations/filter")) == 4
+
+
+def test_secrets_are_in_secret_fields_only(deployed: Clone) -> None:
+    stored = json.dumps([deployed.ask("block_documents/filter"), deployed.ask("deployments/filter")])
+    assert "loader" in stored
+    assert "canary" not in stored + (deployed.folder / "setup.log").read_text()
+
+
+def test_the_local_deployment_completes_and_leaves_tables_artifacts_and_events(deployed: Clone) -> None:
+    command, run = deployed.run("local")
+
+    assert command.returncode == 0, command.stdout
+    assert run["state"]["type"] == "COMPLETED"
+    tasks = deployed.ask("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+    assert {task["state"]["type"] for task in tasks} == {"COMPLETED"}
+    assert len(tasks) == 7 + len(catalog.FACTS) + len(catalog.DIMENSIONS)
+    artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
+    assert {artifact["key"] for artifact in artifacts} == {"sparkify-tables", "sparkify-checks"}
+    present = warehouses.embedded(deployed.folder / "sparkify.duckdb", "public").contents(
+        *(table.name for table in catalog.TABLES)
+    )
+    loaded = wait_for(lambda: _of_kind(deployed, run, "sparkify.table.loaded", len(catalog.TABLES)))
+    assert {event["resource"]["sparkify.table"]: event["payload"]["present"] for event in loaded} == {
+        name: len(rows) for name, rows in present.items()
+    }
+
+
+def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
+    command, run = deployed.run("local", log_data="nowhere", song_data="nowhere")
+
+    why = "nowhere: cannot be read: No such file or directory"
+    assert command.returncode == 1
+    assert run["state"]["type"] == "FAILED"
+    assert why in run["state"]["message"]
+    told = wait_for(lambda: [news for news in received[1] if run["name"] in news["body"] and why in news["body"]])
+    assert told[0]["subject"] == "Sparkify: a failed run"
+
+
+def test_of_a_late_run_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
+    pool = f"{deployed.api}/work_pools/sparkify"
+    httpx.patch(pool, json={"is_paused": True}).raise_for_status()
+    _, run = deployed.run("local", watch=False)
+    told = wait_for(lambda: [news["body"] for news in received[1] if run["id"] in news["body"]])
+    assert ": Late: " in told[0]
+    httpx.delete(f"{deployed.api}/flow_runs/{run['id']}").raise_for_status()
+    httpx.patch(pool, json={"is_paused": False}).raise_for_status()
+
+
+def test_the_schedule_makes_runs_at_the_next_full_hours(deployed: Clone) -> None:
+    def next_three() -> list[Json]:
+        hourly = {"name": {"any_": ["hourly"]}}
+        runs = deployed.ask("flow_runs/filter", deployments=hourly, sort="EXPECTED_START_TIME_ASC", limit=3)
+        return runs if len(runs) == 3 else []
+
+    times = [datetime.fromisoformat(run["expected_start_time"]) for run in wait_for(next_three, 90)]
+    assert {(time.minute, time.second, time.utcoffset()) for time in times} == {(0, 0, timedelta(0))}
+    assert [later - time for time, later in pairwise(times)] == [timedelta(hours=1)] * 2
+    assert timedelta(0) < times[0] - datetime.now(UTC) <= timedelta(hours=1)
+
+
+def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
+    deployed: Clone,
+    received: tuple[str, list[Json]],
+    standin: Standin,
+    generated: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = warehouses.redshift(standin, monkeypatch)
+    data = _with_a_contradiction(generated, tmp_path)
+    for source in ("log_data", "song_data"):
+        standin.put_folder(f"{warehouses.BUCKET}/{source}", data / source)
+    with temporary_settings({PREFECT_API_URL: deployed.api}):
+        warehouses.connector(standin).save("sparkify-redshift", overwrite=True)
+        warehouses.credentials(standin).save("sparkify-aws", overwrite=True)
+
+    _, run = deployed.run("manual", schema=warehouses.SCHEMA)
+
+    assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
+    assert run["parameters"]["log_data"] == SETTINGS["SPARKIFY_LOG_DATA"]
+    loaded = wait_for(lambda: _of_kind(deployed, run, "sparkify.table.loaded", len(catalog.TABLES)))
+    plays = next(event["payload"]["present"] for event in loaded if event["resource"]["sparkify.table"] == "songplays")
+    assert plays == len(place.contents("songplays")["songplays"]) > 0
+    (event,) = wait_for(lambda: _of_kind(deployed, run, "sparkify.check.failed", 1))
+    assert (event["resource"]["sparkify.severity"], event["payload"]["offending"]) == ("warn", 1)
+    (told,) = wait_for(lambda: [news for news in received[1] if news["subject"] == "Sparkify: a warning"])
+    assert told["body"].startswith("deliveries_agree: 1 rows break: ")
+
+
+def _with_a_contradiction(data: Path, folder: Path) -> Path:
+    """Return a copy of the data in which one event is delivered twice, with different content."""
+    copy = folder / "contradicting"
+    shutil.copytree(data, copy)
+    log = next(path for path in sorted((copy / "log_data").rglob("*.json")) if "NextSong" in path.read_text())
+    event = json.loads(next(line for line in log.read_text().splitlines() if "NextSong" in line))
+    log.write_text(log.read_text() + json.dumps(event | {"userAgent": "another"}) + "\n")
+    return copy
+
+
+def _of_kind(deployed: Clone, run: Json, kind: str, count: int) -> list[Any]:
+    found = deployed.events(run, kind)
+    return found if len(found) == count else []
