@@ -5,11 +5,12 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from warehouse.copy import Compression
+from warehouse.copy import KEPT_CHARACTERS, Compression
 from warehouse.errors import CopyError, TransientError
 from warehouse.jsonpaths import Steps
 
 _LONGEST_RECORD = 200  # lines
+_SPACE = " \t\n\r\f\v"
 
 
 class Record(NamedTuple):
@@ -35,13 +36,13 @@ class ReadBack:
         if not 0 < line <= len(self.lines):
             return Record()
         for start in range(line - 1, max(line - 1 - _LONGEST_RECORD, -1), -1):
-            raw = "\n".join(self.lines[start:line]).strip()
+            raw = "\n".join(self.lines[start:line]).strip(_SPACE)
             try:
                 content = json.loads(raw, parse_float=str, parse_int=str)
             except (ValueError, RecursionError):
                 continue
-            return Record(_value(content, path), raw)
-        return Record(None, self.lines[line - 1].strip())
+            return Record(_kept(_value(content, path)), _kept(raw))
+        return Record(None, _kept(self.lines[line - 1].strip(_SPACE)))
 
     def _lines(self, name: str) -> list[str]:
         try:
@@ -52,8 +53,12 @@ class ReadBack:
         return plain.decode("utf-8", "replace").split("\n")
 
 
+def _kept(text: str | None) -> str | None:
+    return text and text[:KEPT_CHARACTERS].replace("\0", "\ufffd")
+
+
 def _value(content: Any, path: Steps | None) -> str | None:
-    for step in path or ():
+    for step in path or ("no path",):
         try:
             content = content[step]
         except (LookupError, TypeError):
