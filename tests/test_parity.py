@@ -174,13 +174,13 @@ def pair(places: Places, standin: Standin, tmp_path: Path) -> Pair:
 def bad_files(what: str) -> dict[str, bytes]:
     """Return a bad input in a small file and in a larger one, which other readers take."""
     text, first = BAD_RECORDS[what][0], what == "a byte order mark"
-    files = {f"{what} {pads}.json": among_good(text, pads, first=first) for pads in (1, 300)}
-    return files | {f"{what} last.json": GOOD + text}
+    return {f"{what} {pads}.json": among_good(text, pads, first=first) for pads in (1, 300)}
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
 def test_bad_records(pair: Pair, compression: str | None) -> None:
-    files = {name: text for what in BAD_RECORDS if what not in KNOWN for name, text in bad_files(what).items()}
+    inputs = [what for what in BAD_RECORDS if what not in KNOWN][:: 8 if compression else 1]
+    files = {name: text for what in inputs for name, text in bad_files(what).items()}
     files |= {f"{name}, over 4 MB": b'{"k": "a", "x": "%s"}' % (b"x" * size) for name, size in LARGE.items()}
     if compression:
         files = {name: gzip.compress(text, 1) for name, text in files.items()}
@@ -198,7 +198,7 @@ def test_known_differences(pair: Pair) -> None:
 
 def test_damaged_bytes(pair: Pair) -> None:
     generator = random.Random(1)
-    files = {f"{number}.json": damaged(generator) for number in range(300)}
+    files = {f"{number}.json": damaged(generator) for number in range(100)}
     ours, theirs = pair.load("k varchar, n integer, v varchar(100)", files)
     for side in ours, theirs:
         del side["records"]  # see LINE

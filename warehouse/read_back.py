@@ -35,14 +35,20 @@ class ReadBack:
             self.name, self.lines = name, self._lines(name)
         if not 0 < line <= len(self.lines):
             return Record()
-        for start in range(line - 1, max(line - 1 - _LONGEST_RECORD, -1), -1):
-            raw = "\n".join(self.lines[start:line]).strip(_SPACE)
-            try:
-                content = json.loads(raw, parse_float=str, parse_int=str)
-            except (ValueError, RecursionError):
-                continue
-            return Record(_kept(_value(content, path)), _kept(raw))
-        return Record(None, _kept(self.lines[line - 1].strip(_SPACE)))
+        raw = "\n".join(self.lines[self._beginning(line - 1) : line]).strip(_SPACE)
+        try:
+            content = json.loads(raw, parse_float=str, parse_int=str)
+        except (ValueError, RecursionError):
+            return Record(None, _kept(self.lines[line - 1].strip(_SPACE)))
+        return Record(_kept(_value(content, path)), _kept(raw))
+
+    def _beginning(self, last: int) -> int:
+        """Return the line on which the record that ends on a line begins: with a bracket, where no value goes on."""
+        for start in range(last, max(last - _LONGEST_RECORD, 0), -1):
+            goes_on = self.lines[start - 1].rstrip(_SPACE).endswith(("[", ",", ":"))
+            if self.lines[start].lstrip(_SPACE).startswith(("{", "[")) and not goes_on:
+                return start
+        return max(last - _LONGEST_RECORD, 0)
 
     def _lines(self, name: str) -> list[str]:
         try:
