@@ -14,7 +14,7 @@ from warehouse.jsonpaths import Steps, read_jsonpaths
 from warehouse.local_files import batches
 from warehouse.read_back import ReadBack, Record
 from warehouse.s3 import S3
-from warehouse.server_errors import RefusedError, explain
+from warehouse.server_errors import RefusedError, explain, secrets_in
 
 _SHOWN_REJECTS = 3
 _INSERT_BYTES = 4 << 20
@@ -167,7 +167,7 @@ def send(connection: Connection, statement: str) -> RefusedError | None:
     try:
         connection.connection.cursor().execute(statement)
     except Exception as error:
-        failure = explain(error)
+        failure = explain(error, secrets=secrets_in(statement))
     else:
         return None
     if isinstance(failure, RefusedError):
