@@ -44,6 +44,11 @@ def main() -> None:
     ratio("3. a run on ten events against an empty flow", run, empty, limit=1.2)
     again, first = in_turn("pipeline_again", "pipeline")
     ratio("4. a second run on the same data against the first", again, first)
+    print("5. what a run sends to Redshift (its stand-in; S3 sends the rows)")
+    print(
+        f"   {'events':>8}{'files':>7}{'run':>8}{'statements':>12}{'transactions':>14}{'sent':>10}{'rows written':>14}"
+    )
+    subprocess.run([sys.executable, "-m", "tests.bench", "redshift_traffic"], check=True)
 
 
 def make_data() -> None:
@@ -150,6 +155,31 @@ def read_song_files(database: Path) -> float:
     return perf_counter() - started
 
 
+def redshift_traffic(_: Path) -> float:
+    """Count what runs on few and many files and events send, the first and a second one on the same data."""
+    from tempfile import TemporaryDirectory
+
+    import pytest
+
+    from tests.standin import run_standin
+    from tests.traffic import measure_runs, write_events, write_songs
+    from tests.warehouses import redshift
+
+    started = perf_counter()
+    with run_standin() as standin, pytest.MonkeyPatch.context() as monkeypatch:
+        for events, files in ((10, 1), (10_000, 1), (200, 200)):
+            with TemporaryDirectory() as folder:
+                write_events(Path(folder, "log_data"), events, files)
+                write_songs(Path(folder, "song_data"), files)
+                runs = measure_runs(standin, redshift(standin, monkeypatch), Path(folder))
+            for name, run in zip(("first", "second"), runs, strict=True):
+                print(
+                    f"   {events:8,}{2 * files:7,}{name:>8}{run.statements:12,}{run.transactions:14,}"
+                    f"{run.bytes_sent / 1000:7.1f} kB{run.written:14,}"
+                )
+    return perf_counter() - started
+
+
 def ten_events(database: Path) -> float:
     """The whole command, server and all."""
     data = ["--log-data", str(SMALL / "log_data"), "--song-data", str(SMALL / "song_data")]
@@ -187,7 +217,16 @@ def run_python(*arguments: str) -> float:
 
 WORK: dict[str, Callable[[Path], float]] = {
     function.__name__: function
-    for function in (pipeline, pipeline_again, by_hand, song_files, read_song_files, ten_events, empty_flow)
+    for function in (
+        pipeline,
+        pipeline_again,
+        by_hand,
+        song_files,
+        read_song_files,
+        ten_events,
+        empty_flow,
+        redshift_traffic,
+    )
 }
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@ from warehouse.tables import Table
 
 Compression = Literal["gzip"]
 
+KEPT_CHARACTERS = 16_000
+"""So much of a rejected value or record is kept in load_errors, at most 64,000 bytes. Where it holds NUL, which no
+VARCHAR does, or bytes that are not UTF-8, U+FFFD stands for them."""
+
 LOAD_ERRORS_DDL = """\
 create table if not exists load_errors (
     load varchar(128) not null,

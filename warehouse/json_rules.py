@@ -27,6 +27,8 @@ ASSUMPTIONS = {
     "root array": "An array at the root is one rejected record, whatever it holds.",
     "adjacent objects": "Objects at the root need no white space between them.",
     "junk after an object": "What follows an object and is no object is a rejected record, up to the line's end.",
+    "unclosed object": "An object that is never closed, or has a string that its line does not close, is a rejected "
+    "record up to its line's end, and so is each line after it that begins no object.",
     "white space": "Form feed and vertical tab are white space between records, as in C.",
     "line of its own": "A line that begins with an object, where no value before it goes on, begins a record.",
     "duplicate keys": "A record that has a key on a column's path twice is rejected.",

@@ -9,7 +9,7 @@ import duckdb
 from rich.filesize import decimal
 
 from warehouse.base import Progress
-from warehouse.copy import Copied, Copy
+from warehouse.copy import KEPT_CHARACTERS, Copied, Copy
 from warehouse.errors import CopyError
 from warehouse.json_reading import RECORDS_OF_TEXTS, Reader, Shape
 from warehouse.local_files import (
@@ -35,7 +35,6 @@ _COUNTED_REJECTS = 1000
 """So many rejects over the limit are counted, for a person to see what there is; then the load stops."""
 
 _NO_WHOLES = "create or replace temp table copy_wholes (file_index ubigint, content varchar)"
-_CUT = 16_000  # characters, which are at most 64,000 bytes
 
 _DOUBTFUL = """
 create or replace temp table copy_doubtful as
@@ -256,8 +255,8 @@ class LocalCopy:
             f"""
             insert into copy_rejects
             select
-                (?::varchar[])[file_index::bigint + 1], line, problem."column", left(problem.value, {_CUT}),
-                problem.code, problem.message, left(replace(record, '{MARK}', chr(65533)), {_CUT})
+                (?::varchar[])[file_index::bigint + 1], line, problem."column", {_kept("problem.value")},
+                problem.code, problem.message, {_kept("record")}
             from copy_examined
             where problem is not null""",
             [[file.name for file in files]],
@@ -298,6 +297,10 @@ class LocalCopy:
 
     def _execute(self, statement: str, parameters: list[Any] | None = None) -> None:
         self.cursor.execute(statement, parameters)
+
+
+def _kept(text: str) -> str:
+    return f"left(translate({text}, '{MARK}' || chr(0), repeat(chr(65533), 2)), {KEPT_CHARACTERS})"
 
 
 def _size(files: list[File]) -> int:

@@ -5,11 +5,12 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from warehouse.copy import Compression
+from warehouse.copy import KEPT_CHARACTERS, Compression
 from warehouse.errors import CopyError, TransientError
 from warehouse.jsonpaths import Steps
 
 _LONGEST_RECORD = 200  # lines
+_SPACE = " \t\n\r\f\v"
 
 
 class Record(NamedTuple):
@@ -34,14 +35,20 @@ class ReadBack:
             self.name, self.lines = name, self._lines(name)
         if not 0 < line <= len(self.lines):
             return Record()
-        for start in range(line - 1, max(line - 1 - _LONGEST_RECORD, -1), -1):
-            raw = "\n".join(self.lines[start:line]).strip()
-            try:
-                content = json.loads(raw, parse_float=str, parse_int=str)
-            except (ValueError, RecursionError):
-                continue
-            return Record(_value(content, path), raw)
-        return Record(None, self.lines[line - 1].strip())
+        raw = "\n".join(self.lines[self._beginning(line - 1) : line]).strip(_SPACE)
+        try:
+            content = json.loads(raw, parse_float=str, parse_int=str)
+        except (ValueError, RecursionError):
+            return Record(None, _kept(self.lines[line - 1].strip(_SPACE)))
+        return Record(_kept(_value(content, path)), _kept(raw))
+
+    def _beginning(self, last: int) -> int:
+        """Return the line on which the record that ends on a line begins: with a bracket, where no value goes on."""
+        for start in range(last, max(last - _LONGEST_RECORD, 0), -1):
+            goes_on = self.lines[start - 1].rstrip(_SPACE).endswith(("[", ",", ":"))
+            if self.lines[start].lstrip(_SPACE).startswith(("{", "[")) and not goes_on:
+                return start
+        return max(last - _LONGEST_RECORD, 0)
 
     def _lines(self, name: str) -> list[str]:
         try:
@@ -52,8 +59,12 @@ class ReadBack:
         return plain.decode("utf-8", "replace").split("\n")
 
 
+def _kept(text: str | None) -> str | None:
+    return text and text[:KEPT_CHARACTERS].replace("\0", "\ufffd")
+
+
 def _value(content: Any, path: Steps | None) -> str | None:
-    for step in path or ():
+    for step in path or ("no path",):
         try:
             content = content[step]
         except (LookupError, TypeError):

@@ -14,10 +14,11 @@ from warehouse.jsonpaths import Steps, read_jsonpaths
 from warehouse.local_files import batches
 from warehouse.read_back import ReadBack, Record
 from warehouse.s3 import S3
-from warehouse.server_errors import RefusedError, explain
+from warehouse.server_errors import RefusedError, explain, secrets_in
 
 _SHOWN_REJECTS = 3
-_ROWS_AN_INSERT = 1000
+_INSERT_BYTES = 4 << 20
+_LEAST_ROW_BYTES = 4 << 10  # so that an INSERT has no more than 9,216 parameters, where the driver counts to 32,767
 
 SESSION = "select pg_backend_pid() as session_id, getdate() as asked_at"
 
@@ -94,7 +95,8 @@ class RedshiftCopy:
         if counts.scanned is not None and counts.scanned != counts.loaded + len(rejects):
             progress(
                 f"{name}: WARNING: {counts.scanned} lines were read, but {counts.loaded} rows loaded and "
-                f"{len(rejects)} rejected: look at query {counts.query_id} in SYS_LOAD_DETAIL"
+                f"{len(rejects)} rejected: unless records share lines, or take several, look at query "
+                f"{counts.query_id} in SYS_LOAD_DETAIL"
             )
         return Copied(counts.loaded, len(rejects))
 
@@ -105,7 +107,7 @@ class RedshiftCopy:
         load = self.copy.table.name
         forget_rejects(self.connection, self.copy)
         now = datetime.now(UTC).replace(tzinfo=None)
-        for batch in batches(self._with_records(rejects), _ROWS_AN_INSERT, size=lambda _: 1):
+        for batch in batches(self._with_records(rejects), _INSERT_BYTES, size=_size):
             rows = [
                 (load, r.file, r.line, r.column, record.value, r.code, r.message, record.raw, now)
                 for r, record in batch
@@ -162,13 +164,17 @@ def send(connection: Connection, statement: str) -> RefusedError | None:
     try:
         connection.connection.cursor().execute(statement)
     except Exception as error:
-        failure = explain(error)
+        failure = explain(error, secrets=secrets_in(statement))
     else:
         return None
     if isinstance(failure, RefusedError):
         return failure
     connection.invalidate()
     raise failure
+
+
+def _size(found: tuple[Reject, Record]) -> int:
+    return max(sum(len(text.encode()) for text in found[1] if text), _LEAST_ROW_BYTES)
 
 
 def _describe(reject: Reject, record: Record) -> str:

@@ -1,6 +1,7 @@
 """What Redshift's errors mean: which of them pass with time, and what a person is told of the others."""
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from traceback import walk_tb
@@ -83,7 +84,7 @@ ADVICE = (
 _SURE = "Server refuses SSL|CERTIFICATE_VERIFY_FAILED|no password was provided|password authentication|not supported"
 """Where the driver could not connect, and no other try will."""
 
-_SECRETS = re.compile(r"(?i)\b(access_key_id|secret_access_key|session_token)\s+'(?:[^']|'')*'")
+_SECRETS = re.compile(r"(?i)\b(access_key_id|secret_access_key|session_token)\s+'((?:[^']|'')*)'")
 
 
 class RefusedError(PermanentError):
@@ -103,15 +104,22 @@ def redacted(statement: str) -> str:
     return _SECRETS.sub(r"\1 '***'", statement)
 
 
-def explain(error: BaseException, statement: str | None = None) -> Exception:
+def secrets_in(statement: str) -> list[str]:
+    """Return the keys in a statement, as they are written there and as they are."""
+    written = [value for _, value in _SECRETS.findall(statement) if value]
+    return [*written, *(value.replace("''", "'") for value in written)]
+
+
+def explain(error: BaseException, statement: str | None = None, secrets: Iterable[str] = ()) -> Exception:
     """Return what an error of the driver means: a TransientError, or a PermanentError that says what to do.
 
-    What is no answer of the server's is a conversation that broke off: the driver meets that in many ways.
+    `secrets` are what the server may have quoted. What is no answer of the server's is a conversation that broke
+    off: the driver meets that in many ways.
     """
     answer = _answer(error)
     if answer is None:
-        return _without_answer(error)
-    sqlstate, message = answer
+        return _without_answer(error, secrets)
+    sqlstate, message = answer[0], _without(secrets, answer[1])
     cause = next((cause for cause in TRANSIENT if cause.explains(sqlstate, message)), None)
     if cause:
         return TransientError(f"{cause.name}, and {ROLLED_BACK}: {message} (SQLSTATE {sqlstate})")
@@ -153,11 +161,17 @@ def _advice(sqlstate: str, message: str) -> str:
     return "".join(f": {text}" for known, text in ADVICE if known.explains(sqlstate, message))
 
 
-def _without_answer(error: BaseException) -> Exception:
-    reason = f"{type(error).__name__}: {error}"
+def _without(secrets: Iterable[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+def _without_answer(error: BaseException, secrets: Iterable[str]) -> Exception:
+    reason = _without(secrets, f"{type(error).__name__}: {error}")
     if _is_misuse(error) or re.search(_SURE, reason):
         text = f"the warehouse cannot be reached so: {reason}{_advice('', reason)}"
-        return RefusedError(text, "", str(error))
+        return RefusedError(text, "", reason)
     return TransientError(f"the connection to the warehouse was lost, and {ROLLED_BACK}: {reason}")
 
 

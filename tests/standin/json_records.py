@@ -111,7 +111,10 @@ def _next_record(text: str, start: int) -> tuple[Record, int]:
 
 
 def _end_of(text: str, start: int) -> int:
-    """Return where an object or array ends: where its brackets close, or a line begins another record."""
+    """Return where an object or array ends: where its brackets close.
+
+    Where they do not, before a line begins another record or a string goes on past its line, it is its first line.
+    """
     depth = 0
     for match in _STRUCTURE.finditer(text, start):
         token = match[0]
@@ -121,9 +124,10 @@ def _end_of(text: str, start: int) -> int:
             depth -= 1
             if not depth:
                 return match.end()
-        elif token == "\n" and _begins_record(text, start, match.end()):
-            return match.start()
-    return len(text)
+        elif token == '"' or (token == "\n" and _begins_record(text, start, match.end())):
+            break
+    line_end = text.find("\n", start)
+    return line_end if line_end >= 0 else len(text)
 
 
 def _begins_record(text: str, start: int, place: int) -> bool:
