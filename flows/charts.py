@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from datetime import date, timedelta
 from io import StringIO
+from textwrap import fill
 from typing import Any
 
 from matplotlib import rc_context
@@ -127,10 +128,11 @@ def _bars(answer: Answer, width: float) -> Figure:
                 va="center", color=QUIET, fontsize=8,
             )  # fmt: skip
         _number_axis(panel.xaxis, measure, ticks=4 if width == WIDE and len(panels) == 1 else 2)
+        panel.set_xlabel(fill(measure.label, 20) if len(panels) > 1 and width < WIDE else measure.label)
         panel.margins(x=0.16 if width == WIDE and len(panels) == 1 else 0.3, y=0.02)
         panel.grid(visible=False, axis="y")
         panel.set_yticks(range(len(places)), [labels[p] for p in places], color=INK)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(max(len(places), 2) - 0.5, -0.5)
     panels[0].set_ylabel(y.label)
     _legend(figure, panels[0], answer)
     return figure

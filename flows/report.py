@@ -55,7 +55,7 @@ def about(answers: Answers, source: str) -> list[str]:
     covered = [answer.finding for answer in answers.answers if answer.question.chart == "figures" and answer.rows]
     asked = f"asked {answers.asked_at:%Y-%m-%d %H:%M} UTC"
     if not answers.loaded_at:
-        loaded = "nothing loaded yet"
+        loaded = "no load is on record"
     elif answers.is_loading:
         loaded = "a load is under way, or broke off: what follows may be half of it"
     else:

@@ -138,15 +138,17 @@ class _Sentence(Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec.isalpha():
             return f"{shown(value)} {format_spec}{'' if value == 1 else 's'}"
+        if isinstance(value, date):
+            return f"{value:%A}, {value.day} {value:%B %Y}"
         return str(format(value, format_spec)) if format_spec else shown(value)
 
 
 def shown(value: Value) -> str:
     """Return a value as people read it."""
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, float):
-        return f"{value:,.1f}"
+        return f"{value:,.1f}".removesuffix(".0")
     if isinstance(value, int):
         return f"{value:,}"
     return str(value)

@@ -4,7 +4,7 @@
 -- x: day (day, UTC)
 -- y: listeners (listeners a day), sessions (sessions a day), plays (plays a day)
 -- series: level
--- finding: The busiest day was {peak[plays][day]}, when {peak[plays][level]} listeners alone played {peak[plays][plays]:song}.
+-- finding: {peak[plays][day]} was the busiest: {peak[plays][level]} listeners alone played {peak[plays][plays]:song}.
 with activity as (
     select
         start_time::date as day,

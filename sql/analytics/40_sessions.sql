@@ -3,7 +3,7 @@
 -- chart: bars
 -- x: median_minutes (median minutes a session), average_songs (songs a session, on average)
 -- y: level (plan)
--- finding: The median session lasts, in minutes from its first song's start to its last's: {each[level median_minutes]}.
+-- finding: Median minutes from the first song of a session to its last: {each[level median_minutes]}.
 with sessions as (
     select
         user_id,

@@ -2,8 +2,8 @@
 -- question: How much did listeners play on the free plan, before they first upgraded or without ever doing so?
 -- chart: bars
 -- x: median_plays (median plays on the free plan), average_sessions (sessions, on average)
--- y: listener (listeners who)
--- finding: The median of songs played on the free plan: {each[listener median_plays]}.
+-- y: listener (listeners)
+-- finding: Median songs played on the free plan: {each[listener median_plays]}.
 with plays as (
     select
         user_id,
@@ -27,7 +27,7 @@ upgrades as (
 listening as (
     select
         plays.user_id,
-        case when upgrades.user_id is null then 'did not upgrade' else 'upgraded' end as listener,
+        case when upgrades.user_id is null then 'never upgraded' else 'before upgrading' end as listener,
         count(*) as plays,
         count(distinct plays.session_id) as sessions
     from plays
@@ -45,4 +45,4 @@ select
     avg(sessions::float) as average_sessions
 from listening
 group by listener
-order by listener desc
+order by listener
