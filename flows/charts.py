@@ -5,16 +5,18 @@ import warnings
 from collections.abc import Callable
 from datetime import date, timedelta
 from io import StringIO
+from math import nan
 from textwrap import fill
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from warehouse.questions import Answer, Axis, Row, Value, shown
+from warehouse.questions import Answer, Axis, Row, shown
 
 INK, QUIET, GRID = "#1f2430", "#5d6472", "#dfe2e8"
 SERIES = ("#3b6fd8", "#e0752d", "#2f9c74", "#9a5bc4", "#c94f6d", "#8a8f2a", "#4aa3b8")
@@ -50,11 +52,12 @@ def svg(answer: Answer, width: float = WIDE) -> str:
     draw = _CHARTS.get(answer.question.chart)
     if not draw or not answer.rows:
         return ""
-    with rc_context(_SETTINGS | {"svg.hashsalt": f"{answer.question.name} {width}"}), warnings.catch_warnings():
+    settings: Any = _SETTINGS | {"svg.hashsalt": f"{answer.question.name} {width}"}
+    with rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the reader's browser has the font, not this machine
         figure = draw(answer, width)
         text = StringIO()
-        figure.savefig(text, format="svg", bbox_inches="tight", pad_inches=0.03, metadata={"Date": None})
+        figure.savefig(text, format="svg", metadata={"Date": None})
     return _element(text.getvalue())
 
 
@@ -66,15 +69,18 @@ def _element(document: str) -> str:
 
 
 def _lines(answer: Answer, width: float) -> Figure:
-    """Lines over days, one panel a measure; a day without rows counts as none."""
+    """Lines over days, one panel a measure; a day without rows is one without plays."""
     (x,), measures = answer.question.axes("x"), answer.question.axes("y")
     figure, panels = _panels(len(measures), 1, width, 1.7 * len(measures) + 0.5, sharex=True)
     for panel, measure in zip(panels, measures, strict=True):
         for name, colour, rows in _series(answer):
             values = {row[x.column]: row[measure.column] for row in rows}
             days = _all_days([row[x.column] for row in answer.rows])
-            numbers = [values.get(day, 0) for day in days]
-            panel.plot(days, numbers, color=colour, linewidth=1.8, label=name, marker="o", markersize=_dot(days))
+            none = nan if "%" in measure.label else 0  # a share of nothing is not zero
+            numbers = [values.get(day, none) for day in days]
+            panel.plot(
+                date2num(days), numbers, color=colour, linewidth=1.8, label=name, marker="o", markersize=_dot(days)
+            )
         _number_axis(panel.yaxis, measure)
         panel.set_ylim(bottom=0)
     _day_axis(panels[-1], x)
@@ -86,7 +92,7 @@ def _columns(answer: Answer, width: float) -> Figure:
     """Columns side by side in order, one panel a measure, with the series on top of each other."""
     (x,), measures = answer.question.axes("x"), answer.question.axes("y")
     figure, panels = _panels(len(measures), 1, width, 1.7 * len(measures) + 0.6, sharex=True)
-    places = list(dict.fromkeys(row[x.column] for row in answer.rows))
+    places: list[Any] = list(dict.fromkeys(row[x.column] for row in answer.rows))
     for number, (panel, measure) in enumerate(zip(panels, measures, strict=True)):
         floor = dict.fromkeys(places, 0.0)
         for name, colour, rows in _series(answer, number):
@@ -117,11 +123,11 @@ def _bars(answer: Answer, width: float) -> Figure:
     for number, (panel, measure) in enumerate(zip(panels, measures, strict=True)):
         start = dict.fromkeys(places, 0.0)
         for name, colour, rows in _series(answer, number):
-            for row in rows:
-                place = names[answer.rows.index(row)]
-                length = row[measure.column] or 0
-                panel.barh(places.index(place), length, 0.72, left=start[place], color=colour, label=name)
-                start[place] += float(length)  # type: ignore[arg-type]
+            own = [places.index(names[answer.rows.index(row)]) for row in rows]
+            lengths = [float(row[measure.column] or 0) for row in rows]
+            panel.barh(own, lengths, 0.72, [start[places[place]] for place in own], color=colour, label=name)
+            for place, length in zip(own, lengths, strict=True):
+                start[places[place]] += length
         for place, end in start.items():
             panel.annotate(
                 shown(end if end % 1 else int(end)), (end, places.index(place)), (4, 0), textcoords="offset points",
@@ -141,17 +147,17 @@ def _bars(answer: Answer, width: float) -> Figure:
 def _heatmap(answer: Answer, width: float) -> Figure:
     """Cells whose ink is as strong as their value is high; a pair without a row counts as none."""
     (x,), (y,), (value,) = (answer.question.axes(word) for word in ("x", "y", "value"))
-    highest = max(float(row[value.column]) for row in answer.rows) or 1  # type: ignore[arg-type]
-    columns: list[int] = [row[x.column] for row in answer.rows]  # type: ignore[misc]
+    highest = max(float(row[value.column]) for row in answer.rows) or 1
+    columns = [row[x.column] for row in answer.rows]
     lines = list(dict.fromkeys(row[y.column] for row in answer.rows))
     figure, (panel,) = _panels(1, 1, width, _ROW * len(lines) + 0.8)
     few = max(columns) - min(columns) < (14 if width == WIDE else 7)
-    for row in answer.rows:
-        amount = float(row[value.column])  # type: ignore[arg-type]
-        place = (row[x.column], lines.index(row[y.column]))
-        panel.barh(place[1], 0.94, 0.9, place[0] - 0.47, color=SERIES[0], alpha=0.04 + 0.72 * amount / highest)  # type: ignore[operator]
-        if few:
-            panel.annotate(f"{amount:,.0f}", place, ha="center", va="center", fontsize=8, color=INK)  # type: ignore[arg-type]
+    amounts = [float(row[value.column]) for row in answer.rows]
+    heights = [lines.index(row[y.column]) for row in answer.rows]
+    colours = [to_rgba(SERIES[0], 0.04 + 0.72 * amount / highest) for amount in amounts]
+    panel.barh(heights, 0.94, 0.9, [column - 0.47 for column in columns], color=colours)
+    for column, height, amount in zip(columns, heights, amounts if few else [], strict=few):
+        panel.annotate(f"{amount:,.0f}", (column, height), ha="center", va="center", fontsize=8, color=INK)
     panel.grid(visible=False)
     panel.set_xlim(min(columns) - 0.5, max(max(columns), min(columns) + 5) + 0.5)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12 if width == WIDE else 6, steps=[1, 2, 3, 4, 6]))
@@ -171,7 +177,7 @@ _CHARTS: dict[str, Callable[[Answer, float], Figure]] = {
 }
 
 
-def _panels(rows: int, columns: int, width: float, height: float, **shared: bool) -> tuple[Figure, list[Axes]]:
+def _panels(rows: int, columns: int, width: float, height: float, **shared: Any) -> tuple[Figure, list[Axes]]:
     figure = Figure((width, height), layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
 
@@ -202,16 +208,16 @@ def _number_axis(axis: Any, measure: Axis, ticks: int = 4) -> None:
 
 
 def _day_axis(panel: Axes, axis: Axis) -> None:
-    locator = AutoDateLocator(minticks=2, maxticks=6)
+    locator = AutoDateLocator(minticks=2, maxticks=6)  # type: ignore[no-untyped-call]
     panel.xaxis.set_major_locator(locator)
-    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     low, high = panel.get_xlim()
     if high - low < 4:  # a single day
         panel.set_xlim((low + high) / 2 - 2, (low + high) / 2 + 2)
     panel.set_xlabel(axis.label)
 
 
-def _all_days(values: list[Value]) -> list[date]:
+def _all_days(values: list[Any]) -> list[date]:
     days = [value for value in values if isinstance(value, date)]
     return [min(days) + timedelta(n) for n in range((max(days) - min(days)).days + 1)]
 
@@ -220,7 +226,7 @@ def _dot(days: list[date]) -> float:
     return 3 if len(days) <= 62 else 0
 
 
-def _short(value: Value, width: float) -> str:
+def _short(value: Any, width: float) -> str:
     text = re.sub(r"[\x00-\x1f\x7f]+", " ", shown(value))
     most = 34 if width == WIDE else 20
     return text if len(text) <= most else text[: most - 1] + "…"

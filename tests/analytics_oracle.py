@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, NamedTuple
@@ -158,7 +159,7 @@ def _by_user(plays: list[Play]) -> dict[int, list[Play]]:
 def _changes(plays: list[Play]) -> Rows:
     days = {p.day: [0, 0] for p in plays if p.user is not None}
     for own in _by_user(plays).values():
-        for before, after in zip(own, own[1:], strict=False):
+        for before, after in pairwise(own):
             if before.level != after.level:
                 days[after.day][after.level == "free"] += 1
     return [(day, *counts) for day, counts in sorted(days.items())]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,7 @@ from typing import Any
 
 from warehouse.errors import PermanentError
 
-Value = str | int | float | date | datetime | None
-Row = dict[str, Value]
+Row = dict[str, Any]
 
 HEAD = ("title", "question", "chart", "x", "y", "value", "series", "finding", "nothing")
 CHARTS = ("figures", "lines", "columns", "bars", "heatmap", "table")
@@ -143,7 +142,7 @@ class _Sentence(Formatter):
         return str(format(value, format_spec)) if format_spec else shown(value)
 
 
-def shown(value: Value) -> str:
+def shown(value: Any) -> str:
     """Return a value as people read it."""
     if value is None:
         return "-"
@@ -154,12 +153,12 @@ def shown(value: Value) -> str:
     return str(value)
 
 
-def plain(value: Any) -> Value:
+def plain(value: Any) -> Any:
     """Return a database's value as one of Python's own simple ones."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
-    return value  # type: ignore[no-any-return]
+    return value
 
 
-def _number(value: Value) -> float:
+def _number(value: Any) -> float:
     return value if isinstance(value, int | float) else 0

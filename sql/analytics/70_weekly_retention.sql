@@ -2,7 +2,7 @@
 -- question: What share of the listeners who first came in a week listen again in each later week (newest 12 weeks)?
 -- chart: heatmap
 -- x: weeks_later (weeks later)
--- y: first_week (week of the first play, from Monday)
+-- y: first_week (first week)
 -- value: share (% of the week's new listeners)
 -- finding: Of {first[new_listeners]:listener} first seen in the week from {first[first_week]}, {first[share]:.0f} % were back a week later.
 -- nothing: This takes plays of two weeks.

@@ -3,7 +3,7 @@
 -- chart: lines
 -- x: day (day, UTC)
 -- y: share (% of the day's plays)
--- finding: The catalogue has the songs of {total[catalogued]:play} out of {total[plays]}, {ratio[catalogued/plays]:.1f} %.
+-- finding: The catalogue has the songs of {total[catalogued]:play} out of {total[plays]}, {ratio[catalogued/plays]:.2f} %.
 select
     start_time::date as day,
     count(*) as plays,
