@@ -75,12 +75,10 @@ def _lines(answer: Answer, width: float) -> Figure:
     for panel, measure in zip(panels, measures, strict=True):
         for name, colour, rows in _series(answer):
             values = {row[x.column]: row[measure.column] for row in rows}
-            days = _all_days([row[x.column] for row in answer.rows])
+            days: Any = _all_days([row[x.column] for row in answer.rows])
             none = nan if "%" in measure.label else 0  # a share of nothing is not zero
             numbers = [values.get(day, none) for day in days]
-            panel.plot(
-                date2num(days), numbers, color=colour, linewidth=1.8, label=name, marker="o", markersize=_dot(days)
-            )
+            panel.plot(days, numbers, color=colour, linewidth=1.8, label=name, marker="o", markersize=_dot(days))
         _number_axis(panel.yaxis, measure)
         panel.set_ylim(bottom=0)
     _day_axis(panels[-1], x)

@@ -138,7 +138,7 @@ class _Sentence(Formatter):
         if format_spec.isalpha():
             return f"{shown(value)} {format_spec}{'' if value == 1 else 's'}"
         if isinstance(value, date):
-            return f"{value:%A}, {value.day} {value:%B %Y}"
+            return f"{value.day} {value:%B %Y}"
         return str(format(value, format_spec)) if format_spec else shown(value)
 
 
