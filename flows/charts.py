@@ -148,7 +148,7 @@ def _heatmap(answer: Answer, width: float) -> Figure:
     highest = max(float(row[value.column]) for row in answer.rows) or 1
     columns = [row[x.column] for row in answer.rows]
     lines = list(dict.fromkeys(row[y.column] for row in answer.rows))
-    figure, (panel,) = _panels(1, 1, width, _ROW * len(lines) + 0.8)
+    figure, (panel,) = _panels(1, 1, width, _ROW * max(len(lines), 3) + (0.8 if width == WIDE else 1.1))
     few = max(columns) - min(columns) < (14 if width == WIDE else 7)
     amounts = [float(row[value.column]) for row in answer.rows]
     heights = [lines.index(row[y.column]) for row in answer.rows]
@@ -160,8 +160,9 @@ def _heatmap(answer: Answer, width: float) -> Figure:
     panel.set_xlim(min(columns) - 0.5, max(max(columns), min(columns) + 5) + 0.5)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12 if width == WIDE else 6, steps=[1, 2, 3, 4, 6]))
     panel.set_yticks(range(len(lines)), [str(line) for line in lines], color=INK)
-    panel.invert_yaxis()
-    panel.set_xlabel(f"{x.label}\nThe stronger a cell, the more {value.label}; the strongest: {highest:,.0f}")
+    panel.set_ylim(max(len(lines), 3) - 0.5, -0.5)
+    scale = f"The stronger a cell, the more {value.label}; the strongest: {highest:,.0f}"
+    panel.set_xlabel(f"{x.label}\n{scale if width == WIDE else fill(scale, 36)}")
     panel.set_ylabel(y.label)
     panel.spines["bottom"].set_visible(False)
     return figure

@@ -287,7 +287,8 @@ def test_in_a_browser(browser: Page, report: Path, width: int, *, dark: bool) ->
 def test_texts_of_charts_stay_within_them(browser: Page, report: Path) -> None:
     outside = """[...document.querySelectorAll('figure svg text')].filter(text => {
         const [ours, chart] = [text, text.ownerSVGElement].map(element => element.getBoundingClientRect())
-        return ours.width && (ours.left < chart.left - 4 || ours.right > chart.right + 4)
+        const isWide = ours.left < chart.left - 4 || ours.right > chart.right + 4
+        return ours.width && (isWide || ours.top < chart.top - 4 || ours.bottom > chart.bottom + 4)
     }).map(text => text.textContent)"""
     for width in (1200, 360):
         browser.open(report, width=width)
