@@ -41,4 +41,4 @@ bench: $(VENV)/ready ## Measure against hand-written DuckDB SQL (minutes)
 	$(BIN)/python -m tests.bench
 
 clean: ## Remove what the other targets made, the virtual environment included
-	rm -rf $(VENV) .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build data sparkify.duckdb*
+	rm -rf $(VENV) .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build data sparkify.duckdb* report.html

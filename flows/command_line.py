@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
@@ -12,6 +13,9 @@ from cyclopts import App
 from rich.console import Console
 
 from warehouse.errors import PermanentError, TransientError
+
+# Pydantic's remark on a parameter that bears the name of an old method of its models; it does no harm.
+warnings.filterwarnings("ignore", message='Field name "schema" in "[A-Za-z]+Model" shadows', category=UserWarning)
 
 
 def run_command(command: Callable[..., Any]) -> NoReturn:

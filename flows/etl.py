@@ -5,7 +5,6 @@ Run it with `python -m flows.etl`.
 
 import os
 import sys
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,9 +38,6 @@ from warehouse.tables import Mode, Table
 
 SAMPLE = Path("data")
 TABLES = [*(table.name for table in catalog.TABLES), "load_errors", "run_lease"]
-
-# Pydantic's remark on a parameter that bears the name of an old method of its models; it does no harm.
-warnings.filterwarnings("ignore", message='Field name "schema" in "EtlModel" shadows', category=UserWarning)
 
 
 @flow(name="sparkify-etl")

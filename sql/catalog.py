@@ -1,7 +1,11 @@
-"""Sparkify's tables and checks, in load order. A new table is one SQL file and one line here."""
+"""Sparkify's tables and checks, in load order. A new table is one SQL file and one line here.
+
+A new question is one SQL file in analytics/, and no line: they are asked in the order of their names.
+"""
 
 from pathlib import Path
 
+from warehouse.questions import Question
 from warehouse.tables import Check, Table
 
 SQL = Path(__file__).parent
@@ -36,3 +40,5 @@ CHECKS = (
     Check(SQL / "checks/deliveries_agree.sql", severity="warn"),
     Check(SQL / "checks/songplays_matched.sql", severity="warn"),
 )
+
+QUESTIONS = tuple(Question(path) for path in sorted((SQL / "analytics").glob("*.sql")))

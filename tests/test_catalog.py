@@ -111,7 +111,7 @@ def test_tables_have_the_columns_that_are_declared(tmp_path: Path) -> None:
 
 
 def test_every_file_has_its_line_and_every_line_its_file() -> None:
-    lines = [entry.path for entry in (*catalog.TABLES, *catalog.CHECKS)]
+    lines = [entry.path for entry in (*catalog.TABLES, *catalog.CHECKS, *catalog.QUESTIONS)]
     assert sorted(lines) == sorted(catalog.SQL.rglob("*.sql"))
 
 

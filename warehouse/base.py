@@ -64,6 +64,14 @@ class Warehouse(ABC):
                 lease.verify(connection, self.holder)
                 yield connection
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One connection and one transaction that only reads: it needs no lease, and stops no run."""
+        with self.engine.connect() as connection, connection.begin():
+            if self._has_schema(connection):
+                self._prepare(connection)
+            yield connection
+
     def take_lease(self) -> None:
         """Take the lease for the run, in a schema that is made if it is missing.
 
@@ -107,9 +115,12 @@ class Warehouse(ABC):
 
     def _create_schema(self, connection: Connection) -> None:
         """Create the schema if it is missing: IF NOT EXISTS needs a privilege on the database even where it is not."""
-        known = text("select 1 from pg_namespace where nspname = :schema")
-        if not connection.execute(known, {"schema": self.target.schema}).first():
+        if not self._has_schema(connection):
             connection.exec_driver_sql(f"create schema if not exists {self._schema}")
+
+    def _has_schema(self, connection: Connection) -> bool:
+        known = text("select 1 from pg_namespace where nspname = :schema")
+        return connection.execute(known, {"schema": self.target.schema}).first() is not None
 
     def _prepare(self, connection: Connection) -> None:
         connection.exec_driver_sql(f"set search_path to {self._schema}")

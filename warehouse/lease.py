@@ -31,7 +31,7 @@ def take(connection: Connection, holder: str) -> None:
         LeaseLostError: another run holds the lease.
     """
     connection.exec_driver_sql("lock table run_lease")
-    _refuse_other(connection, holder, "and expires_at > getdate()")
+    _refuse_other(connection, holder)
     connection.exec_driver_sql("delete from run_lease")
     connection.execute(text(f"insert into run_lease values (:holder, {_EXPIRY})"), {"holder": holder})
 
@@ -63,16 +63,16 @@ def verify(connection: Connection, holder: str) -> None:
 
 
 def release(connection: Connection, holder: str) -> None:
-    """Give the lease back, if it is still the holder's."""
-    connection.execute(text("delete from run_lease where holder = :holder"), {"holder": holder})
+    """Give the lease back, if it is still the holder's: it expires now, and so tells when the last run ended."""
+    connection.execute(text("update run_lease set expires_at = getdate() where holder = :holder"), {"holder": holder})
 
 
 def _left(seconds: int) -> str:
     return f"expires_at < dateadd(second, {seconds}, getdate())"
 
 
-def _refuse_other(connection: Connection, holder: str, condition: str = "") -> None:
-    query = text(f"select holder, expires_at from run_lease where holder <> :holder {condition}")
+def _refuse_other(connection: Connection, holder: str) -> None:
+    query = text("select holder, expires_at from run_lease where holder <> :holder and expires_at > getdate()")
     other = connection.execute(query, {"holder": holder}).first()
     if other:
         raise LeaseLostError(

@@ -132,6 +132,19 @@ class Embedded(Warehouse):
         self.s3 = S3(target.aws_credentials)
         self.holder = f"{target.holder} ({_PROCESS})"
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One connection and one transaction that only reads: it needs no lease.
+
+        Raises:
+            PermanentError: another process has the file open, or there is none.
+        """
+        path = self.engine.url.database or ""
+        if not os.path.exists(path):
+            raise PermanentError(f"{path} is not there: load it first (`python -m flows.etl`), or name another file")
+        with super().reading() as connection:
+            yield connection
+
     def take_lease(self) -> None:
         """Take the lease for the run, and keep the file open until it is given back.
 

@@ -43,7 +43,14 @@ def translate(statement: str) -> Translation:
         declares = (tree.this.this.name, declared_columns(statement))
         _simplify(tree)
     reads_clock = tree.find(exp.CurrentTimestamp) is not None
-    return Translation(tree.transform(_clock).sql(dialect="duckdb"), _locks(tree), declares, reads_clock)
+    return Translation(_as_redshift(tree).sql(dialect="duckdb"), _locks(tree), declares, reads_clock)
+
+
+def _as_redshift(tree: exp.Expr) -> exp.Expr:
+    """Keep what Redshift means where DuckDB means something else by the same words."""
+    for replacement in tree.find_all(exp.RegexpReplace):
+        replacement.set("modifiers", exp.Literal.string("g"))  # every match, not the first
+    return tree.transform(_clock)
 
 
 def _clock(node: exp.Expr) -> exp.Expr:

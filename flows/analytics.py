@@ -1,0 +1,105 @@
+"""Sparkify's questions, answered from the star schema: a report, and artifacts of the run.
+
+Run it with `python -m flows.analytics`.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.runtime import flow_run
+from pydantic import Field
+from rich.console import Console
+
+from flows.command_line import run_command
+from flows.report import about, verdict, write_report
+from sql import catalog
+from tasks.answer import Answers, answer
+from warehouse.base import Target
+from warehouse.connect import refuse_url
+from warehouse.errors import PermanentError
+from warehouse.questions import Answer, Row
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found, and the page that shows it."""
+
+    answers: Answers
+    source: str
+    path: Path
+
+    def publish(self) -> None:
+        """Keep each answer and a summary as artifacts of the run, under the same keys each time."""
+        for found in self.answers.answers:
+            create_table_artifact(
+                [_cells(row) for row in found.rows],
+                key=f"analytics-{found.question.name.replace('_', '-')}",
+                description=f"**{found.question.title}**\n\n{_text(found.finding)}",
+            )
+        create_markdown_artifact(self.markdown, key="analytics-summary", description="What Sparkify listens to")
+
+    @property
+    def markdown(self) -> str:
+        """The findings as Markdown."""
+        head = "\n\n".join(_text(line) for line in [*about(self.answers, self.source), verdict(self.answers)])
+        return f"# What Sparkify listens to\n\n{head}\n\n" + "\n".join(map(_item, self.answers.answers)) + "\n"
+
+    def show(self) -> None:
+        """Print the findings, and where the page is."""
+        console = Console(highlight=False, soft_wrap=True)
+        for found in self.answers.answers:
+            console.print(f"[bold]{found.question.title}[/bold]")
+            console.print(found.finding, markup=False)
+        console.print(f"\n{verdict(self.answers)}\nThe report is in {self.path}", markup=False)
+
+
+@flow(name="sparkify-analytics")
+def analytics(
+    *,
+    warehouse: Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))] = "duckdb:///sparkify.duckdb",
+    schema: str = "public",
+    report: str = "report.html",
+    statement_timeout: Annotated[int, Field(ge=0)] = 0,
+) -> Report:
+    """Answer the questions in sql/analytics from the star schema, and write a page that shows the answers.
+
+    Changes nothing in the warehouse, and stops no load. A DuckDB file is one process's at a time: while a load
+    has it, this fails and says so.
+
+    Args:
+        warehouse: Name of a SQLAlchemy Connector block, or a duckdb:/// URL.
+        schema: Schema that holds the tables.
+        report: The HTML page to write. One that is there is replaced.
+        statement_timeout: Seconds after which a single statement is cancelled. 0: never.
+    """
+    path = Path(report)
+    if path.is_dir() or not path.parent.is_dir():
+        raise PermanentError(f"report: {path} cannot be written: name a file in a directory that there is")
+    target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
+    answers = answer(target, list(catalog.TABLES), list(catalog.CHECKS), list(catalog.QUESTIONS))
+    found = Report(answers, f"{warehouse}, schema {schema}", path)
+    write_report(answers, found.source, path)
+    found.publish()
+    return found
+
+
+def _cells(row: Row) -> dict[str, Any]:
+    return {name: value if isinstance(value, int | float | None) else str(value) for name, value in row.items()}
+
+
+def _item(found: Answer) -> str:
+    return f"- **{found.question.title}**: {_text(found.finding)}"
+
+
+def _text(words: str) -> str:
+    r"""Return words that Markdown shows as they are: `\` before what it might take for its own."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~$&-])", r"\\\1", " ".join(words.split()))
+
+
+if __name__ == "__main__":
+    run_command(analytics)

@@ -1,0 +1,105 @@
+"""The report: one HTML page that holds all it shows."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from flows import charts
+from tasks.answer import Answers
+from warehouse.questions import Answer, shown
+
+LIGHT = {"ink": charts.INK, "quiet": charts.QUIET, "grid": charts.GRID} | {
+    f"series-{n}": colour for n, colour in enumerate(charts.SERIES, start=1)
+}
+DARK = {
+    "ink": "#e8eaf0", "quiet": "#a3aabb", "grid": "#323846",
+    "series-1": "#7aa5ff", "series-2": "#ff9d5c", "series-3": "#5fcca2", "series-4": "#c493ea",
+    "series-5": "#f0869f", "series-6": "#c6cb5a", "series-7": "#7fd0e2",
+}  # fmt: skip
+WIDTHS = {"wide": charts.WIDE, "narrow": charts.NARROW}
+
+
+def write_report(answers: Answers, source: str, path: Path) -> None:
+    """Write the page, whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(page(answers, source), encoding="utf-8")
+    os.replace(part, path)
+
+
+def page(answers: Answers, source: str) -> str:
+    """Return the page. Autoescaping makes text of all that comes from the data."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"shown": shown, "words": _words, "described": described}
+    environment.tests["numeric_in"] = _is_numeric
+    drawn = [answer for answer in answers.answers if answer.question.chart != "figures"]
+    return environment.get_template("report.html").render(
+        about=about(answers, source),
+        verdict=verdict(answers),
+        holds=bool(answers.checks) and not answers.broken,
+        broken=answers.broken,
+        figures=[answer for answer in answers.answers if answer.question.chart == "figures"],
+        answers=drawn,
+        charts={answer.question.name: _drawn(answer) for answer in drawn},
+        light=Markup(_variables(LIGHT)),
+        dark=Markup(_variables(DARK)),
+    )
+
+
+def about(answers: Answers, source: str) -> list[str]:
+    """Tell which data it is, and when it was loaded and asked."""
+    covered = [answer.finding for answer in answers.answers if answer.question.chart == "figures" and answer.rows]
+    asked = f"asked {answers.asked_at:%Y-%m-%d %H:%M} UTC"
+    if not answers.loaded_at:
+        loaded = "no load is on record"
+    elif answers.is_loading:
+        loaded = "a load is under way, or broke off: what follows may be half of it"
+    else:
+        loaded = f"last loaded {answers.loaded_at:%Y-%m-%d %H:%M} UTC"
+    return [
+        *(covered or ["There are no plays yet: run the pipeline, then ask again."]),
+        f"From {source}: {loaded}, {asked}.",
+    ]
+
+
+def verdict(answers: Answers) -> str:
+    """Tell whether the checks hold."""
+    if not answers.checks:
+        return "No check was made: the tables are not there yet."
+    if not answers.broken:
+        return f"All {len(answers.checks)} checks of the data hold."
+    return f"{len(answers.broken)} of {len(answers.checks)} checks of the data do not hold."
+
+
+def described(answer: Answer) -> str:
+    """Return what stands for a chart where it cannot be seen."""
+    axes = [axis.label for word in ("x", "y", "value") for axis in answer.question.axes(word)]
+    return f"Chart ({answer.question.chart}) of {', '.join(axes)}. {answer.finding} The numbers are in the table below."
+
+
+def _drawn(answer: Answer) -> Mapping[str, Markup]:
+    """Return the chart in each width, with colours that follow the page's."""
+    drawn = {name: charts.svg(answer, width) for name, width in WIDTHS.items()}
+    return {name: Markup(_with_variables(svg)) for name, svg in drawn.items() if svg}
+
+
+def _with_variables(svg: str) -> str:
+    for name, colour in LIGHT.items():
+        svg = svg.replace(f": {colour}", f": var(--{name})")
+    return svg
+
+
+def _variables(colours: Mapping[str, str]) -> str:
+    return " ".join(f"--{name}: {colour};" for name, colour in colours.items())
+
+
+def _words(column: str) -> str:
+    return column.replace("_", " ")
+
+
+def _is_numeric(column: str, answer: Answer) -> bool:
+    return all(isinstance(row[column], int | float | None) for row in answer.rows)

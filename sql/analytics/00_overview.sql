@@ -1,0 +1,14 @@
+-- title: What this covers
+-- question: How much listening do these answers rest on?
+-- chart: figures
+-- value: plays (songs played), listeners (listeners), sessions (sessions), percent_paid (% of plays on the paid plan)
+-- finding: {first[listeners]:listener} played {first[plays]:song} from {first[first_day]} to {first[last_day]} (UTC).
+select
+    count(*) as plays,
+    count(distinct user_id) as listeners,
+    count(distinct session_id) as sessions,
+    100 * sum(case when level = 'paid' then 1 else 0 end)::float / count(*) as percent_paid,
+    min(start_time)::date as first_day,
+    max(start_time)::date as last_day
+from songplays
+having count(*) > 0

@@ -1,0 +1,40 @@
+-- title: Day by day
+-- question: How many listeners, sessions and plays does each day have, free against paid?
+-- chart: lines
+-- x: day (day, UTC)
+-- y: listeners (listeners a day), sessions (sessions a day), plays (plays a day)
+-- series: level
+-- finding: {peak[plays][day]} was the busiest: {peak[plays][level]} listeners alone played {peak[plays][plays]:song}.
+with activity as (
+    select
+        start_time::date as day,
+        level,
+        count(distinct user_id) as listeners,
+        count(distinct session_id) as sessions,
+        count(*) as plays
+    from songplays
+    group by start_time::date, level
+),
+
+days as (
+    select distinct day
+    from activity
+),
+
+levels as (
+    select distinct level
+    from activity
+)
+
+select
+    days.day,
+    levels.level,
+    coalesce(activity.listeners, 0) as listeners,
+    coalesce(activity.sessions, 0) as sessions,
+    coalesce(activity.plays, 0) as plays
+from days
+cross join levels
+left join activity
+    on activity.day = days.day
+    and activity.level = levels.level
+order by days.day, levels.level

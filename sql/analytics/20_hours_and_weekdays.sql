@@ -1,0 +1,24 @@
+-- title: When people listen
+-- question: At which hours, on which weekdays, is music played?
+-- chart: heatmap
+-- x: hour (hour of the day, UTC)
+-- y: weekday (weekday)
+-- value: plays (plays)
+-- finding: {peak[plays][weekday]} from {peak[plays][hour]}:00 UTC is the busiest hour of the week, with {peak[plays][plays]:play}.
+select
+    case time.weekday
+        when 1 then 'Monday'
+        when 2 then 'Tuesday'
+        when 3 then 'Wednesday'
+        when 4 then 'Thursday'
+        when 5 then 'Friday'
+        when 6 then 'Saturday'
+        else 'Sunday'
+    end as weekday,
+    time.hour,
+    count(*) as plays
+from songplays
+inner join time
+    on time.start_time = songplays.start_time
+group by time.weekday, time.hour
+order by mod(time.weekday + 6, 7), time.hour

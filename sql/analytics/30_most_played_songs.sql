@@ -1,0 +1,20 @@
+-- title: Most played songs
+-- question: Which songs of the catalogue are played most?
+-- chart: bars
+-- x: plays (plays)
+-- y: song (song)
+-- finding: “{first[song]}” by {first[artist]} leads the catalogue with {first[plays]:play}.
+-- nothing: No play is of a song in the catalogue.
+select
+    songs.title as song,
+    artists.name as artist,
+    count(*) as plays,
+    count(distinct songplays.user_id) as listeners
+from songplays
+inner join songs
+    on songs.song_id = songplays.song_id
+left join artists
+    on artists.artist_id = songplays.artist_id
+group by songs.song_id, songs.title, artists.name
+order by plays desc, song, artist
+limit 15

@@ -1,0 +1,45 @@
+-- title: Songs in a session
+-- question: How many sessions are short, and how many long?
+-- chart: columns
+-- x: songs (songs in the session)
+-- y: sessions (sessions)
+-- series: level
+-- finding: Most common are sessions of {peak[sessions][songs]}: {peak[sessions][sessions]:session} on the {peak[sessions][level]} plan.
+with sessions as (
+    select
+        user_id,
+        session_id,
+        max(level) as level,  -- paid, where the plan changed in the session
+        count(*) as songs
+    from songplays
+    group by user_id, session_id
+),
+
+sized as (
+    select
+        level,
+        case
+            when songs = 1 then 1
+            when songs <= 5 then 2
+            when songs <= 10 then 6
+            when songs <= 20 then 11
+            when songs <= 50 then 21
+            else 51
+        end as least_songs
+    from sessions
+)
+
+select
+    case least_songs
+        when 1 then '1 song'
+        when 2 then '2–5 songs'
+        when 6 then '6–10 songs'
+        when 11 then '11–20 songs'
+        when 21 then '21–50 songs'
+        else 'over 50 songs'
+    end as songs,
+    level,
+    count(*) as sessions
+from sized
+group by least_songs, level
+order by least_songs, level

@@ -1,0 +1,41 @@
+-- title: Browsers and platforms
+-- question: With which browsers, on which systems, do people listen?
+-- chart: bars
+-- x: plays (plays)
+-- y: browser (browser)
+-- series: platform
+-- finding: {first[browser]} on {first[platform]} plays most: {first[plays]:song}, {first[share]:.1f} % of all.
+with agents as (
+    select
+        user_id,
+        -- in this order: each of these names those that follow it, too
+        case
+            when user_agent like '%Edge/%' or user_agent like '%Edg/%' then 'Edge'
+            when user_agent like '%OPR/%' or user_agent like '%Opera%' then 'Opera'
+            when user_agent like '%Firefox/%' then 'Firefox'
+            when user_agent like '%Chrome/%' or user_agent like '%CriOS/%' then 'Chrome'
+            when user_agent like '%MSIE %' or user_agent like '%Trident/%' then 'Internet Explorer'
+            when user_agent like '%Safari/%' or user_agent like '%AppleWebKit/%' then 'Safari'
+            else 'other'
+        end as browser,
+        case
+            when user_agent like '%iPhone%' then 'iPhone'
+            when user_agent like '%iPad%' then 'iPad'
+            when user_agent like '%Android%' then 'Android'
+            when user_agent like '%Windows%' then 'Windows'
+            when user_agent like '%Macintosh%' then 'Mac'
+            when user_agent like '%Linux%' then 'Linux'
+            else 'other'
+        end as platform
+    from songplays
+)
+
+select
+    browser,
+    platform,
+    count(*) as plays,
+    count(distinct user_id) as listeners,
+    100 * count(*)::float / sum(count(*)) over () as share
+from agents
+group by browser, platform
+order by plays desc, browser, platform

@@ -1,0 +1,14 @@
+-- title: What the catalogue covers
+-- question: What share of each day's plays are of songs that the catalogue has?
+-- chart: lines
+-- x: day (day, UTC)
+-- y: share (% of the day's plays)
+-- finding: The catalogue has the songs of {total[catalogued]:play} out of {total[plays]}, {ratio[catalogued/plays]:.2f} %.
+select
+    start_time::date as day,
+    count(*) as plays,
+    count(song_id) as catalogued,
+    100 * count(song_id)::float / count(*) as share
+from songplays
+group by start_time::date
+order by day

@@ -1,0 +1,102 @@
+-- title: Plays that nearly match the catalogue
+-- question: Which plays of the newest load would match if a duration, or the spelling of a text, were repaired?
+-- chart: table
+-- finding: Repairing these would match {total[plays]:play} more; “{first[song]}” by {first[artist]} alone {first[plays]}.
+-- nothing: No play of the newest load nearly matches the catalogue.
+with deliveries as (
+    select
+        song,
+        artist,
+        length,
+        row_number() over (
+            partition by ts, user_id, session_id, item_in_session
+            order by level, location, user_agent, song, artist, length
+        ) as delivery
+    from staging_events
+    where page = 'NextSong'
+),
+
+-- a text without case, spacing, punctuation and whatever an encoding may have broken
+plays as (
+    select
+        song,
+        artist,
+        length,
+        regexp_replace(lower(song), '[^a-z0-9]', '') as song_letters,
+        regexp_replace(lower(artist), '[^a-z0-9]', '') as artist_letters,
+        count(*) as plays
+    from deliveries
+    where delivery = 1
+    group by song, artist, length
+),
+
+catalogue as (
+    select
+        title,
+        artist_name,
+        duration,
+        regexp_replace(lower(title), '[^a-z0-9]', '') as song_letters,
+        regexp_replace(lower(artist_name), '[^a-z0-9]', '') as artist_letters
+    from staging_songs
+),
+
+missed as (
+    select plays.*
+    from plays
+    left join catalogue
+        on catalogue.title = plays.song
+        and catalogue.artist_name = plays.artist
+        and catalogue.duration = plays.length
+    where catalogue.title is null
+),
+
+alike as (
+    select
+        missed.song,
+        missed.artist,
+        missed.length,
+        missed.plays,
+        catalogue.title as catalogue_song,
+        catalogue.artist_name as catalogue_artist,
+        catalogue.duration as catalogue_length,
+        case
+            when catalogue.title = missed.song and catalogue.artist_name = missed.artist then 1
+            when
+                replace(lower(catalogue.title), ' ', '') = replace(lower(missed.song), ' ', '')
+                and replace(lower(catalogue.artist_name), ' ', '') = replace(lower(missed.artist), ' ', '') then 2
+            else 3
+        end as distance
+    from missed
+    inner join catalogue
+        on catalogue.song_letters = missed.song_letters
+        and catalogue.artist_letters = missed.artist_letters
+    where missed.song_letters <> '' and missed.artist_letters <> ''
+),
+
+nearest as (
+    select
+        alike.*,
+        row_number() over (
+            partition by song, artist, length
+            order by distance, abs(catalogue_length - length), catalogue_song, catalogue_artist, catalogue_length
+        ) as nearness
+    from alike
+)
+
+select
+    song,
+    artist,
+    length::float as seconds,
+    case distance
+        when 1 then 'another duration'
+        when 2 then 'case or spacing'
+        else 'encoding or punctuation'
+    end as differs_by,
+    catalogue_song,
+    catalogue_artist,
+    catalogue_length::float as catalogue_seconds,
+    plays
+from nearest
+where nearness = 1
+order by plays desc, song, artist, seconds
+limit 50

@@ -1,0 +1,63 @@
+"""Ask the warehouse questions."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from prefect import task
+from sqlalchemy import Connection
+
+from tasks.check import all_rules, offending_rows
+from tasks.report import CheckReport
+from tasks.retries import RETRIES
+from warehouse.base import Target
+from warehouse.connect import open_warehouse
+from warehouse.questions import Answer, Question, plain
+from warehouse.tables import Check, Table
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the warehouse said at one moment: answers, whether the rules hold, and when it was last loaded.
+
+    `loaded_at` is in UTC; it lies ahead, at the lease's end, while a load is under way.
+    """
+
+    answers: list[Answer]
+    checks: list[CheckReport]
+    asked_at: datetime
+    loaded_at: datetime | None = None
+
+    @property
+    def broken(self) -> list[CheckReport]:
+        return [check for check in self.checks if not check.holds]
+
+    @property
+    def is_loading(self) -> bool:
+        return self.loaded_at is not None and self.loaded_at > self.asked_at
+
+
+@task(task_run_name="answer", **RETRIES)
+def answer(target: Target, tables: list[Table], checks: list[Check], questions: list[Question]) -> Answers:
+    """Answer questions, and check the tables that they are asked of. Reads only, without the lease; one transaction.
+
+    Where the tables are not there yet, no question has an answer and no rule is looked at.
+    """
+    warehouse = open_warehouse(target)
+    with warehouse.reading() as connection:
+        asked_at = connection.exec_driver_sql("select getdate()").scalar_one()
+        if not all(warehouse.columns(connection, name) for name in [*(t.name for t in tables), "run_lease"]):
+            return Answers([Answer(question) for question in questions], [], asked_at)
+        return Answers(
+            [ask(connection, question) for question in questions],
+            [offending_rows(connection, rule) for rule in all_rules(tables, checks)],
+            asked_at,
+            connection.exec_driver_sql("select max(expires_at) from run_lease").scalar_one(),
+        )
+
+
+def ask(connection: Connection, question: Question) -> Answer:
+    """Return the rows that answer a question."""
+    result = connection.exec_driver_sql(question.select)
+    columns = tuple(result.keys())
+    rows = (dict(zip(columns, map(plain, row), strict=True)) for row in result)
+    return Answer(question, columns, tuple(rows))

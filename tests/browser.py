@@ -1,0 +1,106 @@
+"""Headless Chromium, spoken to over its DevTools protocol."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+_OPTIONS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
+)  # fmt: skip
+
+
+class Page:
+    """A page, and what happened on it."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.events: list[dict[str, Any]] = []
+        self.number = 0
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            self.ask(f"{domain}.enable")
+
+    def ask(self, method: str, **parameters: Any) -> Any:
+        """Send a command, and return its result."""
+        self.number += 1
+        self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
+        while (message := self._receive()).get("id") != self.number:
+            pass
+        assert "error" not in message, message
+        return message["result"]
+
+    def open(self, path: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
+        """Open a file in a window of a width, and wait until it is there."""
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
+        )  # fmt: skip
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+        self.events.clear()
+        self.ask("Page.navigate", url=path.absolute().as_uri())
+        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
+            self._receive()
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression."""
+        return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def screenshot(self, path: Path, *, whole: bool = True) -> None:
+        """Keep a picture of the page, or of what the window shows of it."""
+        data = self.ask("Page.captureScreenshot", captureBeyondViewport=whole, **self._clip() if whole else {})["data"]
+        path.write_bytes(base64.b64decode(data))
+
+    def _clip(self) -> dict[str, Any]:
+        size = self.ask("Page.getLayoutMetrics")["cssContentSize"]
+        return {"clip": {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}}
+
+    @property
+    def requests(self) -> list[str]:
+        """What was asked of the network since the page was opened."""
+        sent = [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
+        return [url for url in sent if not url.startswith(("file:", "data:"))]
+
+    @property
+    def complaints(self) -> list[Any]:
+        """What the page's console has, and what was thrown."""
+        methods = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+        return [event["params"] for event in self.events if event["method"] in methods]
+
+    def _receive(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self.socket.recv(timeout=30))
+        if "method" in message:
+            self.events.append(message)
+        return message
+
+
+@contextmanager
+def open_browser(folder: Path) -> Iterator[Page]:
+    """Start Chromium with an empty profile in a folder, and end it."""
+    assert CHROMIUM
+    command = [CHROMIUM, *_OPTIONS, f"--user-data-dir={folder}", "about:blank"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            lines = (re.search(r"ws://(127\.0\.0\.1:\d+)/", line) for line in process.stderr)
+            address = next(match[1] for match in lines if match)
+            with connect(f"ws://{address}/devtools/page/{_target(address)}", max_size=None) as socket:
+                yield Page(socket)
+        finally:
+            process.kill()
+
+
+def _target(address: str) -> str:
+    from urllib.request import urlopen
+
+    with urlopen(f"http://{address}/json") as answer:
+        return next(target["id"] for target in json.load(answer) if target["type"] == "page")
