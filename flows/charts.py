@@ -116,7 +116,7 @@ def _bars(answer: Answer, width: float) -> Figure:
     names = [row[y.column] if answer.question.series else index for index, row in enumerate(answer.rows)]
     places = list(dict.fromkeys(names))
     labels = {place: _short(row[y.column], width) for place, row in zip(names, answer.rows, strict=True)}
-    height = _ROW * len(places) + 0.75
+    height = _ROW * len(places) + (0.75 if width == WIDE else 1.05)
     figure, panels = _panels(1, len(measures), width, height, sharey=True)
     for number, (panel, measure) in enumerate(zip(panels, measures, strict=True)):
         start = dict.fromkeys(places, 0.0)
@@ -132,7 +132,7 @@ def _bars(answer: Answer, width: float) -> Figure:
                 va="center", color=QUIET, fontsize=8,
             )  # fmt: skip
         _number_axis(panel.xaxis, measure, ticks=4 if width == WIDE and len(panels) == 1 else 2)
-        panel.set_xlabel(fill(measure.label, 20) if len(panels) > 1 and width < WIDE else measure.label)
+        panel.set_xlabel(fill(measure.label, 13) if len(panels) > 1 and width < WIDE else measure.label)
         panel.margins(x=0.16 if width == WIDE and len(panels) == 1 else 0.3, y=0.02)
         panel.grid(visible=False, axis="y")
         panel.set_yticks(range(len(places)), [labels[p] for p in places], color=INK)
