@@ -161,7 +161,7 @@ CUTS = {
     "load artists": "^create temp table artists_changes",
     "load time": "^insert into time",
     "check": r"^select count\(\*\) over \(\)",
-    "release lease": "^delete from run_lease where",
+    "release lease": "^update run_lease",
 }
 """A statement of each task."""
 

@@ -100,7 +100,7 @@ def test_a_second_run_started_at_every_step_of_a_first_is_refused(
         with at_statement("select 1 from run_lease", lambda: pool.submit(second(place).take_lease)) as started:
             step.run(retries=0)
         assert_refused(started)
-    with at_statement("delete from run_lease", lambda: pool.submit(second(place).take_lease)) as started:
+    with at_statement("update run_lease", lambda: pool.submit(second(place).take_lease)) as started:
         release.run(retries=0)
     started[0].result()  # it waited, and came next
     assert loaded(standin) == expected

@@ -123,11 +123,11 @@ Fault = Callable[[Standin], object]
 
 ECHO = f"syntax error at or near \"secret_access_key '{KEYS.secret_access_key.replace(chr(39), 2 * chr(39))}'\""
 IN_TASKS: dict[str, tuple[Fault, str]] = {
-    "preflight": (lambda s: s.faults.fail("42501", "permission denied", pattern="svv_tables"), "permission denied"),
+    "preflight": (lambda s: s.faults.fail("42501", "permission denied", pattern="pg_tables"), "permission denied"),
     "trial of COPY": (lambda s: s.faults.fail("42601", ECHO, pattern="noload"), "syntax error"),
     "lease": (lambda s: s.faults.fail("42501", "permission denied", pattern="lock table run_lease"), "denied"),
     "create tables": (lambda s: s.faults.fail("42501", "permission denied", pattern="not exists songs"), "denied"),
-    "COPY is cut": (lambda s: s.faults.fail("57P01", "ended", pattern="^copy staging", fatal=True), "was lost"),
+    "COPY is cut": (lambda s: s.faults.fail("57P01", "ended", pattern="^copy staging", fatal=True), "the session"),
     "secret is wrong": (lambda s: swap_keys(s, replace(KEYS, secret_access_key="x")), "SignatureDoesNotMatch"),
     "token is wrong": (lambda s: swap_keys(s, replace(KEYS, session_token="x")), "InvalidToken"),
     "no JSONPaths": (lambda s: s.s3_client.delete_object(Bucket=BUCKET[5:], Key=JSONPATHS.name), "no such object"),
