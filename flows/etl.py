@@ -42,15 +42,15 @@ TABLES = [*(table.name for table in catalog.TABLES), "load_errors", "run_lease"]
 
 @flow(name="sparkify-etl")
 def etl(
-    log_data: str | None = None,
-    song_data: str | None = None,
+    log_data: str = "",
+    song_data: str = "",
     *,
-    log_jsonpaths: str | None = None,
+    log_jsonpaths: str = "",
     warehouse: Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))] = "duckdb:///sparkify.duckdb",
     schema: str = "public",
-    aws_credentials: str | None = None,
-    copy_role: str | None = None,
-    compression: Compression | None = None,
+    aws_credentials: str = "",
+    copy_role: str = "",
+    compression: Compression = "none",
     max_errors: Annotated[int, Field(ge=0, lt=100_000)] = 0,
     full_refresh: bool = False,
     statement_timeout: Annotated[int, Field(ge=0)] = 0,
@@ -69,7 +69,7 @@ def etl(
         schema: Schema that holds the tables. Created if it is missing.
         aws_credentials: Name of an AWS Credentials block that may read the s3:// prefixes.
         copy_role: Redshift only: the IAM role that COPY reads with, `default` or an ARN. Wins over keys.
-        compression: Compression of the files under both prefixes: none unless given.
+        compression: Compression of the files under both prefixes.
         max_errors: Rows of each source that may be rejected, and kept in load_errors, before its load fails.
         full_refresh: Replace the fact and all dimensions by this run's data. History that is not in it goes.
         statement_timeout: Seconds after which a single statement is cancelled. 0: never.
@@ -89,15 +89,15 @@ def etl(
 def copies_of(
     log_data: str,
     song_data: str,
-    log_jsonpaths: str | None,
+    log_jsonpaths: str = "",
     *,
     max_errors: int = 0,
-    compression: Compression | None = None,
+    compression: Compression = "none",
 ) -> list[Copy]:
     """Return the loads of the two sources."""
     return [
         Copy(catalog.STAGING_EVENTS, log_data, log_jsonpaths, max_errors, compression),
-        Copy(catalog.STAGING_SONGS, song_data, None, max_errors, compression),
+        Copy(catalog.STAGING_SONGS, song_data, "", max_errors, compression),
     ]
 
 
@@ -132,7 +132,7 @@ def _plan(target: Target, copies: list[Copy], *, full_refresh: bool) -> Plan:
     return plan
 
 
-def _sources(log_data: str | None, song_data: str | None) -> tuple[str, str]:
+def _sources(log_data: str, song_data: str) -> tuple[str, str]:
     if log_data and song_data:
         return log_data, song_data
     if log_data or song_data:

@@ -19,12 +19,12 @@ def preflight(
     log_data: str,
     song_data: str,
     *,
-    log_jsonpaths: str | None = None,
+    log_jsonpaths: str = "",
     warehouse: Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))] = "duckdb:///sparkify.duckdb",
     schema: str = "public",
-    aws_credentials: str | None = None,
-    copy_role: str | None = None,
-    compression: Compression | None = None,
+    aws_credentials: str = "",
+    copy_role: str = "",
+    compression: Compression = "none",
 ) -> None:
     """Look whether a run with these options would find what it needs. Changes nothing.
 

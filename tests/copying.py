@@ -37,7 +37,7 @@ class Loaded:
 class Copying:
     """A warehouse in a folder, with a new table and new files for each load."""
 
-    def __init__(self, folder: Path, aws_credentials: str | None = None) -> None:
+    def __init__(self, folder: Path, aws_credentials: str = "") -> None:
         self.folder = folder
         self.numbers = count()
         target = Target(f"duckdb:///{folder}/test.duckdb", "sparkify", "test", aws_credentials=aws_credentials)
@@ -75,9 +75,9 @@ class Copying:
         table: Table,
         source: dict[str, bytes] | bytes | Path | str,
         max_errors: int = 0,
-        compression: Compression | None = None,
+        compression: Compression = "none",
         progress: Any = lambda text: None,
-        jsonpaths: str | None = None,
+        jsonpaths: str = "",
     ) -> Loaded:
         """COPY files into a table that is made if it is missing."""
         path = source if isinstance(source, Path | str) else self.write(source)

@@ -56,7 +56,7 @@ class Step:
 
 def steps_of(place: Place, data: Path, *, full_refresh: bool = False) -> list[Step]:
     """Return what the flow does, in its order."""
-    copies = copies_of(place.put(data / "log_data"), place.put(data / "song_data"), None, max_errors=1)
+    copies = copies_of(place.put(data / "log_data"), place.put(data / "song_data"), max_errors=1)
     return list(_steps(place.target, copies, full_refresh=full_refresh))
 
 

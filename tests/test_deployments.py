@@ -137,6 +137,12 @@ class TestPrefectFiles:
         assert set(entry["parameters"]) <= set(flow.parameters.properties)
         flow.validate_parameters(entry["parameters"])
 
+    @pytest.mark.parametrize("entrypoint", sorted({entry["entrypoint"] for entry in DEFAULT["deployments"]}))
+    def test_the_form_asks_for_plain_values_and_describes_each(self, entrypoint: str) -> None:
+        fields = load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False).parameters.properties.values()
+        assert {field.get("type") for field in fields} <= {"string", "integer", "boolean"}
+        assert all(field["description"] for field in fields)
+
     @pytest.mark.parametrize("entry", entries())
     def test_entries_are_described_and_have_the_projects_version(self, entry: dict[str, Any]) -> None:
         assert entry["version"] == PROJECT["version"]

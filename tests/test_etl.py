@@ -100,7 +100,7 @@ class TestFlow:
         ("parameters", "message"),
         [
             ({"warehouse": "postgresql://u:canary@h/db"}, "save the connection as a SQLAlchemy Connector block"),
-            ({"song_data": None}, "song_data is missing"),
+            ({"song_data": ""}, "song_data is missing"),
         ],
     )
     def test_bad_parameters_are_refused(self, parameters: dict[str, Any], message: str) -> None:

@@ -132,7 +132,7 @@ class TestFlow:
         assert ready.contents() == run_by_hand
 
     def test_keys_are_not_in_it(self, standin: Standin, ready: Place) -> None:
-        text = str(self.plan(copy_role=None, aws_credentials="sparkify-aws"))
+        text = str(self.plan(copy_role="", aws_credentials="sparkify-aws"))
         assert "access_key_id '***'\nsecret_access_key '***'\nregion 'us-west-2'" in text
         assert standin.keys.secret_access_key not in text
 

@@ -33,7 +33,7 @@ def ready(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
     return place
 
 
-def findings(place: Place, logs: str = LOGS, jsonpaths: str | None = None, **options: Any) -> dict[str, Finding]:
+def findings(place: Place, logs: str = LOGS, jsonpaths: str = "", **options: Any) -> dict[str, Finding]:
     found = open_warehouse(place.target).preflight(copies_of(logs, SONGS, jsonpaths, **options), TABLES)
     return {finding.subject: finding for finding in found}
 
@@ -125,7 +125,7 @@ def test_a_prefix_without_a_slash_and_without_neighbours(ready: Place) -> None:
 @pytest.mark.parametrize(
     ("name", "compression", "told"),
     [
-        ("events.json.gz", None, "said to be none, but .*events.json.gz looks like gzip"),
+        ("events.json.gz", "none", "said to be none, but .*events.json.gz looks like gzip"),
         ("events.json", "gzip", "said to be gzip, but .*events.json looks like none"),
     ],
 )
@@ -189,11 +189,11 @@ def test_a_worker_that_may_not_look_need_not(ready: Place, standin: Standin, mon
     """Where COPY has a role of its own the worker needs no rights in S3; where it has not, it does."""
     monkeypatch.setattr("warehouse.s3.S3._block", None)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    target = replace(ready.target, aws_credentials=None, copy_role="default")
+    target = replace(ready.target, aws_credentials="", copy_role="default")
     found = findings(replace(ready, target=target))
     assert found["connection"].result == "passed"
     assert {found[name].result for name in found if name.startswith("staging")} == {"unknown"}
-    found = findings(replace(ready, target=replace(target, copy_role=None)))
+    found = findings(replace(ready, target=replace(target, copy_role="")))
     assert {found[name].result for name in found if name.startswith("staging")} == {"failed"}
 
 

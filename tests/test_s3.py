@@ -141,9 +141,9 @@ class TestBlock:
         for name, value in {**KEYS, "aws_endpoint_url": s3_server}.items():
             monkeypatch.setenv(name.upper(), value)
         bucket.put({"a": LINE})
-        assert S3(None).read(bucket.url("a")) == LINE
-        assert S3(None).keys().access_key == KEYS["aws_access_key_id"]
-        assert S3(None).region is None
+        assert S3("").read(bucket.url("a")) == LINE
+        assert S3("").keys().access_key == KEYS["aws_access_key_id"]
+        assert S3("").region is None
 
     def test_a_missing_block_is_named(self) -> None:
         for use in (S3.keys, lambda s3: s3.region, lambda s3: s3.list("s3://b")):
@@ -152,9 +152,9 @@ class TestBlock:
 
     def test_without_credentials_there_are_no_keys_and_no_objects(self) -> None:
         with pytest.raises(PermanentError, match="boto3's own credentials: no keys: save them"):
-            S3(None).keys()
+            S3("").keys()
         with pytest.raises(CopyError, match=r"s3://b/x: Unable to locate credentials: give aws_credentials"):
-            S3(None).list("s3://b/x")
+            S3("").list("s3://b/x")
 
     def test_a_missing_profile_is_named(self, s3_server: str) -> None:
         name = save_block(s3_server, profile_name="nobody", aws_access_key_id=None, aws_secret_access_key=None)
@@ -164,7 +164,7 @@ class TestBlock:
     def test_half_a_key_is_not_enough(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "canary")
         with pytest.raises(CopyError, match=r"s3://b/x: Partial credentials found.*SECRET") as raised:
-            S3(None).list("s3://b/x")
+            S3("").list("s3://b/x")
         assert "canary" not in str(raised.value)
 
     def test_a_public_bucket_needs_no_keys(self, s3_server: str, bucket: Bucket) -> None:
@@ -193,16 +193,16 @@ class TestUrls:
     def test_what_is_no_address_is_refused(self, url: str) -> None:
         assert is_s3(url)
         with pytest.raises(CopyError, match=rf"^{re.escape(url)}: not the address of anything in S3: write s3://buck"):
-            S3(None).list(url)
+            S3("").list(url)
 
     def test_keys_in_an_address_are_not_repeated(self) -> None:
         with pytest.raises(CopyError, match=r"s3://\.\.\.@b/x: not the address") as raised:
-            S3(None).list("s3://AKIACANARY:canary@b/x")
+            S3("").list("s3://AKIACANARY:canary@b/x")
         assert "canary" not in str(raised.value).lower()
 
     def test_a_bucket_is_no_object(self) -> None:
         with pytest.raises(CopyError, match=r"s3://b: a bucket, where one object is needed"):
-            S3(None).read("s3://b")
+            S3("").read("s3://b")
 
     def test_local_names_are_not_s3(self) -> None:
         assert not any(map(is_s3, ("data", "/s3", "s3", "./s3:/x", "s3data/x")))
@@ -356,7 +356,7 @@ class TestLoads:
         jsonpaths = catalog.STAGING_EVENTS.jsonpaths
         assert jsonpaths
         bucket.put({"log_json_path.json": jsonpaths.read_bytes()})
-        local = stage_all(tmp_path / "local.duckdb", str(generated), None, None)
+        local = stage_all(tmp_path / "local.duckdb", str(generated), "", "")
         assert local["staging_events"]
         assert stage_all(tmp_path / "s3.duckdb", bucket.url()[:-1], block, None) == local
         assert stage_all(tmp_path / "paths.duckdb", bucket.url()[:-1], block, bucket.url("log_json_path.json")) == local
@@ -487,7 +487,7 @@ run_command(fail)"""
         assert (failed.returncode, failed.stderr) == (1, "\ns3://b: S3 cannot answer now\n")
 
 
-def stage_all(database: Path, source: str, block: str | None, jsonpaths: str | None) -> dict[str, list[Any]]:
+def stage_all(database: Path, source: str, block: str, jsonpaths: str) -> dict[str, list[Any]]:
     """Stage the logs and the catalogue; return what came."""
     target = Target(f"duckdb:///{database}", "sparkify", "test", aws_credentials=block)
     with disable_run_logger():

@@ -169,7 +169,7 @@ def test_a_task_that_fails_tells_no_secret(
 def run_tasks(planted: Planted) -> None:
     logs, songs = planted.options["log_data"], planted.options["song_data"]
     with disable_run_logger():
-        tasks.preflight.preflight.fn(planted.target, copies_of(logs, songs, None), TABLES)
+        tasks.preflight.preflight.fn(planted.target, copies_of(logs, songs), TABLES)
     Place(planted.target, str).run(logs, songs, max_errors=1)
 
 

@@ -23,16 +23,16 @@ Progress = Callable[[str], None]
 class Target:
     """Where a run loads, in plain values that hold no secret.
 
-    `warehouse` is a block's name or a duckdb:/// URL, `holder` names the run, and
-    `statement_timeout` is in seconds (0: none). Where there is a `plan`, all is written there, and nothing sent.
+    `warehouse` is a block's name or a duckdb:/// URL, `holder` names the run, `statement_timeout` is in seconds
+    (0: none), and what S3 is read with may be empty. Where there is a `plan`, all is written there, and nothing sent.
     """
 
     warehouse: str
     schema: str
     holder: str
     statement_timeout: int = 0
-    aws_credentials: str | None = None
-    copy_role: str | None = None
+    aws_credentials: str = ""
+    copy_role: str = ""
     plan: "Plan | None" = None
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from warehouse.tables import Table
 
-Compression = Literal["gzip"]
+Compression = Literal["none", "gzip"]
 
 KEPT_CHARACTERS = 16_000
 """So much of a rejected value or record is kept in load_errors, at most 64,000 bytes. Where it holds NUL, which no
@@ -31,15 +31,15 @@ sortkey (loaded_at)"""
 class Copy:
     """A COPY ... FORMAT JSON of everything under `source` (a key prefix) into a table.
 
-    `jsonpaths` is where the JSONPaths file lies, where it is not the table's own. Up to `max_errors` rows
+    `jsonpaths` is where the JSONPaths file lies; empty, it is the table's own. Up to `max_errors` rows
     may be rejected.
     """
 
     table: Table
     source: str
-    jsonpaths: str | None = None
+    jsonpaths: str = ""
     max_errors: int = 0
-    compression: Compression | None = None
+    compression: Compression = "none"
 
 
 @dataclass(frozen=True)

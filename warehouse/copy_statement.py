@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html
 import re
 from dataclasses import dataclass, field
 
-from warehouse.copy import Copy
+from warehouse.copy import Compression, Copy
 from warehouse.errors import CopyError, PermanentError
 
 ROLE = re.compile(r"default|arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+(,arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+)*")
@@ -27,7 +27,7 @@ class Keys:
 class Access:
     """What COPY reads S3 with, a role or keys, and the region of the buckets where it is not the cluster's."""
 
-    role: str | None = None
+    role: str = ""
     keys: Keys | None = None
     region: str | None = None
 
@@ -71,7 +71,7 @@ def copy_statement(copy: Copy, access: Access) -> str:
     options = [
         *access.clauses(),
         f"format json {literal(jsonpaths or 'auto')}",
-        *([copy.compression] if copy.compression else []),
+        *([copy.compression] if copy.compression != "none" else []),
         *([f"timeformat {literal(copy.table.time_format)}"] if copy.table.time_format else []),
         f"maxerror {copy.max_errors + 1}",  # the load fails at so many, or more
         "compupdate off",
@@ -80,12 +80,12 @@ def copy_statement(copy: Copy, access: Access) -> str:
     return "\n".join([f"copy {copy.table.name} ({columns})", f"from {literal(_source(copy))}", *options])
 
 
-def trial_statement(table: str, url: str, access: Access, compression: str | None) -> str:
+def trial_statement(table: str, url: str, access: Access, compression: Compression) -> str:
     """Return a COPY that reads one object as a load would, whatever is in it, and loads nothing."""
     options = [
         *access.clauses(),
         "format json 'auto'",
-        *([compression] if compression else []),
+        *([compression] if compression != "none" else []),
         "maxerror 100000",
         "noload",
     ]

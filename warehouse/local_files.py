@@ -89,13 +89,13 @@ def as_pattern(path: str) -> str:
 
 
 @contextmanager
-def uncompressed(files: list[File], compression: Compression | None) -> Iterator[list[File]]:
+def uncompressed(files: list[File], compression: Compression) -> Iterator[list[File]]:
     """Give the files as plain ones, which last until the block ends.
 
     Raises:
         CopyError: a file is not compressed as it was said to be, or cut short.
     """
-    if compression is None:
+    if compression == "none":
         _refuse_compressed(files)
         yield files
         return

@@ -23,7 +23,7 @@ class Record(NamedTuple):
 class ReadBack:
     """Looks records up in objects, of which it holds one at a time."""
 
-    def __init__(self, read: Callable[[str], bytes], compression: Compression | None) -> None:
+    def __init__(self, read: Callable[[str], bytes], compression: Compression) -> None:
         self.read = read
         self.compression = compression
         self.name = ""
@@ -53,7 +53,7 @@ class ReadBack:
     def _lines(self, name: str) -> list[str]:
         try:
             content = self.read(name)
-            plain = gzip.decompress(content) if self.compression else content
+            plain = gzip.decompress(content) if self.compression == "gzip" else content
         except (CopyError, TransientError, OSError, EOFError):
             return []  # the worker need not be allowed to read what COPY may
         return plain.decode("utf-8", "replace").split("\n")

@@ -52,7 +52,7 @@ class S3:
     and a TransientError where another try may do.
     """
 
-    def __init__(self, block: str | None) -> None:
+    def __init__(self, block: str) -> None:
         self.block = block
         self.name = f"AWS Credentials block {block!r}" if block else "boto3's own credentials"
 
@@ -120,7 +120,7 @@ class S3:
 
     @cached_property
     def _block(self) -> Any:
-        if self.block is None:
+        if not self.block:
             return None
         from prefect_aws import AwsCredentials  # slow to import, and seldom needed
 

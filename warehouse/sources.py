@@ -77,7 +77,7 @@ class Sources:
             CopyError: the keys' endings disagree with the compression, or with each other.
         """
         kinds = {_compression_of(found): found.url for found in self.list(copy.source) if found.size}
-        said = copy.compression or "none"
+        said = copy.compression
         wrong = {kind: url for kind, url in kinds.items() if kind != said}
         if wrong:
             told = ", ".join(f"{url} looks like {kind}" for kind, url in sorted(wrong.items()))
