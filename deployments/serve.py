@@ -1,9 +1,10 @@
 """See it work in Prefect's UI: a server, a worker and the deployment `local`, all on this machine.
 
-Run it with `python -m deployments.serve`, and end it with Ctrl-C.
+Run it with `python -m deployments.serve`, and end it with Ctrl-C or SIGTERM.
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,15 +22,20 @@ DEPLOYMENT = "sparkify-etl/local"
 START_SECONDS = 120
 
 Environment = dict[str, str]
+Process = subprocess.Popen[bytes]
 
 
 def serve(*, port: int = 4200) -> None:
-    """Start a Prefect server and a worker, deploy `local`, and say how to run it. Ends with Ctrl-C.
+    """Start a Prefect server and a worker, deploy `local`, and say how to run it. Ends with Ctrl-C or SIGTERM.
 
     Args:
         port: Port of the server, on this machine only.
+
+    Raises:
+        PermanentError: the server or the worker cannot be started, or ended by itself.
     """
-    with suppress(KeyboardInterrupt), server(port) as environment, worker(environment) as process:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), server(port) as (environment, served), worker(environment) as working:
         prefect(environment, "--no-prompt", "deploy", "--name", DEPLOYMENT.split("/")[1])
         url = environment["PREFECT_API_URL"]
         command = f"{os.path.relpath(sys.executable)} -m prefect deployment run {DEPLOYMENT} --watch"
@@ -39,11 +45,11 @@ def serve(*, port: int = 4200) -> None:
             "Ctrl-C ends the server and the worker.",
             flush=True,
         )
-        process.wait()
+        raise PermanentError(f"the {_first_to_end(server=served, worker=working)} has ended: `make serve` starts both")
 
 
 @contextmanager
-def server(port: int) -> Iterator[Environment]:
+def server(port: int) -> Iterator[tuple[Environment, Process]]:
     """Run a Prefect server until the block ends; give the environment in which commands speak to it.
 
     Raises:
@@ -54,11 +60,11 @@ def server(port: int) -> Iterator[Environment]:
     environment = os.environ | {"PREFECT_API_URL": url, "PWD": os.getcwd()}
     with running(environment, "server", "start", "--host", "127.0.0.1", "--port", str(port)) as process:
         _wait_for(f"{url}/health", process)
-        yield environment
+        yield environment, process
 
 
 @contextmanager
-def worker(environment: Environment) -> Iterator[subprocess.Popen[bytes]]:
+def worker(environment: Environment) -> Iterator[Process]:
     """Run a worker until the block ends, in the work pool, which is made if it is missing."""
     prefect(environment, "work-pool", "create", POOL, "--type", "process", check=False)  # fails where it exists
     with running(environment, "worker", "start", "--pool", POOL) as process:
@@ -66,7 +72,7 @@ def worker(environment: Environment) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def running(environment: Environment, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(environment: Environment, *arguments: str) -> Iterator[Process]:
     """Run a Prefect command until the block ends."""
     with subprocess.Popen([sys.executable, "-m", "prefect", *arguments], env=environment) as process:
         try:
@@ -99,7 +105,7 @@ def _refuse_taken(port: int) -> None:
             raise PermanentError(f"port {port} is taken: end what listens there, or give another --port") from None
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(url: str, process: Process) -> None:
     for _ in range(START_SECONDS * 2):
         if process.poll() is not None:
             raise PermanentError("the Prefect server ended before it was up: it says above why")
@@ -107,6 +113,15 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.5)
     raise PermanentError(f"the Prefect server was not up after {START_SECONDS} s")
+
+
+def _first_to_end(**processes: Process) -> str:
+    """Wait until one of the processes ends, and return its name."""
+    while True:
+        for name, process in processes.items():
+            if process.poll() is not None:
+                return name
+        time.sleep(0.5)
 
 
 if __name__ == "__main__":
