@@ -21,7 +21,17 @@ import httpx
 import psutil
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("deployments", "flows", "sql", "tasks", "warehouse", "prefect.yaml", "pyproject.toml", "constraints.txt")
+PARTS = (
+    "deployments",
+    "flows",
+    "sql",
+    "tasks",
+    "warehouse",
+    "Makefile",
+    "prefect.yaml",
+    "pyproject.toml",
+    "constraints.txt",
+)
 SETTINGS = {
     "SPARKIFY_REDSHIFT_HOST": "sparkify.123456789012.us-west-2.redshift-serverless.amazonaws.com",
     "SPARKIFY_REDSHIFT_USER": "loader",
@@ -62,6 +72,11 @@ class Clone:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def deploy(self, **settings: str) -> str:
+        """Run `make deploy` with settings in .env, in the virtual environment that runs the tests."""
+        (self.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        return self.shell(f"make --old-file={sys.prefix}/ready VENV={sys.prefix} deploy 2>&1")
+
     def start(self, *arguments: str, output: Path) -> subprocess.Popen[bytes]:
         """Start `python -m` with these arguments, in a process group of its own."""
         with output.open("wb") as file:
@@ -79,7 +94,7 @@ class Clone:
     def run(
         self, deployment: str, *, watch: bool = True, **parameters: Any
     ) -> tuple[subprocess.CompletedProcess[str], Json]:
-        """Run a deployment, to its end unless it is not watched, and return the command and the run."""
+        """Run a deployment of the pipeline, to its end unless it is not watched, and return the command and the run."""
         options = [f"--param={name}={json.dumps(value)}" for name, value in parameters.items()]
         options += ["--watch"] if watch else []
         done = self.command("prefect", "deployment", "run", f"sparkify-etl/{deployment}", *options)

@@ -1,6 +1,7 @@
 """Deployments on a real Prefect server, run by a real worker, with the commands that the README names."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,13 @@ import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.automations import save_automations
-from deployments.blocks import save_blocks
 from sql import catalog
 from tests import warehouses
 from tests.deployed import SETTINGS, Clone, Json, clone, stop, wait_for, webhook
 from tests.standin import Standin
+from tests.standin.postgres import SUPERUSER, run_postgres
 
+SETTINGS_AND_ALERTS = SETTINGS | {"SPARKIFY_NOTIFICATION_BLOCK": "custom-webhook/alerts"}
 SOON = {
     "PREFECT_WORKER_QUERY_SECONDS": "1",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "5",
@@ -35,9 +36,12 @@ def received() -> Iterator[tuple[str, list[Json]]]:
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory, received: tuple[str, list[Json]]) -> Iterator[Clone]:
-    """What `make serve` and then `make deploy` leave: a server, a worker, blocks, deployments and automations."""
+    """What `make serve` and then `make deploy` leave: a server, a worker, blocks, deployments and automations.
+
+    The server has PostgreSQL, as on SQLite it handles an event twice when it meets a lock.
+    """
     folder = tmp_path_factory.mktemp("deployed")
-    with clone(folder, **SETTINGS, **SOON, SPARKIFY_NOTIFICATION_BLOCK="custom-webhook/alerts") as project:
+    with run_postgres() as socket, clone(folder, **SOON, **database(socket)) as project:
         port = project.api.removesuffix("/api").rpartition(":")[2]
         output = folder / "serve.log"
         process = project.start("deployments.serve", "--port", port, output=output)
@@ -49,37 +53,38 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, received: tuple[str, list
                     name="alerts", url=received[0], json_data={"subject": "{{subject}}", "body": "{{body}}"}
                 )
                 alerts.save("alerts")
-            done = [
-                project.command(*command.split())
-                for command in ("deployments.blocks", "prefect --no-prompt deploy --all", "deployments.automations")
-            ]
-            assert [command.returncode for command in done] == [0, 0, 0], done
-            (folder / "setup.log").write_text("".join(command.stdout + command.stderr for command in done))
+            (folder / "deploy.log").write_text(project.deploy(**SETTINGS_AND_ALERTS))
             yield project
         finally:
             stop(process)
 
 
-def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(
-    deployed: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name, value in deployed.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("SPARKIFY_AWS_REGION", "eu-west-1")
-    with temporary_settings({PREFECT_API_URL: deployed.api}):
-        save_blocks()
-        save_automations()
-    assert [line.rpartition(": ")[2] for line in capsys.readouterr().out.splitlines()] == [
-        "unchanged", "updated", *["unchanged"] * 4
+def database(socket: Path) -> dict[str, str]:
+    url = f"postgresql+asyncpg://{SUPERUSER}@/postgres?host={socket.parent}"
+    return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url}
+
+
+def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(deployed: Clone) -> None:
+    first = (deployed.folder / "deploy.log").read_text()
+    again = deployed.deploy(**SETTINGS_AND_ALERTS, SPARKIFY_AWS_REGION="eu-west-1")
+    assert [what_was_done(first), what_was_done(again)] == [
+        ["created"] * 6, ["unchanged", "updated", *["unchanged"] * 4]
     ]  # fmt: skip
     ours = [one["name"] for one in deployed.ask("automations/filter") if one["name"].startswith("sparkify: ")]
     assert len(ours) == 4
+    names = {deployment["name"] for deployment in deployed.ask("deployments/filter")}
+    assert names == {"local", "manual", "hourly", "analytics"}
+
+
+def what_was_done(said: str) -> list[str]:
+    """Return what `make deploy` said of each block and automation."""
+    return re.findall(r"^(?:sqlalchemy-connector/|aws-credentials/|sparkify: ).*: (\w+)$", said, re.MULTILINE)
 
 
 def test_secrets_are_in_secret_fields_only(deployed: Clone) -> None:
     stored = json.dumps([deployed.ask("block_documents/filter"), deployed.ask("deployments/filter")])
     assert "loader" in stored
-    assert "canary" not in stored + (deployed.folder / "setup.log").read_text()
+    assert "canary" not in stored + (deployed.folder / "deploy.log").read_text()
 
 
 def test_the_local_deployment_completes_and_leaves_tables_artifacts_and_events(deployed: Clone) -> None:
@@ -150,7 +155,7 @@ def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
         warehouses.connector(standin).save("sparkify-redshift", overwrite=True)
         warehouses.credentials(standin).save("sparkify-aws", overwrite=True)
 
-    _, run = deployed.run("manual", schema=warehouses.SCHEMA)
+    _, run = deployed.run("manual")
 
     assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
     assert run["parameters"]["log_data"] == SETTINGS["SPARKIFY_LOG_DATA"]
@@ -162,6 +167,20 @@ def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
     (told,) = wait_for(lambda: [news for news in received[1] if news["subject"] == "Sparkify: a warning"])
     assert told["body"].startswith("deliveries_agree: 1 rows break: ")
 
+    # that run has triggered the analytics, once; those of `local` have not
+    (asked,) = wait_for(lambda: _runs_of(deployed, "analytics"))
+    ended = wait_for(lambda: _ended(deployed, asked), 180)
+    assert ended["state"]["type"] == "COMPLETED", ended["state"]["message"]
+    artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [asked["id"]]}})
+    assert len(artifacts) == len(catalog.QUESTIONS) + 1
+    assert "checks of the data do not hold" in (deployed.folder / "report.html").read_text()
+    assert len(_runs_of(deployed, "analytics")) == 1
+
+
+def test_nobody_is_told_of_a_thing_twice(received: tuple[str, list[Json]]) -> None:
+    bodies = [news["body"] for news in received[1]]
+    assert len(bodies) == len(set(bodies)) > 0
+
 
 def _with_a_contradiction(data: Path, folder: Path) -> Path:
     """Return a copy of the data in which one event is delivered twice, with different content."""
@@ -171,6 +190,16 @@ def _with_a_contradiction(data: Path, folder: Path) -> Path:
     event = json.loads(next(line for line in log.read_text().splitlines() if "NextSong" in line))
     log.write_text(log.read_text() + json.dumps(event | {"userAgent": "another"}) + "\n")
     return copy
+
+
+def _runs_of(deployed: Clone, deployment: str) -> list[Json]:
+    runs: list[Json] = deployed.ask("flow_runs/filter", deployments={"name": {"any_": [deployment]}})
+    return runs
+
+
+def _ended(deployed: Clone, run: Json) -> Json | None:
+    (now,) = deployed.ask("flow_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+    return now if now["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
 
 def _of_kind(deployed: Clone, run: Json, kind: str, count: int) -> list[Any]:
