@@ -42,7 +42,8 @@ def run_command(command: Callable[..., Any]) -> NoReturn:
 def leave(code: int, say: Callable[[], None]) -> NoReturn:
     """End the process: let Prefect send its logs and stop its server, then say the last words.
 
-    Python's own teardown is left out, because DuckDB's module ends it with 40 lines of "nanobind: leaked".
+    Python's own teardown is left out: where it is told of a failure or interrupted, a traceback still holds DuckDB's
+    connection then, and its module ends in 40 lines of "nanobind: leaked".
     """
     logging.shutdown()
     atexit._run_exitfuncs()

@@ -117,6 +117,12 @@ def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, receive
     assert told[0]["subject"] == "Sparkify: a failed run"
 
 
+def test_the_workers_log_is_free_of_leaks(deployed: Clone) -> None:
+    log = (deployed.folder / "serve.log").read_text()
+    assert "Finished in state" in log
+    assert "nanobind" not in log
+
+
 def test_of_a_late_run_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
     pool = f"{deployed.api}/work_pools/sparkify"
     httpx.patch(pool, json={"is_paused": True}).raise_for_status()
