@@ -1,5 +1,7 @@
 """Events of a run, which automations and other deployments may wait for. Triggers match labels, never the payload."""
 
+from dataclasses import asdict
+
 from prefect.events import emit_event
 
 from tasks.report import CheckReport, TableReport
@@ -14,14 +16,7 @@ def tell_loaded(report: TableReport) -> None:
             "prefect.resource.name": report.table,
             "sparkify.table": report.table,
         },
-        payload={
-            "present": report.present,
-            "staged": report.staged,
-            "rejected": report.rejected,
-            "inserted": report.inserted,
-            "updated": report.updated,
-            "seconds": report.seconds,
-        },
+        payload=asdict(report),
     )
 
 

@@ -29,5 +29,10 @@ def _load(target: Target, table: Table, mode: Mode) -> TableReport:
     with open_warehouse(target).task() as connection:
         loaded = load(connection, table, mode)
         present = connection.exec_driver_sql(f"select count(*) from {table.name}").scalar_one()
-    seconds = monotonic() - started
-    return TableReport(table.name, present, seconds, inserted=loaded.inserted, updated=loaded.updated)
+    return TableReport(
+        table=table.name,
+        inserted=loaded.inserted,
+        updated=loaded.updated,
+        present=present,
+        seconds=round(monotonic() - started, 2),
+    )

@@ -6,17 +6,17 @@ from typing import Any
 from warehouse.tables import Severity
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableReport:
     """Rows of one table in one run: staged or rejected by COPY, inserted or updated by a load, present after it."""
 
     table: str
-    present: int
-    seconds: float
     staged: int | None = None
     rejected: int | None = None
     inserted: int | None = None
     updated: int | None = None
+    present: int
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -24,4 +24,10 @@ def stage(target: Target, copy: Copy) -> TableReport:
     with warehouse.task() as connection:
         connection.exec_driver_sql(f"delete from {copy.table.name}")
         copied = warehouse.copy(connection, copy, report_progress())
-    return TableReport(copy.table.name, copied.rows, monotonic() - started, copied.rows, copied.rejected)
+    return TableReport(
+        table=copy.table.name,
+        staged=copied.rows,
+        rejected=copied.rejected,
+        present=copied.rows,
+        seconds=round(monotonic() - started, 2),
+    )
