@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help etl serve deploy test sweep lint bench clean
+.PHONY: help etl serve deploy test sweep lint bench screenshots clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +39,9 @@ lint: $(VENV)/ready ## Check style and types
 
 bench: $(VENV)/ready ## Measure against hand-written DuckDB SQL (minutes)
 	$(BIN)/python -m tests.bench
+
+screenshots: $(VENV)/ready ## Take the README's pictures anew, which needs Chromium
+	$(BIN)/python -m tests.screenshots
 
 clean: ## Remove what the other targets made, the virtual environment included
 	rm -rf $(VENV) .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build data sparkify.duckdb* report.html

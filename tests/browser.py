@@ -16,6 +16,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 _OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no page reaches another machine
 )  # fmt: skip
 
 
@@ -38,8 +39,8 @@ class Page:
         assert "error" not in message, message
         return message["result"]
 
-    def open(self, path: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
-        """Open a file in a window of a width, and wait until it is there."""
+    def open(self, what: Path | str, *, width: int, height: int = 900, dark: bool = False) -> None:
+        """Open a file or a URL in a window of a width, and wait until it is there."""
         self.ask(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
@@ -47,7 +48,7 @@ class Page:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
-        self.ask("Page.navigate", url=path.absolute().as_uri())
+        self.ask("Page.navigate", url=what if isinstance(what, str) else what.absolute().as_uri())
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self._receive()
 
@@ -68,7 +69,7 @@ class Page:
     def requests(self) -> list[str]:
         """What was asked of the network since the page was opened."""
         sent = [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
-        return [url for url in sent if not url.startswith(("file:", "data:"))]
+        return [url for url in sent if not url.startswith(("file:", "data:", "blob:"))]
 
     @property
     def complaints(self) -> list[Any]:

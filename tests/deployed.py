@@ -77,9 +77,13 @@ class Clone:
         (self.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         return self.shell(f"make --old-file={sys.prefix}/ready VENV={sys.prefix} deploy 2>&1")
 
-    def start(self, *arguments: str, output: Path) -> subprocess.Popen[bytes]:
+    def log(self, module: str) -> Path:
+        """Return where what was started as `python -m` of this module writes."""
+        return self.folder / f"{module}.log"
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start `python -m` with these arguments, in a process group of its own."""
-        with output.open("wb") as file:
+        with self.log(arguments[0]).open("ab") as file:
             return subprocess.Popen(
                 [self.python, "-m", *arguments],
                 cwd=self.folder, env=self.environment, stdout=file, stderr=file, start_new_session=True,
@@ -139,7 +143,7 @@ def free_port() -> int:
 @contextmanager
 def running(project: Clone, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run `python -m` with these arguments until the block ends."""
-    process = project.start(*arguments, output=project.folder / f"{arguments[1]}.log")
+    process = project.start(*arguments)
     try:
         yield process
     finally:
@@ -152,6 +156,16 @@ def server(project: Clone) -> Iterator[None]:
     with running(project, "prefect", "server", "start", "--port", str(httpx.URL(project.api).port)):
         wait_for(lambda: answers(f"{project.api}/health"), 180)
         yield
+
+
+@contextmanager
+def served(project: Clone) -> Iterator[subprocess.Popen[bytes]]:
+    """Run what `make serve` starts until the block ends: a server, a worker, and the deployment `local`."""
+    with running(project, "deployments.serve", "--port", str(httpx.URL(project.api).port)) as process:
+        log = project.log("deployments.serve")
+        wait_for(lambda: process.poll() is not None or "The UI is at" in log.read_text(), 180)
+        assert process.poll() is None, log.read_text()
+        yield process
 
 
 def answers(url: str) -> bool:

@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from sql import catalog
 from tests import warehouses
-from tests.deployed import SETTINGS, Clone, Json, clone, stop, wait_for, webhook
+from tests.deployed import SETTINGS, Clone, Json, clone, served, wait_for, webhook
 from tests.standin import Standin
 from tests.standin.postgres import SUPERUSER, run_postgres
 
@@ -41,22 +41,14 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, received: tuple[str, list
     The server has PostgreSQL, as on SQLite it handles an event twice when it meets a lock.
     """
     folder = tmp_path_factory.mktemp("deployed")
-    with run_postgres() as socket, clone(folder, **SOON, **database(socket)) as project:
-        port = project.api.removesuffix("/api").rpartition(":")[2]
-        output = folder / "serve.log"
-        process = project.start("deployments.serve", "--port", port, output=output)
-        try:
-            wait_for(lambda: process.poll() is not None or "The UI is at" in output.read_text(), 180)
-            assert process.poll() is None, output.read_text()
-            with temporary_settings({PREFECT_API_URL: project.api}):
-                alerts = CustomWebhookNotificationBlock(
-                    name="alerts", url=received[0], json_data={"subject": "{{subject}}", "body": "{{body}}"}
-                )
-                alerts.save("alerts")
-            (folder / "deploy.log").write_text(project.deploy(**SETTINGS_AND_ALERTS))
-            yield project
-        finally:
-            stop(process)
+    alerts = CustomWebhookNotificationBlock(
+        name="alerts", url=received[0], json_data={"subject": "{{subject}}", "body": "{{body}}"}
+    )
+    with run_postgres() as socket, clone(folder, **SOON, **database(socket)) as project, served(project):
+        with temporary_settings({PREFECT_API_URL: project.api}):
+            alerts.save("alerts")
+        project.log("deploy").write_text(project.deploy(**SETTINGS_AND_ALERTS))
+        yield project
 
 
 def database(socket: Path) -> dict[str, str]:
@@ -65,7 +57,7 @@ def database(socket: Path) -> dict[str, str]:
 
 
 def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(deployed: Clone) -> None:
-    first = (deployed.folder / "deploy.log").read_text()
+    first = deployed.log("deploy").read_text()
     again = deployed.deploy(**SETTINGS_AND_ALERTS, SPARKIFY_AWS_REGION="eu-west-1")
     assert [what_was_done(first), what_was_done(again)] == [
         ["created"] * 6, ["unchanged", "updated", *["unchanged"] * 4]
@@ -84,7 +76,7 @@ def what_was_done(said: str) -> list[str]:
 def test_secrets_are_in_secret_fields_only(deployed: Clone) -> None:
     stored = json.dumps([deployed.ask("block_documents/filter"), deployed.ask("deployments/filter")])
     assert "loader" in stored
-    assert "canary" not in stored + (deployed.folder / "deploy.log").read_text()
+    assert "canary" not in stored + deployed.log("deploy").read_text()
 
 
 def test_the_local_deployment_completes_and_leaves_tables_artifacts_and_events(deployed: Clone) -> None:
@@ -118,7 +110,7 @@ def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, receive
 
 
 def test_the_workers_log_is_free_of_leaks(deployed: Clone) -> None:
-    log = (deployed.folder / "serve.log").read_text()
+    log = deployed.log("deployments.serve").read_text()
     assert "Finished in state" in log
     assert "nanobind" not in log
 
