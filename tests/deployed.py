@@ -176,7 +176,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[bytes] | psutil.Process) -> None:
     """Kill a process and all that it started, as the end of their machine does."""
     family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
     for member in family:

@@ -1,4 +1,4 @@
-"""What deployed runs go through that takes minutes to see: a machine that dies, and the image's own environment."""
+"""What takes minutes to see: a machine that dies, `make serve` left by its parts, and the image's own environment."""
 
 import json
 import os
@@ -8,12 +8,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
 from sql import catalog
 from tests import warehouses
-from tests.deployed import ROOT, SETTINGS, Json, answers, clone, free_port, kill, running, server, wait_for
+from tests.deployed import ROOT, SETTINGS, Json, answers, clone, free_port, kill, running, served, server, wait_for
 from tests.standin.postgres import SUPERUSER, run_postgres
 from tests.standin.server import run_moto
 
@@ -23,29 +24,23 @@ COMPOSE = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["servi
 @pytest.mark.sweep
 def test_a_run_whose_machine_died_is_marked_crashed_and_the_next_completes_the_tables(tmp_path: Path) -> None:
     with clone(tmp_path, **SETTINGS) as project, server(project):
-        for command in (
-            "prefect work-pool create sparkify --type process",
-            "prefect --no-prompt deploy --name local",
-            "deployments.automations",
-        ):
-            assert project.command(*command.split()).returncode == 0
+        assert "Created work pool 'sparkify'" in project.deploy(**SETTINGS)
 
         def under_way() -> list[Json]:
             names = {"name": {"any_": ["load songplays"]}, "state": {"type": {"any_": ["RUNNING", "COMPLETED"]}}}
             found: list[Json] = project.ask("task_runs/filter", task_runs=names)
             return found
 
-        def crashed() -> list[Json]:
-            state = {"type": {"any_": ["CRASHED"]}}
-            found: list[Json] = project.ask("flow_runs/filter", flow_runs={"state": state})
+        def in_state(name: str) -> list[Json]:
+            found: list[Json] = project.ask("flow_runs/filter", flow_runs={"state": {"type": {"any_": [name]}}})
             return found
 
         with running(project, "prefect", "worker", "start", "--pool", "sparkify") as worker:
-            project.command("prefect", "deployment", "run", "sparkify-etl/local")
+            _, run = project.run("local", watch=False)
             wait_for(under_way, 120)
             kill(worker)
-        assert project.ask("flow_runs/filter")[0]["state"]["type"] == "RUNNING"
-        (run,) = wait_for(crashed, 240)
+        assert [each["id"] for each in in_state("RUNNING")] == [run["id"]]
+        (run,) = wait_for(lambda: in_state("CRASHED"), 240)
         assert "no heartbeat for 90 s" in run["state"]["message"]
 
         with running(project, "prefect", "worker", "start", "--pool", "sparkify"):
@@ -53,6 +48,32 @@ def test_a_run_whose_machine_died_is_marked_crashed_and_the_next_completes_the_t
         assert command.returncode == 0, command.stdout
     contents = warehouses.embedded(tmp_path / "sparkify.duckdb", "public").contents()
     assert all(contents[table.name] for table in (*catalog.FACTS, *catalog.DIMENSIONS))
+
+
+@pytest.mark.sweep
+def test_serve_that_is_told_to_end_ends_all_that_it_started(tmp_path: Path) -> None:
+    with clone(tmp_path) as project, served(project) as process:
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        assert process.wait(60) == 0
+        assert_ended(started)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("part", ["server", "worker"])
+def test_serve_that_a_part_has_left_says_so_and_ends_the_other(tmp_path: Path, part: str) -> None:
+    with clone(tmp_path) as project, served(project) as process:
+        started = psutil.Process(process.pid).children(recursive=True)
+        kill(next(child for child in started if f" {part} start" in " ".join(child.cmdline())))
+        assert process.wait(60) == 1
+        assert f"the {part} has ended" in project.log("deployments.serve").read_text()
+        assert_ended(started)
+
+
+def assert_ended(processes: list[psutil.Process]) -> None:
+    assert processes
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    assert alive == []
 
 
 @pytest.mark.sweep
