@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.browser import CHROMIUM, Page, open_browser
+from tests.browser import CHROMIUM, MISSING, Page, open_browser
 from tests.deployed import ROOT, Clone, clone, served
 
 PICTURES = ROOT / "docs"
@@ -44,5 +44,5 @@ def take(page: Page, url: str, name: str, *, height: int, width: int = 1280) -> 
 
 if __name__ == "__main__":
     if not CHROMIUM:
-        sys.exit("Chromium is not installed: apt-get install chromium")
+        sys.exit(MISSING)
     take_all()

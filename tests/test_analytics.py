@@ -15,7 +15,7 @@ from flows.report import about, page, write_report
 from sql import catalog
 from tasks.answer import Answers, answer
 from tests import analytics_oracle
-from tests.browser import CHROMIUM, Page, open_browser
+from tests.browser import CHROMIUM, MISSING, Page, open_browser
 from tests.test_catalog import not_in_redshift
 from tests.warehouses import Place, embedded
 from warehouse.base import Target
@@ -259,7 +259,7 @@ def report(tmp_path_factory: pytest.TempPathFactory, answered: Answers) -> Path:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Any:
     if not CHROMIUM:
-        pytest.skip("Chromium is not installed")
+        pytest.skip(MISSING)
     profile = tmp_path_factory.mktemp("chromium")
     with open_browser(profile) as opened:
         yield opened

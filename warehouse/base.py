@@ -4,17 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, text
 
 from warehouse import lease
 from warehouse.copy import Copied, Copy
 from warehouse.findings import Finding
+from warehouse.plan import Plan
 from warehouse.tables import Column
-
-if TYPE_CHECKING:
-    from warehouse.plan import Plan
 
 Progress = Callable[[str], None]
 
@@ -33,7 +30,7 @@ class Target:
     statement_timeout: int = 0
     aws_credentials: str = ""
     copy_role: str = ""
-    plan: "Plan | None" = None
+    plan: Plan | None = None
 
 
 class Warehouse(ABC):

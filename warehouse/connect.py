@@ -8,7 +8,7 @@ from sqlalchemy import URL, make_url
 from warehouse.base import Target, Warehouse
 from warehouse.errors import PermanentError
 from warehouse.local import URL_PREFIX, Embedded
-from warehouse.plan import Planned
+from warehouse.planned import Planned
 from warehouse.redshift import DRIVER, Redshift
 
 if TYPE_CHECKING:

@@ -1,24 +1,7 @@
-"""What a run would send to Redshift, written down instead of sent."""
+"""The statements that a run would send, written down instead of sent."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Connection, event
-
-from warehouse import redshift_copy, redshift_preflight
-from warehouse.base import Progress, Target
-from warehouse.copy import Copied, Copy
-from warehouse.copy_statement import Access, Keys, copy_statement, literal
-from warehouse.findings import Finding
-from warehouse.local import Embedded
-from warehouse.redshift import COLUMNS
-from warehouse.s3 import S3
-from warehouse.server_errors import redacted
-from warehouse.tables import Column
-
-_REDACTED = Keys("***", "***")
 
 
 class Plan:
@@ -43,55 +26,3 @@ class Plan:
     def show(self) -> None:
         """Print the plan."""
         print(self)
-
-
-class Planned(Embedded):
-    """A Redshift that writes down what it is sent."""
-
-    def __init__(self, plan: Plan, target: Target) -> None:
-        super().__init__(str(plan.folder / "plan.duckdb"), target)
-        self.holder = target.holder
-        self.s3 = S3(target.aws_credentials)
-        self.statements = plan.groups.setdefault(plan.title(), [])
-        event.listen(self.engine, "before_cursor_execute", self._write_executed)
-        for what in ("commit", "rollback"):
-            event.listen(self.engine, what, lambda _, what=what: self._write(what))
-        event.listen(self.engine, "begin", lambda _: self._write("begin"))
-
-    def forget_dead_holders(self, connection: Connection) -> None:
-        """Do nothing, as for Redshift."""
-
-    def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
-        names = {"schema": literal(self.target.schema), "table": literal(table)}
-        self._write(re.sub(r":(\w+)", lambda match: names[match[1]], COLUMNS))
-        return super().columns(connection, table)
-
-    def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
-        access = Access(self.target.copy_role, _REDACTED if self.target.aws_credentials else None, self.s3.region)
-        self._write(redshift_copy.SESSION)
-        self._write(redacted(copy_statement(copy, access)))
-        self._write(redshift_copy.COUNTS)
-        if copy.max_errors:
-            self._write(redshift_copy.rejects_of("pg_last_copy_id()"))
-        redshift_copy.forget_rejects(connection, copy)
-        return Copied(rows=0)
-
-    def preflight(self, copies: list[Copy], tables: list[str]) -> list[Finding]:
-        for statement in redshift_preflight.statements(self.target.schema, tables):
-            self._write(statement)
-        return []
-
-    def _write(self, statement: str) -> None:
-        self.statements.append(statement)
-
-    def _write_executed(
-        self,
-        connection: Connection,
-        cursor: Any,
-        statement: str,
-        parameters: Any,
-        context: Any,
-        many: bool,  # noqa: FBT001
-    ) -> None:
-        """Write a statement with its parameters in their places, as a person would."""
-        self._write(re.sub(r"\$(\d+)", lambda match: literal(str(parameters[int(match[1]) - 1])), statement))
