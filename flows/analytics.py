@@ -3,7 +3,6 @@
 Run it with `python -m flows.analytics`.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ from pydantic import Field
 from rich.console import Console
 
 from flows.command_line import run_command
+from flows.escape import escape_cell, escape_markdown
 from flows.report import about, verdict, write_report
 from sql import catalog
 from tasks.answer import Answers, answer
@@ -39,14 +39,14 @@ class Report:
             create_table_artifact(
                 [_cells(row) for row in found.rows],
                 key=f"analytics-{found.question.name.replace('_', '-')}",
-                description=f"**{found.question.title}**\n\n{_text(found.finding)}",
+                description=f"**{found.question.title}**\n\n{escape_markdown(found.finding)}",
             )
         create_markdown_artifact(self.markdown, key="analytics-summary", description="What Sparkify listens to")
 
     @property
     def markdown(self) -> str:
         """The findings as Markdown."""
-        head = "\n\n".join(_text(line) for line in [*about(self.answers, self.source), verdict(self.answers)])
+        head = "\n\n".join(escape_markdown(line) for line in [*about(self.answers, self.source), verdict(self.answers)])
         return f"# What Sparkify listens to\n\n{head}\n\n" + "\n".join(map(_item, self.answers.answers)) + "\n"
 
     def show(self) -> None:
@@ -89,16 +89,13 @@ def analytics(
 
 
 def _cells(row: Row) -> dict[str, Any]:
-    return {name: value if isinstance(value, int | float | None) else str(value) for name, value in row.items()}
+    return {
+        name: value if isinstance(value, int | float | None) else escape_cell(str(value)) for name, value in row.items()
+    }
 
 
 def _item(found: Answer) -> str:
-    return f"- **{found.question.title}**: {_text(found.finding)}"
-
-
-def _text(words: str) -> str:
-    r"""Return words that Markdown shows as they are: `\` before what it might take for its own."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~$&-])", r"\\\1", " ".join(words.split()))
+    return f"- **{found.question.title}**: {escape_markdown(found.finding)}"
 
 
 if __name__ == "__main__":

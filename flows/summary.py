@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
+from flows.escape import escape_cell
 from flows.events import tell_failed, tell_loaded
 from tasks.report import CheckReport, TableReport
 from warehouse.errors import ChecksFailedError
@@ -55,21 +56,26 @@ class Summary:
         failed = [report for report in self.checks if report.fails_run]
         if failed:
             self.show()
-            raise ChecksFailedError("checks failed\n" + "\n".join(describe(report) for report in failed))
+            names = ", ".join(report.check for report in failed)
+            raise ChecksFailedError("\n".join([f"checks failed: {names}", *map(describe, failed)]))
 
 
 def describe(report: CheckReport) -> str:
     """Tell what a check found: the rule, the number of rows, and a sample of them."""
-    rows = [", ".join(f"{name}={value}" for name, value in row.items()) for row in report.sample]
+    rows = _sample(report)
     more = [f"... and {report.offending - len(rows)} more"] if report.offending > len(rows) else []
     head = f"{report.severity}: {report.check}: broken by {report.offending} rows: {report.rule}"
     return "\n  ".join([head, *rows, *more])
 
 
+def _sample(report: CheckReport) -> list[str]:
+    return [", ".join(f"{name}={value}" for name, value in row.items()) for row in report.sample]
+
+
 def _check_row(report: CheckReport) -> dict[str, Any]:
     result = "holds" if report.holds else report.severity
     return {"check": report.check, "result": result, "rule": report.rule, "rows": report.offending} | (
-        {"sample": "\n".join(str(row) for row in report.sample)} if report.sample else {}
+        {"sample": escape_cell("; ".join(_sample(report)))} if report.sample else {}
     )
 
 

@@ -21,7 +21,7 @@ def preflight(target: Target, copies: list[Copy], tables: list[str]) -> list[Fin
     findings = open_warehouse(target).preflight(copies, tables)
     failed = [finding for finding in findings if finding.result == "failed"]
     if failed:
-        raise PermanentError("the run would fail\n" + "\n".join(str(finding) for finding in failed))
+        raise PermanentError("the run would fail: " + "; ".join(f"{each.subject}: {each.text}" for each in failed))
     for finding in findings:
         get_run_logger().info("%s", finding)
     return findings

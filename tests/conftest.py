@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from flows.command_line import leave
 from flows.generate import generate
 
 if TYPE_CHECKING:
+    from tests.browser import Page
     from tests.standin import Standin
     from tests.warehouses import Place
 
@@ -64,6 +66,19 @@ def public_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Page"]:
+    """A page of headless Chromium, where the machine has it."""
+    from tests.browser import CHROMIUM, MISSING, open_browser
+
+    if not CHROMIUM:
+        pytest.skip(MISSING)
+    profile = tmp_path_factory.mktemp("chromium")
+    with open_browser(profile) as page:
+        yield page
+    shutil.rmtree(profile, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

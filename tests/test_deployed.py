@@ -14,13 +14,27 @@ import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.escape import escape_cell, escape_markdown
 from sql import catalog
 from tests import warehouses
+from tests.browser import Page
 from tests.deployed import SETTINGS, Clone, Json, clone, served, wait_for, webhook
 from tests.standin import Standin
 from tests.standin.postgres import SUPERUSER, run_postgres
 
 SETTINGS_AND_ALERTS = SETTINGS | {"SPARKIFY_NOTIFICATION_BLOCK": "custom-webhook/alerts"}
+MARKUP = [  # ten, as Prefect's second UI shows so many rows at once
+    "<script>alert('x')</script> <b>bold</b> <img src=x>",
+    "[a](javascript:b) ![c](https://d.example/e.png) https://f.example/ www.g.example h@i.example",
+    "*i* **b** _i_ __b__ ~~d~~",
+    r"R&B &amp; Rock & Roll a\*b\_ \<",
+    "# one",
+    "- two",
+    "1. three",
+    "> four | a | b |",
+    "----",
+    "AC/DC: T.N.T. (Live) [2012] $x$ {y} 100% +1",
+]
 SOON = {
     "PREFECT_WORKER_QUERY_SECONDS": "1",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "5",
@@ -105,6 +119,7 @@ def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, receive
     assert command.returncode == 1
     assert run["state"]["type"] == "FAILED"
     assert why in run["state"]["message"]
+    assert "\n" not in run["state"]["message"]
     told = wait_for(lambda: [news for news in received[1] if run["name"] in news["body"] and why in news["body"]])
     assert told[0]["subject"] == "Sparkify: a failed run"
 
@@ -113,6 +128,34 @@ def test_the_workers_log_is_free_of_leaks(deployed: Clone) -> None:
     log = deployed.log("deployments.serve").read_text()
     assert "Finished in state" in log
     assert "nanobind" not in log
+
+
+@pytest.mark.parametrize("ui", ["artifacts", "v2/artifacts"])
+@pytest.mark.parametrize(
+    ("kind", "data", "places"),
+    [
+        ("table", json.dumps([{"text": escape_cell(text)} for text in MARKUP]), "tbody td"),
+        (
+            "markdown",
+            "\n".join(f"- {escape_markdown(text)}" for text in MARKUP),
+            "li.markdown-renderer__list-item, .prose li",
+        ),
+    ],
+)
+def test_prefects_uis_show_strings_of_the_data_as_text(
+    deployed: Clone, browser: Page, ui: str, kind: str, data: str, places: str
+) -> None:
+    artifact = deployed.ask("artifacts/", key="markup", type=kind, data=data)
+    browser.open(f"{deployed.api.removesuffix('/api')}/{ui}/artifact/{artifact['id']}", width=1280)
+    script = f"[...document.querySelectorAll('{places}')]"
+    wait_for(lambda: browser.evaluate(f"{script}.length"))
+    seen = browser.evaluate(f"{script}.map(place => place.textContent.replaceAll('\ufeff', ''))")
+    assert seen == MARKUP
+    made = "b, img, script, strong, em, del, h1, ul, ol, blockquote, table, hr"
+    assert browser.evaluate(f"{script}.flatMap(place => [...place.querySelectorAll('{made}')]).length") == 0
+    # an address may be a link to what it says
+    links = f"{script}.flatMap(place => [...place.querySelectorAll('a')])"
+    assert browser.evaluate(f"{links}.every(link => link.href.includes(link.textContent))")
 
 
 def test_of_a_late_run_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
