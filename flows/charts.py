@@ -202,14 +202,15 @@ def _legend(figure: Figure, panel: Axes, answer: Answer) -> None:
 
 def _number_axis(axis: Any, measure: Axis, ticks: int = 4) -> None:
     axis.set_label_text(measure.label)
-    axis.set_major_locator(MaxNLocator(ticks, integer="%" not in measure.label and "average" not in measure.label))
+    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10], integer=not re.search("%|average", measure.label)))
     axis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.10g}"))
 
 
 def _day_axis(panel: Axes, axis: Axis) -> None:
     locator = AutoDateLocator(minticks=2, maxticks=6)  # type: ignore[no-untyped-call]
     panel.xaxis.set_major_locator(locator)
-    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    names = ["", "%Y", *["%B %Y"] * 4]  # of what the ticks lie in: a decade, a year, a month
+    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator, offset_formats=names))  # type: ignore[no-untyped-call]
     low, high = panel.get_xlim()
     if high - low < 4:  # a single day
         panel.set_xlim((low + high) / 2 - 2, (low + high) / 2 + 2)

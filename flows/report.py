@@ -72,7 +72,8 @@ def verdict(answers: Answers) -> str:
         return "No check was made: the tables are not there yet."
     if not answers.broken:
         return f"All {len(answers.checks)} checks of the data hold."
-    return f"{len(answers.broken)} of {len(answers.checks)} checks of the data do not hold."
+    does = "does" if len(answers.broken) == 1 else "do"
+    return f"{len(answers.broken)} of {len(answers.checks)} checks of the data {does} not hold."
 
 
 def described(answer: Answer) -> str:

@@ -97,8 +97,10 @@ def _overview(plays: list[Play]) -> Rows:
 def _daily(plays: list[Play]) -> Rows:
     groups = _grouped(plays, lambda p: (p.day, p.level))
     cells = [(d, level) for d in {p.day for p in plays} for level in {p.level for p in plays}]
-    counted = [(*c, _listeners(groups[c]), len({p.session for p in groups[c]}), len(groups[c])) for c in cells]
-    return sorted(counted)
+    days = Counter(p.day for p in plays)
+    return sorted(
+        (*c, _listeners(groups[c]), len({p.session for p in groups[c]}), len(groups[c]), days[c[0]]) for c in cells
+    )
 
 
 def _hours(plays: list[Play]) -> Rows:
@@ -143,7 +145,10 @@ def _sizes(plays: list[Play]) -> Rows:
         for group in sessions:
             counts[sum(len(group) > most for most, _ in SIZES), level] += 1
     names = [*(name for _, name in SIZES), "over 50 songs"]
-    return [(names[size], level, count) for (size, level), count in sorted(counts.items())]
+    sizes: Counter[int] = Counter()
+    for (size, _), count in counts.items():
+        sizes[size] += count
+    return [(names[size], level, count, sizes[size]) for (size, level), count in sorted(counts.items())]
 
 
 def _locations(plays: list[Play]) -> Rows:

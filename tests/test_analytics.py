@@ -139,6 +139,33 @@ def test_a_day_with_changes_of_plan(place: Place, tmp_path: Path) -> None:
     assert [row[1:] for row in rows_of(found)["plan_changes"]] == [(2, 1)]
 
 
+def test_findings_count_both_plans_and_tell_how_many_weeks_later(tmp_path: Path) -> None:
+    """Of one plan alone the last day and its session have the most."""
+    day = 86_400_000
+    plays = [
+        (0, 1, "free"),
+        (0, 1, "free"),
+        (0, 2, "paid"),
+        (0, 2, "paid"),
+        (21, 3, "paid"),
+        (21, 3, "paid"),
+        (21, 3, "paid"),
+    ]
+    events = [
+        event(
+            ts=1541106106796 + days * day + n, itemInSession=n, sessionId=session, level=level, userId=str(session % 2)
+        )
+        for n, (days, session, level) in enumerate(plays)
+    ]
+    findings = {
+        a.question.name: a.finding
+        for a in ask(load(tmp_path, write(tmp_path / "data", events, [song()])).target).answers
+    }
+    assert findings["daily_activity"] == "1 November 2018 was the busiest day: listeners played 4 songs."
+    assert findings["session_sizes"] == "Most common are sessions of 2–5 songs: there were 3."  # noqa: RUF001
+    assert findings["weekly_retention"].endswith("50 % were back 3 weeks later.")
+
+
 class TestPage:
     @pytest.mark.parametrize("count", [0, 1, 3])
     def test_of_few_events(self, tmp_path: Path, count: int) -> None:
@@ -170,7 +197,7 @@ class TestPage:
         session.run("update songplays set level = 'gold' where level = 'paid'")
         session.warehouse.release_lease()
         html = page(ask(place.target), "here")
-        assert "1 of 27 checks of the data do not hold" in html
+        assert "1 of 27 checks of the data does not hold" in html
         assert "Every level is free or paid" in html
 
     def test_and_artifacts_show_strings_as_text(self, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
 -- x: day (day, UTC)
 -- y: listeners (listeners a day), sessions (sessions a day), plays (plays a day)
 -- series: level
--- finding: {peak[plays][day]} was the busiest: {peak[plays][level]} listeners alone played {peak[plays][plays]:song}.
+-- finding: {peak[plays_of_day][day]} was the busiest day: listeners played {peak[plays_of_day][plays_of_day]:song}.
 with activity as (
     select
         start_time::date as day,
@@ -31,7 +31,8 @@ select
     levels.level,
     coalesce(activity.listeners, 0) as listeners,
     coalesce(activity.sessions, 0) as sessions,
-    coalesce(activity.plays, 0) as plays
+    coalesce(activity.plays, 0) as plays,
+    sum(activity.plays) over (partition by days.day) as plays_of_day
 from days
 cross join levels
 left join activity

@@ -4,7 +4,7 @@
 -- x: songs (songs in the session)
 -- y: sessions (sessions)
 -- series: level
--- finding: Most common are sessions of {peak[sessions][songs]}: {peak[sessions][sessions]:session} on the {peak[sessions][level]} plan.
+-- finding: Most common are sessions of {peak[sessions_of_size][songs]}: there were {peak[sessions_of_size][sessions_of_size]}.
 with sessions as (
     select
         user_id,
@@ -39,7 +39,8 @@ select
         else 'over 50 songs'
     end as songs,
     level,
-    count(*) as sessions
+    count(*) as sessions,
+    sum(count(*)) over (partition by least_songs) as sessions_of_size
 from sized
 group by least_songs, level
 order by least_songs, level

@@ -4,7 +4,7 @@
 -- x: weeks_later (weeks later)
 -- y: first_week (first week)
 -- value: share (% of the week's new listeners)
--- finding: Of {first[new_listeners]:listener} first seen in the week from {first[first_week]}, {first[share]:.0f} % were back a week later.
+-- finding: Of {first[new_listeners]:listener} first seen in the week from {first[first_week]}, {first[share]:.0f} % were back {first[weeks_later]:week} later.
 -- nothing: This takes plays of two weeks.
 with activity as (
     select distinct
