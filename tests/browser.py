@@ -98,7 +98,8 @@ def open_browser(folder: Path) -> Iterator[Page]:
             with connect(f"ws://{address}/devtools/page/{_target(address)}", max_size=None) as socket:
                 yield Page(socket)
         finally:
-            process.kill()
+            process.terminate()
+            process.communicate()  # its children, which write into the folder, hold the pipe until they end
 
 
 def _target(address: str) -> str:
