@@ -20,6 +20,7 @@ from warehouse.errors import PermanentError
 POOL = "sparkify"
 DEPLOYMENT = "sparkify-etl/local"
 START_SECONDS = 120
+END_SECONDS = 20
 
 Environment = dict[str, str]
 Process = subprocess.Popen[bytes]
@@ -73,12 +74,17 @@ def worker(environment: Environment) -> Iterator[Process]:
 
 @contextmanager
 def running(environment: Environment, *arguments: str) -> Iterator[Process]:
-    """Run a Prefect command until the block ends."""
-    with subprocess.Popen([sys.executable, "-m", "prefect", *arguments], env=environment) as process:
+    """Run a Prefect command until the block ends, and see that it does."""
+    process = subprocess.Popen([sys.executable, "-m", "prefect", *arguments], env=environment)
+    try:
+        yield process
+    finally:
+        process.terminate()
         try:
-            yield process
-        finally:
-            process.terminate()
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:  # a worker does not end where interrupts are ignored, as in scripts
+            process.kill()
+            process.wait()
 
 
 def prefect(environment: Environment, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +52,16 @@ def test_a_run_whose_machine_died_is_marked_crashed_and_the_next_completes_the_t
     assert all(contents[table.name] for table in (*catalog.FACTS, *catalog.DIMENSIONS))
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["terminal", "script"])
+def _interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Interrupts as a terminal has them, and ignored, as they are by what a script starts in the background."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.sweep
+@pytest.mark.usefixtures("_interrupts")
 def test_serve_that_is_told_to_end_ends_all_that_it_started(tmp_path: Path) -> None:
     with clone(tmp_path) as project, served(project) as process:
         started = psutil.Process(process.pid).children(recursive=True)
