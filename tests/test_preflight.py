@@ -18,7 +18,9 @@ from tests.warehouses import BUCKET, JSONPATHS, Place, connector, credentials, r
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
 from warehouse.findings import Finding
+from warehouse.tables import split_statements
 
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 EVENT = b'{"page": "Home", "ts": 1541030400000}\n'
 SONG = b'{"song_id": "SO1", "artist_id": "AR1"}\n'
 LOGS, SONGS = f"{BUCKET}/log_data/", f"{BUCKET}/song_data/"
@@ -91,10 +93,23 @@ def no_create_on_database(standin: Standin) -> Iterator[None]:
 def test_the_privileges_in_the_readme_suffice(
     ready: Place, standin: Standin, generated: Path, no_create_on_database: None
 ) -> None:
-    standin.admin.query(f"create schema sparkify authorization {standin.user}")
+    loader, analysts = re.findall(r"```sql\n(create (?:user|group) .*?)```", README, re.DOTALL)
+    _, *privileges = split_statements(loader.replace(" loader", f" {standin.user}"))
+    for statement in privileges:
+        standin.admin.query(statement.replace("on database sparkify", f"on database {standin.database}"))
     assert {finding.result for finding in findings(ready).values()} == {"passed"}
     ready.run(generated / "log_data", generated / "song_data")
-    assert ready.contents("users")["users"]
+    try:
+        standin.admin.query(analysts)
+        assert readable(standin, "analysts") == {"artists", "songplays", "songs", "time", "users"}
+    finally:
+        standin.admin.query("drop owned by analysts; drop group analysts")
+
+
+def readable(standin: Standin, group: str) -> set[str]:
+    """Return the tables that a group may read."""
+    granted = f"select table_name from information_schema.role_table_grants where grantee = '{group}'"
+    return {str(name) for (name,) in standin.admin.query(granted)}
 
 
 def test_tables_of_somebody_else(ready: Place, standin: Standin) -> None:
