@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from flows.command_line import run_command
-from flows.dirty import write_dirty
+from flows.generate_dirty import write_dirty
 from warehouse.errors import PermanentError
 
 START = datetime(2018, 11, 1, tzinfo=UTC)
@@ -70,7 +70,7 @@ def _set_variables(connection: duckdb.DuckDBPyConnection, **numbers: int) -> Non
     weekday = START.isoweekday() % 7
     for name, number in {**numbers, "start": _ms(START), "weekday": weekday, "session_size": SESSION_SIZE}.items():
         connection.execute(f"set variable {name} = {number}::bigint")
-    for name, words in json.loads((_HERE / "words.json").read_text(encoding="utf-8")).items():
+    for name, words in json.loads((_HERE / "generate_words.json").read_text(encoding="utf-8")).items():
         connection.execute(f"set variable {name} = ?", [[json.dumps(word)[1:-1] for word in words]])
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from flows.escape import escape_cell
-from flows.events import tell_failed, tell_loaded
+from flows.run_events import tell_failed, tell_loaded
 from tasks.report import CheckReport, TableReport
 from warehouse.errors import ChecksFailedError
 
