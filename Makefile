@@ -20,11 +20,7 @@ serve: $(VENV)/ready ## Start a Prefect server with its UI, a worker, and a depl
 	$(BIN)/python -m deployments.serve
 
 deploy: $(VENV)/ready ## Deploy on the Prefect server or Cloud that is configured, with the settings in .env
-	set -a; [ ! -f .env ] || . ./.env; set +a; \
-	$(BIN)/python -m deployments.blocks && \
-	{ $(BIN)/prefect work-pool inspect sparkify >/dev/null 2>&1 || $(BIN)/prefect work-pool create sparkify --type process; } && \
-	$(BIN)/prefect --no-prompt deploy --all && \
-	$(BIN)/python -m deployments.automations
+	$(BIN)/python -m deployments.deploy
 
 test: $(VENV)/ready ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile

@@ -14,15 +14,14 @@ from contextlib import contextmanager, suppress
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from deployments.prefect_command import POOL, Environment, make_pool, prefect
 from flows.command_line import run_command
 from warehouse.errors import PermanentError
 
-POOL = "sparkify"
 DEPLOYMENT = "sparkify-etl/local"
 START_SECONDS = 120
 END_SECONDS = 20
 
-Environment = dict[str, str]
 Process = subprocess.Popen[bytes]
 
 
@@ -67,7 +66,7 @@ def server(port: int) -> Iterator[tuple[Environment, Process]]:
 @contextmanager
 def worker(environment: Environment) -> Iterator[Process]:
     """Run a worker until the block ends, in the work pool, which is made if it is missing."""
-    prefect(environment, "work-pool", "create", POOL, "--type", "process", check=False)  # fails where it exists
+    make_pool(environment)
     with running(environment, "worker", "start", "--pool", POOL) as process:
         yield process
 
@@ -85,21 +84,6 @@ def running(environment: Environment, *arguments: str) -> Iterator[Process]:
         except subprocess.TimeoutExpired:  # a worker does not end where interrupts are ignored, as in scripts
             process.kill()
             process.wait()
-
-
-def prefect(environment: Environment, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a Prefect command to its end.
-
-    Raises:
-        PermanentError: it failed; its output is the message.
-    """
-    command = [sys.executable, "-m", "prefect", *arguments]
-    done = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if check and done.returncode:
-        raise PermanentError(f"prefect {' '.join(arguments)} failed:\n{done.stdout}")
-    return done
 
 
 def _refuse_taken(port: int) -> None:

@@ -1,7 +1,8 @@
-"""The settings of a deployment on Redshift, as the environment has them."""
+"""The settings of a deployment on Redshift, as the environment and .env have them."""
 
 from typing import Self
 
+from dotenv import load_dotenv
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,8 +22,8 @@ class Settings(BaseSettings):
     redshift_iam: bool = Field(default=False, description="`true`: log in by IAM, with no password stored anywhere")
     redshift_user: str | None = Field(default=None, description="User of a login with a password")
     redshift_password: SecretStr | None = Field(default=None, description="Password of that user; kept in a block")
-    log_data: str = Field(description="s3:// prefix of the event logs")
-    song_data: str = Field(description="s3:// prefix of the song catalogue")
+    log_data: str = Field(pattern="^s3://.", description="s3:// prefix of the event logs")
+    song_data: str = Field(pattern="^s3://.", description="s3:// prefix of the song catalogue")
     copy_role: str | None = Field(default=None, description="Role that COPY reads with, `default` or an ARN; else keys")
     aws_region: str | None = Field(default=None, description="Region of the buckets")
     aws_profile: str | None = Field(default=None, description="Profile of the worker's AWS configuration")
@@ -55,11 +56,12 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment, and into it from .env what it lacks.
 
     Raises:
         PermanentError: one line that names each setting that is missing or wrong, and no value.
     """
+    load_dotenv(".env")
     try:
         return Settings()
     except ValidationError as error:

@@ -1,13 +1,27 @@
 """The flows: what runs, in which order, with which parameters."""
 
 import atexit
+import logging
 import os
 import sys
+
+from warehouse.errors import PermanentError, TransientError
 
 # Runs need no network: Prefect's server on this machine is not to report its use, and to fail at it loudly.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 # A first run sets up Prefect's own database, which takes longer than the default 20 s on a small machine.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Leave the traceback out where the error's text says all."""
+    if record.exc_info and isinstance(record.exc_info[1], PermanentError | TransientError):
+        record.exc_info = None
+    return True
+
+
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(_without_traceback)
 
 
 @atexit.register

@@ -9,13 +9,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
+import httpx
 from cyclopts import App
+from prefect.settings import PREFECT_API_URL
 from rich.console import Console
 
 from warehouse.errors import PermanentError, TransientError
 
 # Pydantic's remark on a parameter that bears the name of an old method of its models; it does no harm.
 warnings.filterwarnings("ignore", message='Field name "schema" in "[A-Za-z]+Model" shadows', category=UserWarning)
+
+_NO_ANSWER = "start it (`prefect server start`), or name another (`prefect config set PREFECT_API_URL=...`)"
 
 
 def run_command(command: Callable[..., Any]) -> NoReturn:
@@ -24,8 +28,6 @@ def run_command(command: Callable[..., Any]) -> NoReturn:
     What the function returns is shown last, after all that Prefect has to say. The exit code is 0 where it
     is done, 1 where it failed, 2 where the options were wrong, and 130 where it was interrupted.
     """
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_without_traceback)
     app = App(
         help_format="plaintext", version_flags=[], result_action="return_value", suppress_keyboard_interrupt=False
     )
@@ -34,8 +36,14 @@ def run_command(command: Callable[..., Any]) -> NoReturn:
         result = app()
     except (PermanentError, TransientError) as error:
         leave(1, partial(_print, str(error)))
+    except (httpx.TransportError, RuntimeError) as error:
+        if not _is_about_the_server(error):
+            raise
+        leave(1, partial(_print, f"the Prefect server at {PREFECT_API_URL.value()} does not answer: {_NO_ANSWER}"))
     except KeyboardInterrupt:
-        leave(130, partial(_print, "interrupted: what was under way is undone; run again to complete the tables"))
+        leave(
+            130, partial(_print, "interrupted: each step is done as a whole or not at all; run again to complete them")
+        )
     leave(0, result.show if result else lambda: None)
 
 
@@ -57,8 +65,6 @@ def _print(words: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"\n{words}", style="bold red", markup=False)
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """Leave the traceback out where the error's text says all."""
-    if record.exc_info and isinstance(record.exc_info[1], PermanentError | TransientError):
-        record.exc_info = None
-    return True
+def _is_about_the_server(error: Exception) -> bool:
+    """Whether it was Prefect that could not reach its server: it wraps the error where a flow begins."""
+    return isinstance(error, httpx.TransportError) or isinstance(error.__cause__, httpx.TransportError)

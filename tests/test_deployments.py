@@ -13,8 +13,10 @@ import jmespath
 import pytest
 import yaml
 from prefect.flows import load_flow_from_entrypoint
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.blocks import aws, redshift
+from deployments.deploy import deploy
 from deployments.settings import PREFIX, Settings, read_settings
 from tests.deployed import ROOT, SETTINGS
 from warehouse.base import Target
@@ -48,6 +50,7 @@ class TestSettings:
         ("change", "line"),
         [
             ({"SPARKIFY_REDSHIFT_HOST": ""}, "SPARKIFY_REDSHIFT_HOST: missing"),
+            ({"SPARKIFY_LOG_DATA": "/canary"}, "SPARKIFY_LOG_DATA: String should match pattern '^s3://.'"),
             ({"SPARKIFY_REDSHIFT_PORT": "canary"}, "SPARKIFY_REDSHIFT_PORT: Input should be a valid integer"),
             (
                 {"SPARKIFY_REDSHIFT_PASSWORD": ""},
@@ -119,6 +122,14 @@ class TestSettings:
     def test_the_example_is_good_as_it_stands(self, monkeypatch: pytest.MonkeyPatch) -> None:
         example = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
         assert settings(monkeypatch, example).redshift_iam
+
+
+def test_without_a_server_nothing_is_deployed() -> None:
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(PermanentError, match="no Prefect server is configured: `prefect cloud login`, or"),
+    ):
+        deploy()
 
 
 def entries() -> list[Any]:
@@ -204,7 +215,7 @@ class TestInfrastructure:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         outputs = [
-            {"Description": output["Description"], "OutputValue": str(output["Value"])}
+            {"Description": output["Description"], "OutputValue": re.sub("^!Sub ", "", output["Value"])}
             for output in self.template["Outputs"].values()
         ]
         (query,) = re.findall(r'--query "(.*?)"', README)

@@ -15,6 +15,7 @@ from prefect.flows import load_flow_from_entrypoint
 
 from flows.etl import etl
 from sql import catalog
+from tests.deployed import free_port
 from tests.warehouses import Place
 from warehouse.errors import ChecksFailedError, CopyError, PermanentError
 
@@ -149,6 +150,16 @@ class TestCommandLine:
         failed = self.run("--log-data", "nowhere", "--song-data", "nowhere", cwd=tmp_path)
         assert failed.returncode == 1
         assert "nowhere: cannot be read: No such file or directory" in failed.stderr
+        assert "Traceback" not in failed.stderr
+
+    def test_a_prefect_server_that_does_not_answer_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        api = f"http://127.0.0.1:{free_port()}/api"
+        monkeypatch.setenv("PREFECT_API_URL", api)
+        failed = self.run(cwd=tmp_path)
+        assert failed.returncode == 1
+        assert f"the Prefect server at {api} does not answer: start it" in failed.stderr.splitlines()[-1]
         assert "Traceback" not in failed.stderr
 
     def test_an_unknown_option_is_refused_before_anything_starts(self, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ print(*(report.check for report in checks if report.holds))
 def test_a_dimension_is_one_file_and_one_line(tmp_path: Path, generated: Path) -> None:
     for folder in ("flows", "tasks", "warehouse", "sql", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (file,) = re.findall(r"`(sql/dimensions/\w+\.sql)`", README)
     (sql,) = re.findall(r"```sql\n(--.*?)```", README, re.DOTALL)
     (line,) = re.findall(r"```python\n(    Table.*?)```", README, re.DOTALL)
@@ -35,6 +36,14 @@ def test_a_dimension_is_one_file_and_one_line(tmp_path: Path, generated: Path) -
     )
 
     assert "locations_key_unique" in run.stdout, run.stderr
+    rules = subprocess.run(
+        [sys.executable, "-m", "pytest", "tests/test_catalog.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert rules.returncode == 0, rules.stdout
     with duckdb.connect(tmp_path / "w.duckdb") as connection:
         assert connection.execute("select count(*) > 5 from sparkify.locations").fetchone() == (True,)
 

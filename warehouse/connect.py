@@ -48,6 +48,8 @@ def refuse_url(name: str) -> None:
         return
     if name.startswith("duckdb:") and "@" not in name:
         raise PermanentError("warehouse: a DuckDB file is named duckdb:///path, with three slashes, four before a root")
+    if name.endswith(".duckdb") and not {":", "@"} & set(name):
+        raise PermanentError(f"warehouse: a DuckDB file is named duckdb:///{name}")
     what = "a URL may hold a password, which would be stored and shown with the run" if ":" in name else "not a name"
     raise PermanentError(
         f"warehouse: {what}: save the connection as a SQLAlchemy Connector block and give the block's name "

@@ -1,0 +1,38 @@
+"""Deploy on the Prefect server or Cloud workspace that is configured, with the settings in .env.
+
+Run it with `python -m deployments.deploy`, as often as you like.
+"""
+
+import os
+
+from prefect.settings import PREFECT_API_URL
+
+from deployments.automations import save_automations
+from deployments.blocks import save_blocks
+from deployments.prefect_command import make_pool, prefect
+from flows.command_line import run_command
+from warehouse.errors import PermanentError
+
+
+def deploy() -> None:
+    """Save the blocks and the automations, make the work pool, and send the deployments of prefect.yaml.
+
+    Raises:
+        PermanentError: no server is configured, a setting is missing or wrong, or Prefect refuses: no deployment is
+            sent.
+    """
+    if not PREFECT_API_URL.value():
+        raise PermanentError(
+            "no Prefect server is configured: `prefect cloud login`, or start one (`prefect server start`) and "
+            "`prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api`"
+        )
+    save_blocks()
+    save_automations()
+    environment = os.environ | {"PWD": os.getcwd()}
+    make_pool(environment)
+    prefect(environment, "--no-prompt", "deploy", "--all")
+    print(f"the deployments of prefect.yaml are on {PREFECT_API_URL.value()}")
+
+
+if __name__ == "__main__":
+    run_command(deploy)
