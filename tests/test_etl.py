@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,14 +121,23 @@ def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
     assert [name for name, schema in properties.items() if not schema.get("description")] == []
 
 
+@pytest.fixture(scope="module")
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home of Prefect's for all commands: it takes ten seconds to set up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        yield
+
+
+@pytest.mark.usefixtures("_home")
 class TestCommandLine:
-    def environment(self, cwd: Path) -> dict[str, str]:
-        return os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(cwd / "prefect")}
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"PYTHONPATH": str(ROOT)}
 
     def run(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "flows.etl", *arguments],
-            cwd=cwd, env=self.environment(cwd), capture_output=True, text=True, check=False,
+            cwd=cwd, env=self.environment(), capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     def test_help_names_every_option_with_its_description(self, tmp_path: Path) -> None:
@@ -170,7 +180,7 @@ class TestCommandLine:
         data = ("--log-data", str(generated / "log_data"), "--song-data", str(generated / "song_data"))
         with subprocess.Popen(
             [sys.executable, "-m", "flows.etl", *data],
-            cwd=tmp_path, env=self.environment(tmp_path), stderr=subprocess.PIPE, text=True,
+            cwd=tmp_path, env=self.environment(), stderr=subprocess.PIPE, text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in background
         ) as process:  # fmt: skip
             assert process.stderr

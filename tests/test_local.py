@@ -165,10 +165,17 @@ def test_a_url_is_refused_without_repeating_its_password(name: str) -> None:
         assert "hunter2" not in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["", "My Block", "sparkify.duckdb", "./sparkify.duckdb"])
+@pytest.mark.parametrize("name", ["", "My Block", "sparkify.db"])
 def test_what_no_block_can_be_named_is_refused(name: str) -> None:
     with pytest.raises(PermanentError, match=r"not a name.+duckdb:///path"):
         refuse_url(name)
+
+
+@pytest.mark.parametrize("path", ["sparkify.duckdb", "./sparkify.duckdb", "/data/sparkify.duckdb"])
+def test_of_a_file_the_url_is_told(path: str) -> None:
+    with pytest.raises(PermanentError, match=f"a DuckDB file is named duckdb:///{path}$") as told:
+        refuse_url(path)
+    refuse_url(str(told.value).split()[-1])
 
 
 @pytest.mark.usefixtures("prefect_server")
