@@ -1,5 +1,6 @@
 # Each target makes the virtual environment by itself, and again only when what it holds has changed.
 PYTHON ?= python3
+PORT ?= 4200
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -17,7 +18,7 @@ etl: $(VENV)/ready ## Run the pipeline on a generated sample
 	$(BIN)/python -m flows.etl
 
 serve: $(VENV)/ready ## Start a Prefect server with its UI, a worker, and a deployment that needs no AWS
-	$(BIN)/python -m deployments.serve
+	$(BIN)/python -m deployments.serve --port $(PORT)
 
 deploy: $(VENV)/ready ## Deploy on the Prefect server or Cloud that is configured, with the settings in .env
 	$(BIN)/python -m deployments.deploy

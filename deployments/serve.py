@@ -92,7 +92,7 @@ def _refuse_taken(port: int) -> None:
         try:
             attempt.bind(("127.0.0.1", port))
         except OSError:
-            raise PermanentError(f"port {port} is taken: end what listens there, or give another --port") from None
+            raise PermanentError(f"port {port} is taken: end what listens there, or `make serve PORT=...`") from None
 
 
 def _wait_for(url: str, process: Process) -> None:

@@ -1,8 +1,9 @@
 """The settings of a deployment on Redshift, as the environment and .env have them."""
 
+from collections.abc import Iterable
 from typing import Self
 
-from dotenv import load_dotenv
+from dotenv import dotenv_values, load_dotenv
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -59,14 +60,24 @@ def read_settings() -> Settings:
     """Read the settings from the environment, and into it from .env what it lacks.
 
     Raises:
-        PermanentError: one line that names each setting that is missing or wrong, and no value.
+        PermanentError: one line that names each setting that is missing, wrong or unknown, and no value.
     """
+    _refuse_unknown(dotenv_values(".env"))
     load_dotenv(".env")
     try:
         return Settings()
     except ValidationError as error:
         problems = [_problem(problem["loc"], problem["msg"]) for problem in error.errors(include_input=False)]
         raise PermanentError(f"settings: {'; '.join(problems)} (.env.example lists them all)") from None
+
+
+def _refuse_unknown(given: Iterable[str]) -> None:
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    unknown = sorted(name for name in given if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise PermanentError(
+            f"settings: .env has {', '.join(unknown)}, which mean nothing (.env.example lists them all)"
+        )
 
 
 def _problem(place: tuple[int | str, ...], message: str) -> str:

@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from typing import Any, NoReturn
 
 import httpx
 from cyclopts import App
+from prefect import Flow
+from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL
 from rich.console import Console
 
@@ -19,7 +22,10 @@ from warehouse.errors import PermanentError, TransientError
 # Pydantic's remark on a parameter that bears the name of an old method of its models; it does no harm.
 warnings.filterwarnings("ignore", message='Field name "schema" in "[A-Za-z]+Model" shadows', category=UserWarning)
 
-_NO_ANSWER = "start it (`prefect server start`), or name another (`prefect config set PREFECT_API_URL=...`)"
+_NO_ANSWER = (
+    "start it (`prefect server start`), name another (`prefect config set PREFECT_API_URL=...`), "
+    "or none (`prefect config unset PREFECT_API_URL`)"
+)
 
 
 def run_command(command: Callable[..., Any]) -> NoReturn:
@@ -28,12 +34,13 @@ def run_command(command: Callable[..., Any]) -> NoReturn:
     What the function returns is shown last, after all that Prefect has to say. The exit code is 0 where it
     is done, 1 where it failed, 2 where the options were wrong, and 130 where it was interrupted.
     """
-    app = App(
-        help_format="plaintext", version_flags=[], result_action="return_value", suppress_keyboard_interrupt=False
-    )
+    app = App(help_format="plaintext", version_flags=[])
     app.default(command)
     try:
-        result = app()
+        parsed, arguments, _ = app.parse_args()
+        if isinstance(parsed, Flow):
+            _start_server()
+        result = parsed(*arguments.args, **arguments.kwargs)
     except (PermanentError, TransientError) as error:
         leave(1, partial(_print, str(error)))
     except (httpx.TransportError, RuntimeError) as error:
@@ -59,6 +66,21 @@ def leave(code: int, say: Callable[[], None]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _start_server() -> None:
+    """Start the temporary server that a flow would, but out of reach of Ctrl-C: a run that ends tells the server so.
+
+    A process inherits which signals are blocked; without this, Ctrl-C in a terminal ends the server first, and the
+    run then tries to reach it for a minute.
+    """
+    if PREFECT_API_URL.value():
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        SubprocessASGIServer().start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _print(words: str) -> None:

@@ -64,7 +64,8 @@ def describe(report: CheckReport) -> str:
     """Tell what a check found: the rule, the number of rows, and a sample of them."""
     rows = _sample(report)
     more = [f"... and {report.offending - len(rows)} more"] if report.offending > len(rows) else []
-    head = f"{report.severity}: {report.check}: broken by {report.offending} rows: {report.rule}"
+    count = f"{report.offending:,} row{'' if report.offending == 1 else 's'}"
+    head = f"{report.severity}: {report.check}: broken by {count}: {report.rule}"
     return "\n  ".join([head, *rows, *more])
 
 

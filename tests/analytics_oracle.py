@@ -208,8 +208,11 @@ def _monday(day: date) -> date:
 
 def _agents(plays: list[Play]) -> Rows:
     groups = _grouped(plays, lambda p: (_browser(p.agent or ""), _platform(p.agent or "")))
-    counted = [(*name, len(g), _listeners(g), 100 * len(g) / len(plays)) for name, g in groups.items()]
-    return sorted(counted, key=lambda row: (-row[2], row[0], row[1]))
+    browsers = Counter(_browser(p.agent or "") for p in plays)
+    counted = [
+        (*name, len(g), _listeners(g), 100 * len(g) / len(plays), browsers[name[0]]) for name, g in groups.items()
+    ]
+    return sorted(counted, key=lambda row: (-row[5], row[0], -row[2], row[1]))
 
 
 def _browser(agent: str) -> str:

@@ -196,8 +196,9 @@ class TestPage:
         session = place.session()
         session.run("update songplays set level = 'gold' where level = 'paid'")
         session.warehouse.release_lease()
-        html = page(ask(place.target), "here")
-        assert "1 of 27 checks of the data does not hold" in html
+        answers = ask(place.target)
+        html = page(answers, "here")
+        assert f"1 of {len(answers.checks)} checks of the data does not hold" in html
         assert "Every level is free or paid" in html
 
     def test_and_artifacts_show_strings_as_text(self, tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
     assert ended["state"]["type"] == "COMPLETED", ended["state"]["message"]
     artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [asked["id"]]}})
     assert len(artifacts) == len(catalog.QUESTIONS) + 1
-    assert "1 of 27 checks of the data does not hold" in (deployed.folder / "report.html").read_text()
+    assert re.search(r"1 of \d+ checks of the data does not hold", (deployed.folder / "report.html").read_text())
     assert len(_runs_of(deployed, "analytics")) == 1
 
 

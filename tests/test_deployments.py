@@ -71,6 +71,12 @@ class TestSettings:
         assert "\n" not in str(caught.value)
         assert "canary" not in str(caught.value)
 
+    def test_a_misspelt_setting_in_the_env_file_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / ".env").write_text("SPARKIFY_COPY_ROL=default\nOTHER=1\n")
+        with pytest.raises(PermanentError, match=r"settings: \.env has SPARKIFY_COPY_ROL, which mean nothing"):
+            read_settings()
+
     def test_a_password_is_kept_where_it_is_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
         given = settings(monkeypatch, BY_PASSWORD)
         assert "canary" not in f"{given!r}{redshift(given)!r}{aws(given)!r}"

@@ -153,7 +153,7 @@ class TestBlock:
     def test_without_credentials_there_are_no_keys_and_no_objects(self) -> None:
         with pytest.raises(PermanentError, match="boto3's own credentials: no keys: save them"):
             S3("").keys()
-        with pytest.raises(CopyError, match=r"s3://b/x: Unable to locate credentials: give aws_credentials"):
+        with pytest.raises(CopyError, match=r"s3://b/x: Unable to locate credentials: give this machine a role"):
             S3("").list("s3://b/x")
 
     def test_a_missing_profile_is_named(self, s3_server: str) -> None:

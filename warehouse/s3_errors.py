@@ -37,6 +37,7 @@ _NOT_ALLOWED = (
     "these credentials may not do this ({operation}): allow s3:ListBucket on the bucket, s3:GetObject on its objects"
 )
 _UNKNOWN_KEY = "the access key id is not known: give the AWS Credentials block one that is active"
+_NO_KEYS = "give this machine a role or a profile, or name as aws_credentials an AWS Credentials block that has keys"
 _GONE = "there is no such object (any more): check the name, and run again once nothing moves the files"
 _EXPIRED = "the session token has expired or is not valid: get a new one, and save it in the AWS Credentials block"
 _REFUSED = {
@@ -81,7 +82,7 @@ def explained(name: str) -> Iterator[None]:
     except _TRANSIENT as error:
         raise _no_answer(name, error) from None
     except _NO_CREDENTIALS as error:
-        raise NotAllowedError(f"{name}: {error}: give aws_credentials, the name of an AWS Credentials block") from None
+        raise NotAllowedError(f"{name}: {error}: {_NO_KEYS}") from None
     except BotoCoreError as error:
         raise CopyError(
             f"{name}: cannot be read ({type(error).__name__}): check the AWS credentials and their client parameters"

@@ -4,7 +4,7 @@
 -- x: hour (hour of the day, UTC)
 -- y: weekday (weekday)
 -- value: plays (plays)
--- finding: {peak[plays][weekday]} from {peak[plays][hour]}:00 UTC is the busiest hour of the week, with {peak[plays][plays]:play}.
+-- finding: Most plays fell on a {peak[plays][weekday]} in the hour from {peak[plays][hour]}:00 UTC: {peak[plays][plays]} in all.
 select
     case time.weekday
         when 1 then 'Monday'

@@ -4,7 +4,7 @@
 -- x: plays (plays)
 -- y: browser (browser)
 -- series: platform
--- finding: {first[browser]} on {first[platform]} plays most: {first[plays]:song}, {first[share]:.1f} % of all.
+-- finding: {peak[plays][browser]} on {peak[plays][platform]} plays most: {peak[plays][plays]:song}, {peak[plays][share]:.1f} % of all.
 with agents as (
     select
         user_id,
@@ -35,7 +35,8 @@ select
     platform,
     count(*) as plays,
     count(distinct user_id) as listeners,
-    100 * count(*)::float / sum(count(*)) over () as share
+    100 * count(*)::float / sum(count(*)) over () as share,
+    sum(count(*)) over (partition by browser) as plays_of_browser
 from agents
 group by browser, platform
-order by plays desc, browser, platform
+order by plays_of_browser desc, browser, plays desc, platform
