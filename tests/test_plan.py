@@ -20,7 +20,7 @@ from tasks.lease import release_lease, take_lease
 from tasks.load import load_dimension, load_fact
 from tasks.stage import stage
 from tests.standin import Standin
-from tests.warehouses import BUCKET, Place, redshift
+from tests.warehouses import BUCKET, Place, declared, redshift
 from warehouse.copy import Copy
 from warehouse.errors import CopyError, PermanentError
 from warehouse.plan import Plan
@@ -35,9 +35,9 @@ TASKS: dict[str, Task] = {
     "create tables": lambda place: create_tables.fn(place.target, list(catalog.TABLES)),
     "stage staging_events": lambda place: stage.fn(place.target, Copy(catalog.STAGING_EVENTS, LOGS, max_errors=1)),
     "stage staging_songs": lambda place: stage.fn(place.target, Copy(catalog.STAGING_SONGS, SONGS, max_errors=1)),
-    "load songplays": lambda place: load_fact.fn(place.target, catalog.FACTS[0], "append"),
-    "load users": lambda place: load_dimension.fn(place.target, catalog.DIMENSIONS[0], "merge"),
-    "load time": lambda place: load_dimension.fn(place.target, catalog.DIMENSIONS[-1], "append"),
+    "load songplays": lambda place: load_fact.fn(place.target, declared("songplays"), "append"),
+    "load users": lambda place: load_dimension.fn(place.target, declared("users"), "merge"),
+    "load time": lambda place: load_dimension.fn(place.target, declared("time"), "append"),
     "check": lambda place: check.fn(place.target, list(catalog.TABLES), list(catalog.CHECKS)),
     "release lease": lambda place: release_lease.fn(place.target),
 }

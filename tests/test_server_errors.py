@@ -15,7 +15,7 @@ from tasks.create_tables import create_tables
 from tasks.stage import stage
 from tests.standin import Standin
 from tests.standin.faults import Faults, When
-from tests.warehouses import BUCKET, Place, redshift
+from tests.warehouses import BUCKET, Place, declared, redshift
 from warehouse.connect import open_warehouse
 from warehouse.copy import Copy
 from warehouse.errors import ChecksFailedError, PermanentError, TransientError, is_transient
@@ -31,7 +31,7 @@ def warehouse(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
     """The stand-in, with two tables, held by a run."""
     place = redshift(standin, monkeypatch)
     open_warehouse(place.target).take_lease()
-    create_tables.fn(place.target, [catalog.STAGING_SONGS, catalog.DIMENSIONS[1]])
+    create_tables.fn(place.target, [catalog.STAGING_SONGS, declared("songs")])
     return place
 
 

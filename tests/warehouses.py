@@ -23,6 +23,7 @@ from tests.standin import Standin
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
 from warehouse.copy import Copy
+from warehouse.tables import Table
 
 SCHEMA = "sparkify"
 BUCKET = "s3://sparkify-test"
@@ -96,6 +97,11 @@ class Session:
 def select(connection: Connection, query: str) -> Rows:
     """Return the rows of a query in a transaction that is open."""
     return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+
+def declared(table: str) -> Table:
+    """Return the catalogue's line of a table."""
+    return next(line for line in catalog.TABLES if line.name == table)
 
 
 def embedded(database: Path, schema: str = SCHEMA) -> Place:

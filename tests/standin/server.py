@@ -66,6 +66,7 @@ class Standin:
 
     def reset(self) -> None:
         """End every connection, and forget tables, reports, objects in S3, faults and counts."""
+        self.admin.query("rollback")  # what a test that failed may have left open
         self.proxy.close_sessions()
         self.faults.clear()
         self.s3.reset(self.keys)
