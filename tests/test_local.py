@@ -1,8 +1,11 @@
 """The database file that cannot be used, the statement that takes too long, and the name that is none."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 from time import sleep
 
 import duckdb
@@ -12,7 +15,7 @@ from tests.warehouses import Session, embedded, select
 from warehouse.base import Target
 from warehouse.connect import open_warehouse, refuse_url
 from warehouse.errors import PermanentError, is_transient
-from warehouse.local import deadline
+from warehouse.local import deadline, interrupts
 
 ROOT = Path(__file__).parents[1]
 NOBODY = 65534
@@ -145,6 +148,22 @@ def test_a_statement_within_its_time_is_left_alone() -> None:
         for _ in range(20):
             with deadline(connection, 5):
                 assert connection.execute("select 1").fetchall() == [(1,)]
+
+
+def test_ctrl_c_in_a_statement_is_an_interrupt() -> None:
+    """In one thread: DuckDB looks for signals between steps that it takes itself, not while it awaits other threads."""
+
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with interrupts():
+            connection.execute("select sum(a.range * b.range) from range(10_000_000) a, range(10_000_000) b").fetchall()
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+    try:
+        with duckdb.connect(config={"threads": 1}) as connection, pytest.raises(KeyboardInterrupt):
+            work(connection)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(
