@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 
-from warehouse.errors import PermanentError, TransientError
+from warehouse.errors import PermanentError, TransientError, was_interrupted
 
 # Runs need no network: Prefect's server on this machine is not to report its use, and to fail at it loudly.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -14,8 +14,9 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
-    """Leave the traceback out where the error's text says all."""
-    if record.exc_info and isinstance(record.exc_info[1], PermanentError | TransientError):
+    """Leave the traceback out where the error's text says all, and where somebody wanted the run to end."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, PermanentError | TransientError) or was_interrupted(error):
         record.exc_info = None
     return True
 

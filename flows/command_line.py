@@ -17,15 +17,10 @@ from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL
 from rich.console import Console
 
-from warehouse.errors import PermanentError, TransientError
+from warehouse.errors import PermanentError, TransientError, was_interrupted
 
 # Pydantic's remark on a parameter that bears the name of an old method of its models; it does no harm.
 warnings.filterwarnings("ignore", message='Field name "schema" in "[A-Za-z]+Model" shadows', category=UserWarning)
-
-_NO_ANSWER = (
-    "start it (`prefect server start`), name another (`prefect config set PREFECT_API_URL=...`), "
-    "or none (`prefect config unset PREFECT_API_URL`)"
-)
 
 
 def run_command(command: Callable[..., Any]) -> NoReturn:
@@ -41,16 +36,9 @@ def run_command(command: Callable[..., Any]) -> NoReturn:
         if isinstance(parsed, Flow):
             _start_server()
         result = parsed(*arguments.args, **arguments.kwargs)
-    except (PermanentError, TransientError) as error:
-        leave(1, partial(_print, str(error)))
-    except (httpx.TransportError, RuntimeError) as error:
-        if not _is_about_the_server(error):
-            raise
-        leave(1, partial(_print, f"the Prefect server at {PREFECT_API_URL.value()} does not answer: {_NO_ANSWER}"))
-    except KeyboardInterrupt:
-        leave(
-            130, partial(_print, "interrupted: each step is done as a whole or not at all; run again to complete them")
-        )
+    except (Exception, KeyboardInterrupt) as error:
+        code, words = _last_words(error)
+        leave(code, partial(_print, words))
     leave(0, result.show if result else lambda: None)
 
 
@@ -66,6 +54,20 @@ def leave(code: int, say: Callable[[], None]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _last_words(error: BaseException) -> tuple[int, str]:
+    """Return the exit code of an error that is foreseen, and what a person is told; raise any other."""
+    if was_interrupted(error):
+        return 130, "interrupted: each step is done as a whole or not at all; run again to complete them"
+    if isinstance(error, PermanentError | TransientError):
+        return 1, str(error)
+    if isinstance(error, httpx.TransportError) or isinstance(error.__cause__, httpx.TransportError):
+        return 1, (
+            f"the Prefect server at {PREFECT_API_URL.value()} does not answer: start it (`prefect server start`), name "
+            "another (`prefect config set PREFECT_API_URL=...`), or none (`prefect config unset PREFECT_API_URL`)"
+        )
+    raise error
 
 
 def _start_server() -> None:
@@ -85,8 +87,3 @@ def _start_server() -> None:
 
 def _print(words: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"\n{words}", style="bold red", markup=False)
-
-
-def _is_about_the_server(error: Exception) -> bool:
-    """Whether it was Prefect that could not reach its server: it wraps the error where a flow begins."""
-    return isinstance(error, httpx.TransportError) or isinstance(error.__cause__, httpx.TransportError)

@@ -37,3 +37,13 @@ def is_transient(error: BaseException) -> bool:
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error
     return type(cause).__name__ == "TransactionException" and "conflict" in str(cause).lower()
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error came of Ctrl-C.
+
+    DuckDB makes an error of its own of one that meets it in a statement, and so does Prefect as a task begins.
+    """
+    if error is None or isinstance(error, KeyboardInterrupt):
+        return error is not None
+    return str(error) == "Query interrupted" or was_interrupted(error.__context__)

@@ -110,17 +110,6 @@ class Dialect(duckdb_engine.Dialect):
 registry.register("redshift.duckdb", __name__, "Dialect")
 
 
-@contextmanager
-def interrupts() -> Iterator[None]:
-    """Raise an interrupt as one: DuckDB makes a RuntimeError of a Ctrl-C that meets it in a statement."""
-    try:
-        yield
-    except RuntimeError as error:
-        if str(error) != "Query interrupted":
-            raise
-        raise KeyboardInterrupt from None
-
-
 class Embedded(Warehouse):
     """The warehouse on a machine with nothing configured."""
 
@@ -144,11 +133,6 @@ class Embedded(Warehouse):
         self.holder = f"{target.holder} ({_PROCESS})"
 
     @contextmanager
-    def task(self) -> Iterator[Connection]:
-        with interrupts(), super().task() as connection:
-            yield connection
-
-    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One connection and one transaction that only reads: it needs no lease.
 
@@ -158,10 +142,9 @@ class Embedded(Warehouse):
         path = self.engine.url.database or ""
         if not os.path.exists(path):
             raise PermanentError(f"{path} is not there: load it first (`python -m flows.etl`), or name another file")
-        with interrupts(), super().reading() as connection:
+        with super().reading() as connection:
             yield connection
 
-    @interrupts()
     def take_lease(self) -> None:
         """Take the lease for the run, and keep the file open until it is given back.
 
@@ -180,7 +163,6 @@ class Embedded(Warehouse):
         self._close_kept()
         _KEPT_OPEN[self._lease] = kept
 
-    @interrupts()
     def release_lease(self) -> None:
         """Give the lease back, and the file."""
         try:
