@@ -62,7 +62,7 @@ def _package() -> Path:
 
 
 def _copied(package: Path, folder: Path) -> Path:
-    """Copy it and its libraries to where another user may read them, as root's virtual environment may be root's own."""
+    """Copy it with its libraries to where another user may read it: what root has installed may be for root alone."""
     for part in package.parent.glob(f"{package.name}*"):
         shutil.copytree(part, folder / part.name)
     return folder / package.name
