@@ -11,9 +11,11 @@ import pytest
 from prefect import Task, flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import disable_run_logger
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
 import tasks
+from flows.etl import etl
 from sql import catalog
 from tasks.create_tables import create_tables
 from tasks.load import load_dimension, load_fact
@@ -80,6 +82,22 @@ def test_only_what_may_pass_is_tried_again(error: Exception, failures: int, atte
     state = run(return_state=True).result(raise_on_failure=False)
     assert len(tried) == attempts
     assert state is None or (state.is_completed() if failures < attempts else state.is_failed())
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_fails_by_its_first_error_though_its_release_fails_too(tmp_path: Path) -> None:
+    def fail(*execution: Any) -> None:
+        if execution[2].startswith("update run_lease set expires_at = getdate()"):
+            raise PermanentError("the release failed")
+
+    (tmp_path / "bad.json").write_text("bad")
+    event.listen(Engine, "before_cursor_execute", fail)
+    try:
+        state = etl(*[f"{tmp_path}/bad.json"] * 2, warehouse=f"duckdb:///{tmp_path}/w.duckdb", return_state=True)
+    finally:
+        event.remove(Engine, "before_cursor_execute", fail)
+    with pytest.raises(CopyError, match=r"bad\.json, line 1"):
+        state.result()
 
 
 def create(warehouse: Session, *tables: Table) -> None:
