@@ -100,7 +100,7 @@ def no_create_on_database(standin: Standin) -> Iterator[None]:
 
 
 def test_the_privileges_in_the_readme_suffice(
-    ready: Place, standin: Standin, generated: Path, no_create_on_database: None, no_temporary_tables: None
+    ready: Place, standin: Standin, generated: Path, no_create_on_database: None
 ) -> None:
     loader, analysts = re.findall(r"```sql\n(create (?:user|group) .*?)```", README, re.DOTALL)
     _, *privileges = split_statements(loader.replace(" loader", f" {standin.user}"))
@@ -140,18 +140,6 @@ def test_each_privilege_on_a_table_is_needed(ready: Place, standin: Standin) -> 
     missed = {table: privilege for table, privilege in NEEDED.items() if table not in failure}
     assert missed == {}, f"a run needs these privileges too, and is not told: {failure}"
     assert "songplays" not in failure
-
-
-def test_no_temporary_table_may_be_made(ready: Place, no_temporary_tables: None) -> None:
-    assert "failed   COPY: Redshift refused: permission denied" in the_failure(findings(ready))
-
-
-@pytest.fixture
-def no_temporary_tables(standin: Standin) -> Iterator[None]:
-    standin.admin.query(f"revoke temporary on database {standin.database} from public")
-    yield
-    standin.admin.query(f"revoke temporary on database {standin.database} from {standin.user}")
-    standin.admin.query(f"grant temporary on database {standin.database} to public")
 
 
 def test_a_prefix_without_objects(ready: Place) -> None:
