@@ -37,10 +37,10 @@ class Loaded:
 class Copying:
     """A warehouse in a folder, with a new table and new files for each load."""
 
-    def __init__(self, folder: Path, aws_credentials: str = "") -> None:
+    def __init__(self, folder: Path, aws_credentials: str = "", statement_timeout: int = 0) -> None:
         self.folder = folder
         self.numbers = count()
-        target = Target(f"duckdb:///{folder}/test.duckdb", "sparkify", "test", aws_credentials=aws_credentials)
+        target = Target(f"duckdb:///{folder}/test.duckdb", "sparkify", "test", statement_timeout, aws_credentials)
         self.warehouse = open_warehouse(target)
         self.warehouse.take_lease()
         with self.warehouse.task() as connection:

@@ -52,7 +52,7 @@ def _songplays(events: list[dict[str, Any]], songs: list[dict[str, Any]]) -> lis
     rows = []
     for key, delivered in deliveries.items():
         content, event = min(delivered, key=lambda d: _nulls_last(d[0]))
-        song_id, artist_id = catalogue.get(content[3:], (None, None))
+        song_id, artist_id = (None, None) if None in content[3:] else catalogue.get(content[3:], (None, None))
         session = event["sessionId"]
         rows.append(
             (key, _moment(event), _user_id(event), content[0], song_id, artist_id, session, content[1], content[2])
@@ -63,7 +63,7 @@ def _songplays(events: list[dict[str, Any]], songs: list[dict[str, Any]]) -> lis
 def songplay_id(event: dict[str, Any]) -> str:
     """Return the md5 of what tells one play from another."""
     parts = (event["ts"], event["userId"], event["sessionId"], event["itemInSession"])
-    return hashlib.md5("-".join(str(part) for part in parts).encode()).hexdigest()
+    return hashlib.md5("-".join("" if part is None else str(part) for part in parts).encode()).hexdigest()
 
 
 def _users(events: list[dict[str, Any]]) -> list[Row]:

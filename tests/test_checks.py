@@ -16,7 +16,7 @@ from tasks.check import SAMPLE_ROWS, all_rules, check, offending_rows, table_rul
 from tasks.report import CheckReport
 from tests.standin import Standin
 from tests.warehouses import Session, embedded, redshift
-from warehouse.tables import Table
+from warehouse.tables import Check, Table
 
 CHECKS = [rule.name for table in catalog.TABLES for rule in table_rules(table)] + [c.name for c in catalog.CHECKS]
 LONG_AGO = datetime(1999, 1, 1)
@@ -89,12 +89,14 @@ VIOLATIONS = {
             planted_play(level="'gold'"),
             planted_play(level="null"),
             "update users set level = 'Paid' where user_id = (select min(user_id) from users)",
+            "update users set level = null where user_id = (select max(user_id) from users)",
         ],
-        rows=3,
+        rows=4,
         sample=[
             {"table_name": "songplays", "key": "planted", "level": "gold"},
             {"table_name": "songplays", "key": "planted", "level": None},
             {"table_name": "users", "key": ..., "level": "Paid"},
+            {"table_name": "users", "key": ..., "level": None},
         ],
     ),
     "time_parts_in_range": Violation(
@@ -108,7 +110,10 @@ VIOLATIONS = {
         rows=10,
     ),
     "users_up_to_date": Violation(
-        ["update users set updated_at = dateadd(ms, -1, updated_at) where user_id = (select max(user_id) from users)"],
+        [
+            f"update users set updated_at = dateadd(ms, {ms}, updated_at) where user_id = (select {which} from users)"
+            for ms, which in ((-1, "max(user_id)"), (1, "min(user_id)"))
+        ],
         sample=[{"user_id": ..., "level": ..., "updated_at": ..., "played_at": ...}],
     ),
     "deliveries_agree": Violation(
@@ -218,6 +223,42 @@ class UndoneError(Exception):
 
 def test_only_doubts_about_the_data_are_warnings() -> None:
     assert {c.name for c in catalog.CHECKS if c.severity == "warn"} == {"deliveries_agree", "songplays_matched"}
+
+
+KEY = {"user_id": "1", "session_id": "1", "item_in_session": "1"}
+CONTENT = {
+    "level": ("'free'", "'paid'"), "location": ("'Here'", "'There'"), "user_agent": ("'Lynx'", "'Links'"),
+    "song": ("'Harbor'", "'Comet'"), "artist": ("'Foxes'", "'Wolves'"), "length": ("200.50000", "200.50001"),
+}  # fmt: skip
+
+
+def test_deliveries_that_differ_in_one_part_of_their_content_disagree(warehouse: Session) -> None:
+    content = {part: this for part, (this, _) in CONTENT.items()}
+    pairs = {
+        f"{part}: {one} and {other}": (KEY, {part: one}, {part: other})
+        for part, (this, that) in CONTENT.items()
+        for one, other in ((this, that), (this, "null"))
+    }
+    pairs |= {f"no {part}": (KEY | {part: "null"}, {"level": "'free'"}, {"level": "'paid'"}) for part in KEY}
+    select = catalog_check("deliveries_agree").select
+    unnoticed = []
+    for name, (key, one, other) in pairs.items():
+        warehouse.run(
+            "delete from staging_events",
+            insert_event(key | content | one),
+            insert_event(key | content | other),
+        )
+        unnoticed += [] if len(warehouse.rows(select)) == 1 else [name]
+    assert unnoticed == [], "two deliveries of an event that differ, and are said to agree"
+
+
+def catalog_check(name: str) -> Check:
+    return next(check for check in catalog.CHECKS if check.name == name)
+
+
+def insert_event(values: dict[str, str]) -> str:
+    values = {"ts": "timestamp '2018-11-01 00:00:00'", "page": "'NextSong'"} | values
+    return f"insert into staging_events ({', '.join(values)}) values ({', '.join(values.values())})"
 
 
 def test_matching_warns_below_one_in_a_hundred(warehouse: Session) -> None:

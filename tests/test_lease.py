@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread, get_ident
@@ -15,9 +15,11 @@ from time import monotonic, sleep
 
 import duckdb
 import pytest
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tests.warehouses import Place, Session, embedded, select
+from warehouse import lease
 from warehouse.base import Target, Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.errors import LeaseLostError, PermanentError, is_transient
@@ -78,6 +80,20 @@ def test_the_lease_given_back_is_free(first: Session) -> None:
     second.release_lease()
 
 
+def test_a_run_that_lost_its_lease_changes_nothing_of_the_next_ones(first: Session) -> None:
+    expire(first)
+    second = another(first)
+    second.take_lease()
+    with second.task() as connection:
+        before = select(connection, "select holder, expires_at from run_lease")
+    first.warehouse.release_lease()
+    with first.warehouse.reading() as connection:
+        lease.renew(connection, first.warehouse.holder)
+    with second.task() as connection:
+        assert select(connection, "select holder, expires_at from run_lease") == before, "only its holder ends a lease"
+    second.release_lease()
+
+
 def test_the_same_holder_may_take_it_again(first: Session) -> None:
     another(first, "first").take_lease()
     assert first.one("1") == 1
@@ -100,6 +116,30 @@ def test_each_task_renews_the_lease(first: Session) -> None:
     first.run("insert into numbers values (1)")
     with pytest.raises(LeaseLostError):
         another(first).take_lease()
+
+
+@pytest.mark.parametrize(("left", "renewed"), [(610, False), (590, True)])
+def test_a_lease_is_renewed_where_little_of_it_is_left_and_only_there(
+    first: Session, left: int, *, renewed: bool
+) -> None:
+    with first.warehouse.reading() as connection:
+        set_seconds_left(connection, left)
+    remaining = "datediff(second, getdate(), (select expires_at from run_lease))"
+    assert (first.one(remaining) > 880) == renewed, f"of a lease with {left} s left: renewed below 600 s, to 900 s"
+
+
+@pytest.mark.parametrize("left", [290, 310])
+def test_no_task_begins_with_less_than_a_statement_may_need(first: Session, left: int) -> None:
+    """A task comes to this where it waited for the table between its look at the lease and its own transaction."""
+    with first.warehouse.reading() as connection:
+        set_seconds_left(connection, left)
+        refused = pytest.raises(LeaseLostError, match="no longer holds the lease") if left < 300 else nullcontext()
+        with refused:
+            lease.verify(connection, first.warehouse.holder)
+
+
+def set_seconds_left(connection: Connection, seconds: int) -> None:
+    connection.exec_driver_sql(f"update run_lease set expires_at = dateadd(second, {seconds}, getdate())")
 
 
 def test_a_taker_waits_until_a_task_ends(first: Session) -> None:
@@ -185,6 +225,32 @@ def test_no_other_process_gets_at_the_file_between_tasks(in_file: Session, tmp_p
     in_file.warehouse.take_lease()
 
 
+def test_a_refused_run_leaves_the_file_closed(in_file: Session) -> None:
+    with pytest.raises(LeaseLostError) as refused:
+        another(in_file).take_lease()
+    in_file.warehouse.release_lease()
+    assert not is_open(in_file), f"the run that was refused still has the file: {refused.value}"
+
+
+def test_a_release_that_fails_gives_the_file_back(tmp_path: Path) -> None:
+    run = embedded(tmp_path / "test.duckdb").session()
+    run.run("drop table run_lease")
+    with pytest.raises(DBAPIError) as failed:
+        run.warehouse.release_lease()
+    assert not is_open(run), f"the run still has the file, after its release failed: {failed.value}"
+
+
+def is_open(session: Session) -> bool:
+    """Whether this process has a session's file open: DuckDB opens none twice with other settings."""
+    file = session.target.warehouse.removeprefix("duckdb:///")
+    try:
+        duckdb.connect(file, config={"threads": 1}).close()
+    except duckdb.ConnectionException as error:
+        assert "different configuration" in str(error)  # noqa: PT017
+        return True
+    return False
+
+
 @pytest.mark.parametrize(
     ("held", "wanted", "waits"),
     [
@@ -213,6 +279,11 @@ def test_which_locks_wait_for_which(held: Lock, wanted: Lock, waits: bool) -> No
     locks.acquire(other, "songs", wanted, timeout=0)
 
 
+def locks_of(warehouse: Warehouse) -> TableLocks:
+    locks: TableLocks = warehouse.engine.dialect.locks  # type: ignore[attr-defined]
+    return locks
+
+
 @pytest.mark.parametrize("end", ["commit", "rollback", "close", "invalidate", "forgotten", "failed commit"])
 def test_locks_end_with_their_transaction_however_it_ends(in_file: Session, end: str) -> None:
     connection = in_file.warehouse.engine.connect()
@@ -229,10 +300,21 @@ def test_locks_end_with_their_transaction_however_it_ends(in_file: Session, end:
         connection.close()
     else:
         getattr(connection, end)()
-    locks: TableLocks = in_file.warehouse.engine.dialect.locks  # type: ignore[attr-defined]
-    locks.acquire(object(), "numbers", "exclusive", timeout=0)
+    locks_of(in_file.warehouse).acquire(object(), "numbers", "exclusive", timeout=0)
     if end in ("commit", "rollback", "invalidate"):
         connection.close()
+
+
+@pytest.mark.parametrize("way", ["link to it", "link to its folder", "relative path"])
+def test_a_file_has_one_set_of_locks_whichever_way_it_is_reached(
+    in_file: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link.duckdb").symlink_to("test.duckdb")
+    Path("folder").symlink_to(tmp_path)
+    path = {"link to it": "link.duckdb", "link to its folder": f"{tmp_path}/folder/test.duckdb"}.get(way, "test.duckdb")
+    other = open_warehouse(replace(in_file.target, warehouse=f"duckdb:///{path}"))
+    assert locks_of(other) is locks_of(in_file.warehouse), f"two sets: by its path, and by a {way}"
 
 
 def test_two_schemas_of_a_file_do_not_wait_for_each_other(in_file: Session) -> None:

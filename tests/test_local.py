@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from threading import Timer
 from time import sleep
@@ -11,6 +12,7 @@ from time import sleep
 import duckdb
 import pytest
 
+from tests.copying import Copying
 from tests.unprivileged import run_unprivileged
 from tests.warehouses import Session, embedded, select
 from warehouse.base import Target
@@ -131,6 +133,17 @@ def test_a_statement_that_takes_too_long_is_cancelled_and_its_transaction_undone
         assert select(connection, "select max(n) from numbers") == [(14,)]
 
 
+def test_a_copy_that_takes_too_long_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """COPY is many statements here: one that begins when the time is over is cancelled."""
+    monkeypatch.setattr("warehouse.local_copy.LINES_BATCH_BYTES", 1)
+    copying = Copying(tmp_path, statement_timeout=1)
+    files = {"a.json": b'{"k": "a"}\n' * 1000, "b.json": b'{"k": "b"}\n' * 1_000_000}
+    table = copying.table("k varchar")
+    with pytest.raises(PermanentError, match="longer than statement_timeout, 1 s, and was cancelled"):
+        copying.load(table, files, progress=lambda _: sleep(1.2))
+    assert copying.load(table, b'{"k": "a"}').rows == [("a",)], "what the cancelled COPY left stands in nobody's way"
+
+
 def test_time_between_statements_does_not_lose_the_interrupt() -> None:
     def work(connection: duckdb.DuckDBPyConnection) -> None:
         with deadline(connection, 0.1):
@@ -142,10 +155,15 @@ def test_time_between_statements_does_not_lose_the_interrupt() -> None:
 
 
 def test_a_statement_within_its_time_is_left_alone() -> None:
+    before = threading.enumerate()
     with duckdb.connect() as connection:
         for _ in range(20):
             with deadline(connection, 5):
                 assert connection.execute("select 1").fetchall() == [(1,)]
+    watching = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in watching:
+        thread.join(2)
+    assert not any(thread.is_alive() for thread in watching), "a statement is watched no longer than it runs"
 
 
 def test_ctrl_c_in_a_statement_is_known_for_what_it_is() -> None:

@@ -56,11 +56,13 @@ def test_everything_is_looked_at_and_nothing_changed(ready: Place, standin: Stan
     assert standin.counts.starting("commit") == 0
 
 
-def test_it_passes_on_what_a_run_has_made(ready: Place, generated: Path) -> None:
+def test_it_passes_on_what_a_run_has_made(ready: Place, standin: Standin, generated: Path) -> None:
     ready.run(generated / "log_data", generated / "song_data")
     found = findings(ready)
     assert {finding.result for finding in found.values()} == {"passed"}
     assert found["schema"].text == "tables may be created in sparkify"
+    made = standin.admin.query("select tablename from pg_tables where schemaname = 'sparkify' order by 1")
+    assert [name for (name,) in made] == sorted(TABLES), "the tables that a run writes are those that are looked at"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the driver leaves its socket open
@@ -77,6 +79,13 @@ def test_a_schema_of_somebody_else(ready: Place, standin: Standin) -> None:
     standin.admin.query("create schema theirs")
     theirs = replace(ready, target=replace(ready.target, schema="theirs"))
     assert the_failure(findings(theirs)).endswith("grant usage, create on schema theirs to this user")
+
+
+@pytest.mark.parametrize("privilege", ["usage", "create"])
+def test_either_privilege_on_a_schema_is_not_enough(ready: Place, standin: Standin, privilege: str) -> None:
+    standin.admin.query(f"create schema theirs; grant {privilege} on schema theirs to {standin.user}")
+    theirs = replace(ready, target=replace(ready.target, schema="theirs"))
+    assert findings(theirs)["schema"].result == "failed", f"a run may do nothing with {privilege} alone"
 
 
 def test_a_database_in_which_no_schema_may_be_made(ready: Place, no_create_on_database: None) -> None:
@@ -116,6 +125,21 @@ def test_tables_of_somebody_else(ready: Place, standin: Standin) -> None:
     standin.admin.query(f"create schema sparkify authorization {standin.user}")
     standin.admin.query("create table sparkify.users (user_id integer); create table sparkify.others (id integer)")
     assert "failed   tables: users may not be written" in the_failure(findings(ready))
+
+
+NEEDED = {"songs": "select", "artists": "insert", "users": "update", "time": "delete"}
+
+
+def test_each_privilege_on_a_table_is_needed(ready: Place, standin: Standin) -> None:
+    standin.admin.query(f"create schema sparkify; grant usage, create on schema sparkify to {standin.user}")
+    for table in ("songplays", *NEEDED):
+        standin.admin.query(f"create table sparkify.{table} (id integer)")
+        granted = ", ".join(sorted(set(NEEDED.values()) - {NEEDED.get(table)}))
+        standin.admin.query(f"grant {granted} on sparkify.{table} to {standin.user}")
+    failure = the_failure(findings(ready))
+    missed = {table: privilege for table, privilege in NEEDED.items() if table not in failure}
+    assert missed == {}, f"a run needs these privileges too, and is not told: {failure}"
+    assert "songplays" not in failure
 
 
 def test_a_prefix_without_objects(ready: Place) -> None:

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from prefect.logging import disable_run_logger
 
 from flows.etl import etl
@@ -26,8 +27,9 @@ from tests.warehouses import embedded
 from warehouse import s3 as module
 from warehouse.base import Target
 from warehouse.copy import Copy
-from warehouse.errors import CopyError, PermanentError, TransientError, is_transient
+from warehouse.errors import CopyError, NotAllowedError, PermanentError, TransientError, is_transient
 from warehouse.s3 import S3, Object, is_s3
+from warehouse.s3_errors import explained
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 ROOT = Path(__file__).parents[1]
@@ -208,6 +210,36 @@ class TestUrls:
         assert not any(map(is_s3, ("data", "/s3", "s3", "./s3:/x", "s3data/x")))
 
 
+TRANSIENT_CODES = (
+    "SlowDown", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestTimeout",
+    "RequestThrottledException", "RequestLimitExceeded", "LimitExceededException", "RequestTimeoutException",
+    "TooManyRequestsException", "BandwidthLimitExceeded", "InternalError", "InternalFailure", "ServiceUnavailable",
+    "OperationAborted",
+)  # fmt: skip
+MAY_NOT = "these credentials may not do this (GetObject)"
+REFUSED = {
+    "NoSuchBucket": "there is no such bucket",
+    **dict.fromkeys(["NoSuchKey", "404"], "there is no such object (any more)"),
+    **dict.fromkeys(["AccessDenied", "AllAccessDisabled", "403"], MAY_NOT),
+    **dict.fromkeys(["InvalidAccessKeyId", "InvalidClientTokenId"], "the access key id is not known"),
+    "SignatureDoesNotMatch": "the secret access key is not that of the access key id",
+    **dict.fromkeys(["ExpiredToken", "ExpiredTokenException", "InvalidToken"], "get a new one, and save it"),
+    **dict.fromkeys(["PermanentRedirect", "TemporaryRedirect", "301"], "the bucket is in another region"),
+    "AuthorizationHeaderMalformed": "the bucket is in another region",
+    "IllegalLocationConstraintException": "the bucket is in another region",
+    "RequestTimeTooSkewed": "the clock of this machine is wrong",
+    "InvalidObjectState": "the object is archived",
+}
+
+
+def explained_as(code: str, status: int) -> Exception:
+    """Return what an error of boto3's is made into."""
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    with pytest.raises((CopyError, TransientError)) as raised, explained("s3://b/x"):
+        raise ClientError(answer, "GetObject")
+    return raised.value
+
+
 class TestRefusals:
     def test_a_missing_bucket(self, block: str) -> None:
         with pytest.raises(CopyError, match=r"^s3://no-such/x: there is no such bucket: .*\(NoSuchBucket\)"):
@@ -258,6 +290,27 @@ class TestRefusals:
                 s3.list("s3://b/x")
         assert is_transient(raised.value)
         assert_no_secret(raised.value)
+
+    @pytest.mark.parametrize(
+        ("code", "status"),
+        [
+            *((code, 400) for code in TRANSIENT_CODES),
+            *(("Unheard", status) for status in (429, 500, 501, 503, 599)),
+        ],
+    )
+    def test_a_code_or_a_status_is_enough_to_try_again(self, code: str, status: int) -> None:
+        error = explained_as(code, status)
+        assert is_transient(error), f"code {code} with status {status} may pass: {error}"
+
+    @pytest.mark.parametrize("status", [301, 400, 403, 404, 409, 430, 499])
+    def test_what_nobody_knows_is_not_tried_again(self, status: int) -> None:
+        assert not is_transient(explained_as("Unheard", status)), f"status {status} does not pass"
+
+    @pytest.mark.parametrize("code", REFUSED)
+    def test_what_is_refused_has_its_advice(self, code: str) -> None:
+        error = explained_as(code, 400)
+        assert REFUSED[code] in str(error), f"what is to be done about {code}: {error}"
+        assert isinstance(error, NotAllowedError) == (REFUSED[code] == MAY_NOT), "whether the worker may just not look"
 
     def test_throttling_is_waited_out(self) -> None:
         answers = [refusal("SlowDown", 503), refusal("SlowDown", 503), lambda _: (200, {}, listing("x"))]

@@ -23,6 +23,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.logging import disable_run_logger
 from prefect.logging.handlers import APILogHandler
+from redshift_connector.error import ProgrammingError
 
 import tasks.preflight
 from flows.etl import TABLES, copies_of, etl
@@ -32,8 +33,11 @@ from tests.standin.s3 import Keys
 from tests.warehouses import BUCKET, JSONPATHS, SCHEMA, Place, connector, credentials
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
+from warehouse.copy_statement import Access
+from warehouse.copy_statement import Keys as StatementKeys
 from warehouse.errors import PermanentError, TransientError
 from warehouse.redshift import Redshift
+from warehouse.server_errors import explain, redacted, secrets_in
 
 PASSWORD = "p/w+Canary%1"
 KEYS = Keys("AKIACANARYKEY", "canary/Secret+key'", "Canary//session+token=")
@@ -121,7 +125,9 @@ def formatted(error: BaseException) -> str:
 
 Fault = Callable[[Standin], object]
 
-ECHO = f"syntax error at or near \"secret_access_key '{KEYS.secret_access_key.replace(chr(39), 2 * chr(39))}'\""
+WRITTEN = KEYS.secret_access_key.replace("'", "''")
+ECHO = f"syntax error at or near \"secret_access_key '{WRITTEN}'\", of {vars(KEYS)}"
+"""A key as the statement has it, and all as they are."""
 IN_TASKS: dict[str, tuple[Fault, str]] = {
     "preflight": (lambda s: s.faults.fail("42501", "permission denied", pattern="pg_tables"), "permission denied"),
     "trial of COPY": (lambda s: s.faults.fail("42601", ECHO, pattern="noload"), "syntax error"),
@@ -259,6 +265,17 @@ def test_no_object_shows_a_secret(planted: Planted) -> None:
     assert_clean(*map(repr, shown), *map(str, shown), block.model_dump_json(), vars(warehouse))
     aws = repr(warehouse.s3._block)
     assert KEYS.secret_access_key not in aws  # the other two are: see above
+
+
+def test_an_error_that_is_no_answer_tells_no_secret() -> None:
+    access = Access(keys=StatementKeys(KEYS.access_key_id, KEYS.secret_access_key, KEYS.session_token))
+    statement = "\n".join(access.clauses())
+    for error in (
+        OSError(f"lost while sending {statement}"),
+        ProgrammingError(str(vars(KEYS))),
+        ValueError(vars(KEYS)),
+    ):
+        assert_clean(formatted(explain(error, secrets=secrets_in(statement))), redacted(statement))
 
 
 @pytest.mark.parametrize("when", ["before", "inside", "after"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prefect.logging import disable_run_logger
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
+from redshift_connector.error import InterfaceError, ProgrammingError
 
 from sql import catalog
 from tasks.create_tables import create_tables
@@ -20,7 +21,7 @@ from warehouse.connect import open_warehouse
 from warehouse.copy import Copy
 from warehouse.errors import ChecksFailedError, PermanentError, TransientError, is_transient
 from warehouse.redshift import DRIVER
-from warehouse.server_errors import ROLLED_BACK, TRANSIENT
+from warehouse.server_errors import ROLLED_BACK, TRANSIENT, explain
 
 SONG = b'{"song_id": "a", "artist_id": "b", "title": "c"}'
 Order = Callable[[Faults], None]
@@ -119,6 +120,73 @@ PASSING: dict[str, list[Order]] = {
 
 def test_every_cause_that_passes_is_tried() -> None:
     assert list(PASSING) == [cause.name for cause in TRANSIENT]
+
+
+LOST, ENDED, FULL = "the connection was lost", "the server ended the session", "there are too many connections"
+CONFLICT, THROTTLED, PAUSING = "two transactions were in conflict", "AWS asked for fewer requests", list(PASSING)[-1]
+SLOW, NOT_READY = "S3 asked for fewer requests", "S3 was not ready"
+MEANINGS = [
+    ("08000", "", LOST), ("08P01", "", LOST), ("57P01", "", ENDED), ("57P02", "", ENDED), ("57P03", "", ENDED),
+    ("57P04", "database dropped", ""), ("57014", "canceling statement", ""),
+    ("53300", "", FULL), ("XX000", "sorry, Too many clients already", FULL), ("XX000", "too many connections", FULL),
+    ("XX000", 'Connection limit "500" exceeded', FULL), ("53200", "out of memory", ""),
+    ("40001", "", CONFLICT), ("XX000", "1023", CONFLICT), ("XX000", "Serializable isolation violation", CONFLICT),
+    ("XX000", "could not complete because of conflict with concurrent transaction", CONFLICT),
+    ("XX000", "10231", ""), ("XX000", "pid=1023", ""), ("40P01", "", "two transactions waited for each other"),
+    ("40002", "", ""),
+    ("XX000", "S3ServiceException: SlowDown", SLOW), ("XX000", "Please reduce your request rate.", SLOW),
+    ("XX000", "S3ServiceException:x,Error InternalError", NOT_READY),
+    ("XX000", "S3ServiceException:x,Error ServiceUnavailable", NOT_READY),
+    ("XX000", "S3CurlException:x,Error RequestTimeout", NOT_READY),
+    ("XX000", "S3ServiceException:x,Status 500", NOT_READY), ("XX000", "S3ServiceException:x,Status 503", NOT_READY),
+    ("XX000", "S3ServiceException:x,Status 403", ""), ("XX000", "InternalError", ""),
+    ("XX000", "Throttling: rate exceeded", THROTTLED), ("XX000", "TooManyRequestsException", THROTTLED),
+    *(("XX000", f"The cluster {words}", PAUSING) for words in ("is paused", "is resuming", "is pausing")),
+    *(("XX000", f"The workgroup is being {words}", PAUSING) for words in ("paused", "resumed", "pausing")),
+    ("42601", "the column paused is", ""), ("58030", "could not read file", ""), ("23505", "duplicate key", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sqlstate", "message", "cause"), MEANINGS)
+def test_each_code_and_each_message_means_one_thing(sqlstate: str, message: str, cause: str) -> None:
+    meaning = explain(ProgrammingError({"C": sqlstate, "M": message}))
+    assert is_transient(meaning) == bool(cause), f"SQLSTATE {sqlstate}, {message!r}: {cause or 'it does not pass'}"
+    assert str(meaning).startswith(cause or "Redshift refused")
+
+
+ADVISED = {
+    "mend the user and the password": [("28000", ""), ("28P01", ""), ("", "no password was provided")],
+    "name a database that exists": [("3D000", "")],
+    "mend the SQL file": [("42601", "")],
+    "lists the privileges that a loader needs": [("42501", "")],
+    "allow statements more seconds by statement_timeout": [("57014", "")],
+    "check host and port": [("", "Server refuses SSL")],
+    "the name that its certificate bears": [("", "CERTIFICATE_VERIFY_FAILED")],
+    "name a prefix that keys in the bucket begin with": [
+        ("XX000", "The specified S3 prefix 'x' does not exist"), ("XX000", "NoSuchKey"), ("XX000", "NoSuchBucket"),
+    ],
+    "COPY's role or keys need s3:ListBucket": [
+        ("XX000", "S3ServiceException:Access Denied"), ("XX000", "S3ServiceException:AccessDenied"),
+        ("XX000", "User is not authorized to assume IAM Role"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("advice", ADVISED)
+def test_each_refusal_says_what_to_do(advice: str) -> None:
+    for sqlstate, message in ADVISED[advice]:
+        told = explain(ProgrammingError({"C": sqlstate, "M": message}))
+        assert_permanent(told, advice)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["Server refuses SSL", "CERTIFICATE_VERIFY_FAILED", "no password was provided", "password authentication failed",
+     "method not supported"],
+)  # fmt: skip
+def test_a_login_that_no_try_will_mend_is_permanent(reason: str) -> None:
+    assert not is_transient(explain(InterfaceError(reason))), reason
+    assert is_transient(explain(InterfaceError("communication error")))
 
 
 @pytest.mark.parametrize(

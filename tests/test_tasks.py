@@ -1,20 +1,23 @@
 """Tasks: retried when it helps, safe to repeat, and clear about tables that differ."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import duckdb
 import pytest
-from prefect import flow, task
+from prefect import Task, flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import disable_run_logger
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
+import tasks
+from flows.etl import etl
 from sql import catalog
-from tasks.check import check
 from tasks.create_tables import create_tables
-from tasks.lease import release_lease, take_lease
 from tasks.load import load_dimension, load_fact
 from tasks.report import TableReport
 from tasks.retries import BACKOFF_SECONDS, RETRIES, may_pass
@@ -24,7 +27,8 @@ from warehouse.copy import Copy
 from warehouse.errors import CopyError, PermanentError
 from warehouse.tables import Mode, Table
 
-TASKS = (take_lease, create_tables, stage, load_fact, load_dimension, check, release_lease)
+MODULES = [import_module(f"tasks.{module.name}") for module in iter_modules(tasks.__path__)]
+TASKS = {each.name: each for module in MODULES for each in vars(module).values() if isinstance(each, Task)}
 CONFLICT = DBAPIError("update t", None, duckdb.TransactionException("Conflict on update!"))
 
 
@@ -35,9 +39,17 @@ def warehouse(place: Place) -> Iterator[Session]:
     run.warehouse.release_lease()
 
 
-@pytest.mark.parametrize("one", TASKS, ids=lambda one: one.name)
-def test_every_task_is_retried_with_growing_delays(one: Any) -> None:
-    assert one.retries == 3
+def test_every_file_of_tasks_was_looked_at() -> None:
+    assert set(TASKS) == {
+        "answer", "check", "create_tables", "load_dimension", "load_fact", "preflight", "release_lease", "stage",
+        "take_lease",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_retried_with_growing_delays(name: str) -> None:
+    one = TASKS[name]
+    assert one.retries == 3, f"{name}: a task tries three times more"
     assert one.retry_delay_seconds == [BACKOFF_SECONDS * factor for factor in (1, 2, 4)]
     assert one.retry_jitter_factor == 0.5
     assert one.retry_condition_fn is may_pass
@@ -70,6 +82,22 @@ def test_only_what_may_pass_is_tried_again(error: Exception, failures: int, atte
     state = run(return_state=True).result(raise_on_failure=False)
     assert len(tried) == attempts
     assert state is None or (state.is_completed() if failures < attempts else state.is_failed())
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_fails_by_its_first_error_though_its_release_fails_too(tmp_path: Path) -> None:
+    def fail(*execution: Any) -> None:
+        if execution[2].startswith("update run_lease set expires_at = getdate()"):
+            raise PermanentError("the release failed")
+
+    (tmp_path / "bad.json").write_text("bad")
+    event.listen(Engine, "before_cursor_execute", fail)
+    try:
+        state = etl(*[f"{tmp_path}/bad.json"] * 2, warehouse=f"duckdb:///{tmp_path}/w.duckdb", return_state=True)
+    finally:
+        event.remove(Engine, "before_cursor_execute", fail)
+    with pytest.raises(CopyError, match=r"bad\.json, line 1"):
+        state.result()
 
 
 def create(warehouse: Session, *tables: Table) -> None:
@@ -200,6 +228,19 @@ def test_stage_that_fails_leaves_the_rows_of_before(staged: Session, place: Plac
     with pytest.raises(CopyError, match=r"broken\.json, line 1"):
         run_stage(staged, Copy(catalog.STAGING_EVENTS, place.put(tmp_path / "broken.json")))
     assert staged.rows("select count(*) from staging_events") == before
+
+
+def test_stage_forgets_the_rejects_of_its_own_table_only(staged: Session, place: Place, tmp_path: Path) -> None:
+    def rejects() -> list[tuple[Any, ...]]:
+        return staged.rows("select load, code from load_errors order by load")
+
+    (tmp_path / "bad.json").write_text("bad")
+    (tmp_path / "good.json").write_text('{"page": "Home", "ts": 1541030400000}')
+    for table in (catalog.STAGING_EVENTS, catalog.STAGING_SONGS):
+        run_stage(staged, Copy(table, place.put(tmp_path / "bad.json"), max_errors=1))
+    assert rejects() == [("staging_events", 1224), ("staging_songs", 1224)], "one staging forgot another's rejects"
+    run_stage(staged, Copy(catalog.STAGING_EVENTS, place.put(tmp_path / "good.json")))
+    assert rejects() == [("staging_songs", 1224)], "a staging forgets what its own last one rejected, and that only"
 
 
 @pytest.mark.parametrize("full_refresh", [False, True], ids=["incremental", "full refresh"])

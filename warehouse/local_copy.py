@@ -181,10 +181,8 @@ class LocalCopy:
         self.cursor.create_function(
             name, keep, ["UBIGINT", "VARCHAR"], "BOOLEAN", null_handling="special", side_effects=True
         )
-        try:
-            yield name, aside
-        finally:
-            self.cursor.remove_function(name)
+        yield name, aside
+        self.cursor.remove_function(name)  # after an error the rollback does it, and this would raise one of its own
 
     @contextmanager
     def _watching(self, size: int) -> Iterator[None]:

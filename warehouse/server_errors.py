@@ -38,7 +38,11 @@ TRANSIENT = (
         sqlstate="53300",
         message="(?i)too many (clients|connections)|connection limit .*exceeded",
     ),
-    Cause("two transactions were in conflict", sqlstate="40001", message=r"^1023\b|(?i:serializable isolation)"),
+    Cause(
+        "two transactions were in conflict",
+        sqlstate="40001",
+        message=r"^1023\b|(?i:serializable isolation|conflict with concurrent transaction)",
+    ),
     Cause("two transactions waited for each other", sqlstate="40P01"),
     Cause("S3 asked for fewer requests", message="SlowDown|(?i:reduce your request rate)"),
     Cause(
