@@ -13,8 +13,9 @@ STAGED = ("staging_events", "staging_songs")
 
 def assert_as_computed(place: Place, data: Path) -> None:
     place.run(data / "log_data", data / "song_data")
-    loaded = place.contents()
-    for table, rows in star_schema(data / "log_data", data / "song_data").items():
+    loaded, expected = place.contents(), star_schema(data / "log_data", data / "song_data")
+    assert set(expected) == set(LOADED)
+    for table, rows in expected.items():
         assert loaded[table] == sorted(rows, key=repr), table
 
 
@@ -47,4 +48,5 @@ def test_full_refresh_drops_history_that_is_not_in_the_batch(place: Place, gener
 
 def test_checks_hold_on_generated_data(place: Place, generated: Path) -> None:
     checks = place.run(generated / "log_data", generated / "song_data")
+    assert checks
     assert [report.check for report in checks if not report.holds] == []
