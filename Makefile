@@ -41,7 +41,7 @@ test: $(VENV)/dev ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 sweep: $(VENV)/dev ## Run the long tests: a run killed and cut off everywhere, a dead machine, the image (minutes)
-	$(BIN)/python -m pytest -m sweep
+	$(BIN)/python -m pytest -m sweep --override-ini=faulthandler_timeout=0
 
 lint: $(VENV)/dev ## Check style and types
 	$(BIN)/ruff check .

@@ -6,14 +6,17 @@ from typing import Any
 
 import duckdb
 import pytest
-from prefect.client.orchestration import get_client
+from prefect import flow
 
 from flows.analytics import Report, analytics
 from flows.charts import svg
+from flows.escape import escape_cell
 from flows.report import about, page, write_report
 from sql import catalog
 from tasks.answer import Answers, answer
 from tests import analytics_oracle
+from tests.artifacts import artifacts_of
+from tests.artifacts import rows_of as table_of
 from tests.browser import Page
 from tests.test_catalog import not_in_redshift
 from tests.warehouses import Place, embedded
@@ -34,6 +37,7 @@ def rows_of(answers: Answers) -> dict[str, list[tuple[Any, ...]]]:
 
 def assert_answers(found: Answers, data: Path) -> None:
     expected = analytics_oracle.answers(data / "log_data", data / "song_data")
+    assert set(rows_of(found)) == set(expected)
     for name, rows in rows_of(found).items():
         assert len(rows) == len(expected[name]), name
         for row, right in zip(rows, expected[name], strict=True):
@@ -201,7 +205,7 @@ class TestPage:
         assert f"1 of {len(answers.checks)} checks of the data does not hold" in html
         assert "Every level is free or paid" in html
 
-    def test_and_artifacts_show_strings_as_text(self, tmp_path: Path) -> None:
+    def test_and_artifacts_show_strings_as_text(self, prefect_server: None, tmp_path: Path) -> None:
         data = write(
             tmp_path / "data",
             [event(song=NASTY, artist=NASTY, location=NASTY, level="free", userAgent=NASTY)],
@@ -211,7 +215,15 @@ class TestPage:
         html = page(found.answers, found.source)
         assert "<script" not in html
         assert "&lt;script&gt;alert" in html
-        assert r"\<script\>alert\(\'x\'\)\<\/script\> \$x\$ \[a\]\(javascript\:b\)" in found.markdown
+        artifacts = artifacts_of(flow(found.publish)(return_state=True))
+        assert len(artifacts) == len(catalog.QUESTIONS) + 1
+        escaped = r"\<script\>alert\(\'x\'\)\<\/script\> \$x\$ \[a\]\(javascript\:b\)"
+        assert escaped in artifacts["analytics-summary"].data
+        assert escaped in artifacts["analytics-most-played-songs"].description
+        (played,) = table_of(artifacts["analytics-most-played-songs"])
+        assert escape_cell(NASTY) in played.values()
+        for key, artifact in artifacts.items():
+            assert "<script" not in f"{artifact.data} {artifact.description}".replace(r"\<", ""), key
 
     def test_names_no_address(self, report: Path) -> None:
         html = report.read_text(encoding="utf-8")
@@ -264,12 +276,15 @@ class TestFlow:
         monkeypatch.setattr("flows.report.WIDTHS", {})
         place.run(generated / "log_data", generated / "song_data")
         report = tmp_path / "report.html"
-        analytics(warehouse=place.target.warehouse, schema=place.target.schema, report=str(report))
+        state = analytics(
+            warehouse=place.target.warehouse, schema=place.target.schema, report=str(report), return_state=True
+        )
         assert "checks of the data hold" in report.read_text(encoding="utf-8")
-        with get_client(sync_client=True) as client:
-            keys = {artifact.key for artifact in client.read_artifacts(limit=200)}
-        names = {question.name.replace("_", "-") for question in catalog.QUESTIONS}
-        assert keys >= {f"analytics-{name}" for name in (*names, "summary")}
+        found, artifacts = state.result(), artifacts_of(state)
+        assert artifacts.pop("analytics-summary").data == found.markdown
+        assert {key: len(table_of(artifact)) for key, artifact in artifacts.items()} == {
+            f"analytics-{one.question.name.replace('_', '-')}": len(one.rows) for one in found.answers.answers
+        }
 
     def test_refuses_a_report_that_cannot_be_written(self, tmp_path: Path) -> None:
         with pytest.raises(PermanentError, match="cannot be written: name a file in a directory that there is"):
@@ -288,25 +303,32 @@ def report(tmp_path_factory: pytest.TempPathFactory, answered: Answers) -> Path:
 )
 def test_in_a_browser(browser: Page, report: Path, width: int, *, dark: bool) -> None:
     browser.open(report, width=width, dark=dark)
-    assert browser.requests == []
-    assert browser.complaints == []
     browser.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
     assert browser.evaluate("document.documentElement.scrollWidth") == width
-    assert browser.evaluate("[...document.querySelectorAll('[role=img]')].every(chart => chart.ariaLabel)")
+    labels = browser.evaluate("[...document.querySelectorAll('[role=img]')].map(chart => chart.ariaLabel)")
+    assert labels
+    assert all(labels)
     drawn = (
         "[...document.querySelectorAll('figure svg')].filter(chart => chart.getBoundingClientRect().width > 0).length"
     )
     assert browser.evaluate(drawn) == browser.evaluate("document.querySelectorAll('figure').length") == 13
     light = browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(246, 247, 249)"
     assert light != dark
+    assert browser.requests == []
+    assert browser.complaints == []
 
 
 def test_texts_of_charts_stay_within_them(browser: Page, report: Path) -> None:
-    outside = """[...document.querySelectorAll('figure svg text')].filter(text => {
+    texts = "[...document.querySelectorAll('figure svg text')].filter(text => text.getBoundingClientRect().width)"
+    outside = (
+        f"{texts}.filter(text => {{"
+        + """
         const [ours, chart] = [text, text.ownerSVGElement].map(element => element.getBoundingClientRect())
         const isWide = ours.left < chart.left - 4 || ours.right > chart.right + 4
-        return ours.width && (isWide || ours.top < chart.top - 4 || ours.bottom > chart.bottom + 4)
+        return isWide || ours.top < chart.top - 4 || ours.bottom > chart.bottom + 4
     }).map(text => text.textContent)"""
+    )
     for width in (1200, 360):
         browser.open(report, width=width)
+        assert browser.evaluate(f"{texts}.length") > 50
         assert browser.evaluate(outside) == []

@@ -166,8 +166,20 @@ class TestPrefectFiles:
         assert entry["description"]
         assert entry["tags"]
 
+    def test_the_analytics_follow_each_run_on_redshift(self) -> None:
+        etl = {entry["name"]: entry for entry in DEFAULT["deployments"] if entry["entrypoint"] == "flows/etl.py:etl"}
+        on_redshift = [name for name, entry in etl.items() if entry["parameters"]["warehouse"] == "sparkify-redshift"]
+        (analytics,) = (entry for entry in DEFAULT["deployments"] if entry["name"] == "analytics")
+        (trigger,) = analytics["triggers"]
+        assert trigger["expect"] == ["prefect.flow-run.Completed"]
+        assert trigger["match_related"] == [
+            {"prefect.resource.role": "flow", "prefect.resource.name": "sparkify-etl"},
+            {"prefect.resource.role": "deployment", "prefect.resource.name": on_redshift},
+        ]
+
     def test_the_image_variant_differs_in_where_it_runs_only(self) -> None:
         default = {entry["name"]: entry for entry in DEFAULT["deployments"]}
+        assert [entry["name"] for entry in DOCKER["deployments"]] == ["manual", "hourly"]
         for entry in DOCKER["deployments"]:
             other = default[entry["name"]]
             assert {**entry, "work_pool": None} == {**other, "work_pool": None}
@@ -201,6 +213,7 @@ class TestContainers:
     def test_the_image_holds_what_a_run_needs_and_nothing_else_is_sent_to_the_engine(self) -> None:
         copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "deployments/Dockerfile").read_text(), re.MULTILINE)
         sent = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+        assert "flows" in sent
         assert sorted(" ".join(copied).split()) == sorted(sent)
 
 

@@ -58,11 +58,17 @@ OF_A_SONG = {"artist", "length", "song"}
 
 
 def logs_of(data: Path) -> list[Path]:
-    return [path for path in sorted((data / "log_data").rglob("*.json")) if path.parent.name != "dirty"]
+    return _files(data / "log_data")
 
 
 def songs_of(data: Path) -> list[Path]:
-    return [path for path in sorted((data / "song_data").rglob("*.json")) if path.parent.name != "dirty"]
+    return _files(data / "song_data")
+
+
+def _files(folder: Path) -> list[Path]:
+    files = [path for path in sorted(folder.rglob("*.json")) if path.parent.name != "dirty"]
+    assert files, f"nothing to look at in {folder}"
+    return files
 
 
 def events_of(data: Path) -> list[Event]:

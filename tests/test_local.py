@@ -144,11 +144,15 @@ def test_a_copy_that_takes_too_long_is_cancelled(tmp_path: Path, monkeypatch: py
     assert copying.load(table, b'{"k": "a"}').rows == [("a",)], "what the cancelled COPY left stands in nobody's way"
 
 
+SECONDS_LONG = "select sum(a.range * b.range) from range(10_000) a, range(1_000_000) b"
+"""Some seconds' work that ends by itself, so that a test fails where nothing interrupts it."""
+
+
 def test_time_between_statements_does_not_lose_the_interrupt() -> None:
     def work(connection: duckdb.DuckDBPyConnection) -> None:
         with deadline(connection, 0.1):
             sleep(0.2)
-            connection.execute("select sum(a.range * b.range) from range(10_000_000) a, range(10_000_000) b").fetchall()
+            connection.execute(SECONDS_LONG).fetchall()
 
     with duckdb.connect() as connection, pytest.raises(PermanentError, match="statement_timeout"):
         work(connection)
@@ -168,13 +172,12 @@ def test_a_statement_within_its_time_is_left_alone() -> None:
 
 def test_ctrl_c_in_a_statement_is_known_for_what_it_is() -> None:
     """In one thread: DuckDB looks for signals between steps that it takes itself, not while it awaits other threads."""
-    long = "select sum(a.range * b.range) from range(10_000_000) a, range(10_000_000) b"
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
     try:
         with duckdb.connect(config={"threads": 1}) as connection:
             Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
             with pytest.raises(RuntimeError) as raised:
-                connection.execute(long).fetchall()
+                connection.execute(SECONDS_LONG).fetchall()
     finally:
         signal.signal(signal.SIGINT, before)
     assert was_interrupted(raised.value)

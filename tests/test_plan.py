@@ -135,6 +135,7 @@ class TestFlow:
         text = str(self.plan(copy_role="", aws_credentials="sparkify-aws"))
         assert "access_key_id '***'\nsecret_access_key '***'\nregion 'us-west-2'" in text
         assert standin.keys.secret_access_key not in text
+        assert standin.keys.access_key_id not in text
 
     def test_it_is_of_redshift(self) -> None:
         with pytest.raises(PermanentError, match="plan: it is Redshift's statements"):

@@ -84,6 +84,10 @@ def test_rejects_are_kept_with_their_records(
     assert session.rows("select distinct load, file from load_errors") == [("things", f"{SOURCE}bad.json")]
     run_stage(session, Copy(table, f"{SOURCE}bad.json", max_errors=4, compression=compression))
     assert len(rejects(session)) == 4  # those of the last load only
+    session.run("insert into load_errors (load, file, line, code, message, loaded_at) "
+                "values ('others', 'x', 1, 1, 'x', getdate())")  # fmt: skip
+    run_stage(session, Copy(table, f"{SOURCE}good.json", compression=compression))
+    assert session.rows("select load from load_errors") == [("others",)], "those of this table go, even if none come"
 
 
 def test_records_are_null_where_the_worker_may_not_read(
@@ -146,6 +150,22 @@ def test_the_query_shows_this_load_only(session: Session, standin: Standin, tabl
             run_stage(session, Copy(table, SOURCE))
     text = str(caught.value)
     assert len(session.rows(text[text.index("\nselect") :])) == 1
+
+
+def test_rejects_of_an_earlier_copy_are_not_told_as_this_ones(session: Session, standin: Standin, table: Table) -> None:
+    """Whether the session is the same, as Redshift gives their numbers again, or another of the same moment."""
+    standin.put(f"{SOURCE}bad.json", b"earlier\n")
+    with session.warehouse.task() as connection:
+        with pytest.raises(CopyError, match="1 rejected"):
+            session.warehouse.copy(connection, Copy(table, SOURCE), lambda _: None)
+        standin.admin.query("update redshift.load_error_detail set start_time = start_time - interval '1 hour'")
+        with pytest.raises(CopyError, match="'nothing/' does not exist") as caught:
+            session.warehouse.copy(connection, Copy(table, f"{BUCKET}/nothing/", PATHS), lambda _: None)
+    assert "rejected" not in str(caught.value), "an hour ago the session rejected something else"
+    standin.admin.query("update redshift.load_error_detail set start_time = now() at time zone 'utc'")
+    with pytest.raises(CopyError, match="'nothing/' does not exist") as caught:
+        run_stage(session, Copy(table, f"{BUCKET}/nothing/", PATHS))
+    assert "rejected" not in str(caught.value), "another session rejected something else"
 
 
 FAILURES = {

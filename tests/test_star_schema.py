@@ -21,6 +21,7 @@ def assert_as_computed(place: Place, data: Path) -> None:
     assert [check.check for check in checks if check.check == "songplays_complete" and not check.holds] == []
     loaded = place.contents()
     expected = star_schema(data / "log_data", data / "song_data")
+    assert set(expected) == set(LOADED)
     wrong = {name: sorted(set(loaded[name]) - set(rows), key=repr)[:2] for name, rows in expected.items()}
     assert {name: rows for name, rows in wrong.items() if rows} == {}, "rows that do not follow from the raw files"
     for name, rows in expected.items():
@@ -150,4 +151,5 @@ def test_full_refresh_drops_history_that_is_not_in_the_batch(place: Place, gener
 
 def test_checks_hold_on_generated_data(place: Place, generated: Path) -> None:
     checks = place.run(generated / "log_data", generated / "song_data")
+    assert checks
     assert [report.check for report in checks if not report.holds] == []
