@@ -146,6 +146,7 @@ def test_an_unknown_option_is_refused_before_anything_starts(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("processes")
 class TestCommandLine:
     """Commands, on the session's Prefect server where it does not matter which: one of its own takes ten seconds."""
 

@@ -62,6 +62,7 @@ def test_a_file_may_bear_any_name(tmp_path: Path, name: str) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_file_that_another_process_has_open_names_the_process(tmp_path: Path) -> None:
     file = tmp_path / "busy.duckdb"
     code = f"import duckdb; c = duckdb.connect({str(file)!r}); print('open', flush=True); input()"
@@ -91,6 +92,7 @@ except PermanentError as error:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_read_only_file_is_refused(public_folder: Path) -> None:
     file = public_folder / "kept.duckdb"
     duckdb.connect(str(file)).close()
@@ -101,6 +103,7 @@ def test_a_read_only_file_is_refused(public_folder: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_file_in_a_read_only_folder_is_refused(public_folder: Path) -> None:
     new, old = public_folder / "new.duckdb", public_folder / "old.duckdb"
     duckdb.connect(str(old)).close()
