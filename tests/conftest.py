@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,14 +58,6 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip("the real Sparkify data is not beside the project (../shared/data)")
     return REAL_DATA
-
-
-@pytest.fixture
-def public_folder() -> Iterator[Path]:
-    """A folder that other users may look into, as pytest's may not be."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        yield Path(folder)
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ class Clone:
     def deploy(self, **settings: str) -> str:
         """Run `make deploy` with settings in .env, in the virtual environment that runs the tests."""
         (self.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        return self.shell(f"make --old-file={sys.prefix}/ready VENV={sys.prefix} deploy 2>&1")
+        return self.shell("make --old-file=.venv/ready deploy 2>&1")
 
     def log(self, module: str) -> Path:
         """Return where what was started as `python -m` of this module writes."""
@@ -126,6 +126,7 @@ def clone(folder: Path, **environment: str) -> Iterator[Clone]:
     for part in PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         copy(ROOT / part, folder / part)
+    (folder / ".venv").symlink_to(sys.prefix)
     home = {
         "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",
         "PREFECT_HOME": str(folder / ".prefect"),

@@ -2,13 +2,12 @@
 
 import gzip
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.copying import Copying
+from tests.unprivileged import run_unprivileged
 from warehouse.errors import CopyError
 from warehouse.local_files import MARK, File, batches, list_files, read_chunks, uncompressed
 
@@ -131,13 +130,10 @@ def test_a_pipe_is_no_file(copying: Copying) -> None:
 
 
 LOAD = """
-import os, sys
-sys.path[:0] = [sys.argv[2]]
+import sys
 from pathlib import Path
 from tests.copying import Copying
 from warehouse.errors import CopyError
-if os.getuid() == 0:
-    os.setuid(65534)
 copying = Copying(Path(sys.argv[1]) / "database")
 try:
     copying.load(copying.table("k varchar"), Path(sys.argv[1]) / "data")
@@ -149,20 +145,18 @@ except CopyError as error:
 @pytest.mark.parametrize("count", [1, 500])
 @pytest.mark.parametrize("shut", ["data/shut.json", "data/shut"])
 @pytest.mark.usefixtures("processes")
-def test_an_unreadable_file_or_folder_is_named(public_folder: Path, count: int, shut: str) -> None:
-    folder = public_folder
+def test_an_unreadable_file_or_folder_is_named(tmp_path: Path, count: int, shut: str) -> None:
+    folder = tmp_path
     for name, text in (("good.json", GOOD), ("shut.json", GOOD * count), ("shut/a.json", GOOD)):
         (folder / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "data" / name).write_bytes(text)
     (folder / "database").mkdir()
-    (folder / "database").chmod(0o777)
     (folder / shut).chmod(0)
     try:
-        root = Path(__file__).parents[1]
-        done = subprocess.run([sys.executable, "-c", LOAD, folder, root], capture_output=True, text=True, check=True)
+        refusal = run_unprivileged("-c", LOAD, str(folder))
     finally:
         (folder / shut).chmod(0o755)
-    assert f"{shut}: cannot be read: Permission denied" in done.stdout
+    assert f"{shut}: cannot be read: Permission denied" in refusal
 
 
 def test_a_file_that_goes_away_is_named(tmp_path: Path) -> None:

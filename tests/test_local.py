@@ -11,6 +11,7 @@ from time import sleep
 import duckdb
 import pytest
 
+from tests.unprivileged import run_unprivileged
 from tests.warehouses import Session, embedded, select
 from warehouse.base import Target
 from warehouse.connect import open_warehouse, refuse_url
@@ -18,7 +19,6 @@ from warehouse.errors import PermanentError, is_transient, was_interrupted
 from warehouse.local import deadline
 
 ROOT = Path(__file__).parents[1]
-NOBODY = 65534
 
 
 def refusal(file: str | Path) -> str:
@@ -76,41 +76,39 @@ def test_a_file_that_another_process_has_open_names_the_process(tmp_path: Path) 
 
 
 def refusal_of_a_user(file: Path) -> str:
-    """Return why an ordinary user, who may be kept from a file, cannot use it."""
+    """Return why a user who may be kept from a file cannot use it."""
     code = f"""
-import os, sys
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
-if os.getuid() == 0:
-    os.setuid({NOBODY})
 try:
     open_warehouse(Target("duckdb:///{file}", "sparkify", "test")).take_lease()
 except PermanentError as error:
     print(error)
 """
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    return run_unprivileged("-c", code)
 
 
 @pytest.mark.usefixtures("processes")
-def test_a_read_only_file_is_refused(public_folder: Path) -> None:
-    file = public_folder / "kept.duckdb"
+def test_a_read_only_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "kept.duckdb"
     duckdb.connect(str(file)).close()
     file.chmod(0o444)
-    public_folder.chmod(0o777)
     assert refusal_of_a_user(file) == (
         f"{file} cannot be written: this user may not read and write {file}: allow it, or name another file"
     )
 
 
 @pytest.mark.usefixtures("processes")
-def test_a_file_in_a_read_only_folder_is_refused(public_folder: Path) -> None:
-    new, old = public_folder / "new.duckdb", public_folder / "old.duckdb"
+def test_a_file_in_a_read_only_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    new, old = folder / "new.duckdb", folder / "old.duckdb"
     duckdb.connect(str(old)).close()
     old.chmod(0o666)
-    public_folder.chmod(0o555)
+    folder.chmod(0o555)
     for file in (new, old):
-        assert f"may not read and write {public_folder}: allow it" in refusal_of_a_user(file)
+        assert f"may not read and write {folder}: allow it" in refusal_of_a_user(file)
 
 
 LONG = "select sum(a.n * b.n + c.n) from copies as a cross join copies as b cross join copies as c"

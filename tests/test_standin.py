@@ -19,6 +19,7 @@ from redshift_connector.error import InterfaceError, ProgrammingError
 from sqlalchemy import create_engine, text
 
 from tests.standin import Standin
+from warehouse.server_errors import disconnect
 
 Connect = Callable[[], Any]
 Connection = Any
@@ -44,7 +45,7 @@ def connect(standin: Standin) -> Iterator[Connect]:
 
     yield connect
     for connection in opened:
-        connection.close()
+        disconnect(connection)
 
 
 @pytest.fixture

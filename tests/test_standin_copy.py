@@ -13,6 +13,7 @@ from redshift_connector.error import InterfaceError, ProgrammingError
 
 from tests.standin import Standin
 from tests.standin.s3 import ROLE, Keys
+from warehouse.server_errors import disconnect
 
 Connection = Any
 DATA = "s3://bucket/data/"
@@ -31,7 +32,7 @@ def connect(standin: Standin) -> Iterator[Connection]:
     try:
         yield connection
     finally:
-        connection.close()
+        disconnect(connection)
 
 
 @pytest.fixture
@@ -181,6 +182,8 @@ RECORDS: dict[str, tuple[bytes, list[list[int]], list[str]]] = {
     "a key in another case": (b'{"K": "a"}', [[1, 1213]], []),
     "null": (b'{"k": null}', [[1, 1213]], []),
     "deep nesting": (b'{"k": "a", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}", [[1, 1224]], []),
+    "nesting": (b'{"k": "a", "x": ' + b"[" * 400 + b"]" * 400 + b"}", [], ["a"]),
+    "many brackets side by side": (b'{"k": "a", "x": [' + b"[]," * 5000 + b"0]}", [], ["a"]),
     "a record of 2 MB": (b'{"k": "a", "x": "' + b"x" * (2 << 20) + b'"}', [], ["a"]),
     "a record over 4 MB": (b'{"k": "a", "x": "' + b"x" * (4 << 20) + b'"}', [[1, 1224]], []),
     "the last line cut": (b'{"k": "a"}\n{"k": "b', [[2, 1224]], ["a"]),

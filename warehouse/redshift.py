@@ -12,7 +12,7 @@ from warehouse.findings import Finding
 from warehouse.redshift_copy import RedshiftCopy
 from warehouse.redshift_preflight import RedshiftPreflight
 from warehouse.s3 import S3
-from warehouse.server_errors import explain, hang_up
+from warehouse.server_errors import disconnect, explain, hang_up
 from warehouse.sources import Sources
 from warehouse.tables import Column
 
@@ -61,6 +61,7 @@ class Redshift(Warehouse):
             )
         engine = create_engine(url, connect_args=CONNECT_ARGS | connect_args, poolclass=NullPool, hide_parameters=True)
         engine.dialect.initialize = _ask_nothing  # type: ignore[method-assign]
+        engine.dialect.do_close = disconnect  # type: ignore[method-assign,assignment]
         event.listen(engine, "do_connect", _connect)
         event.listen(engine, "handle_error", _explain, retval=True)
         super().__init__(engine, target)

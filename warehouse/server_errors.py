@@ -157,6 +157,16 @@ def hang_up(error: BaseException) -> None:
             getattr(speaker, name).close()
 
 
+def disconnect(connection: Connection) -> None:
+    """Close a connection with its file, which the driver leaves open where the server cannot be told."""
+    file = connection._sock
+    try:
+        connection.close()
+    finally:
+        with suppress(AttributeError, OSError):  # closed before; what it still holds cannot be sent
+            file.close()
+
+
 def _advice(sqlstate: str, message: str) -> str:
     return "".join(f": {text}" for known, text in ADVICE if known.explains(sqlstate, message))
 

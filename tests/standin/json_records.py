@@ -4,11 +4,14 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from tests.standin.json_paths import Path, Step
 
 MAX_RECORD_BYTES = 4 << 20
+MAX_DEPTH = 500
+"""Undocumented; what is nested deeper, Python's own decoder takes in some of its versions and not in others."""
 
 _SPACE = re.compile(r"[ \t\r\n\f\v]*")
 _LINE_SPACE = re.compile(r"[ \t\r\f\v]*")
@@ -157,6 +160,8 @@ def _examined(record: Record, invalid_characters: str | None) -> Record:
     text = record.text
     if len(text) > MAX_RECORD_BYTES // 4 and len(text.encode(errors="surrogateescape")) > MAX_RECORD_BYTES:
         record.rejected = RejectedError(1224, "JSON object size exceeds the maximum of 4194304 bytes")
+    elif _depth(text) > MAX_DEPTH:
+        record.rejected = RejectedError(1224, "Invalid JSON object")
     elif not text.isascii() and _INVALID_BYTE.search(text):
         if invalid_characters is None:
             record.rejected = RejectedError(1220, "String contains invalid or unsupported UTF-8 codepoints")
@@ -167,6 +172,14 @@ def _examined(record: Record, invalid_characters: str | None) -> Record:
     elif text.startswith("\ufeff"):
         record.rejected = RejectedError(1224, "The file begins with a byte order mark")
     return record
+
+
+def _depth(text: str) -> int:
+    """Return how deep values are nested; a lower bound of it, where that is in bounds anyway."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return 0
+    steps = ((token in "{[") - (token in "}]") for token in _STRUCTURE.findall(text))
+    return max(accumulate(steps))
 
 
 def _half_pair(text: str) -> bool:

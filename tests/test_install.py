@@ -1,0 +1,62 @@
+"""What a new user's machine installs: a lock for each Python that the project names, and a word where it cannot."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOWEST = PROJECT["requires-python"].removeprefix(">=")
+PYTHONS = (LOWEST, "3.12", "3.13", "3.14")
+UV = Path(sys.executable).with_name("uv")
+
+
+def pins(text: str) -> set[str]:
+    return set(re.findall(r"^[\w.-]+==\S+", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("python", [f"{python}.0" for python in PYTHONS])
+def test_the_lock_holds_what_each_python_installs(python: str) -> None:
+    options = ["--python-version", python, "--all-extras", "--only-binary", ":all:", "--constraint", "constraints.txt"]
+    done = subprocess.run(
+        [UV, "pip", "compile", "--quiet", *options, "pyproject.toml"], cwd=ROOT, capture_output=True, text=True
+    )
+    if "Failed to fetch" in done.stderr or "error sending request" in done.stderr:
+        pytest.skip("no package index can be reached")
+    assert done.returncode == 0, f"constraints.txt does not resolve on Python {python}: `make lock`\n{done.stderr}"
+    resolved = pins(done.stdout)
+    assert len(resolved) > 100
+    assert resolved <= pins((ROOT / "constraints.txt").read_text()), "a package has no pin: `make lock`"
+
+
+def test_the_lowest_python_is_the_same_everywhere() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.findall(r"--python-version (\S+)", makefile) == [LOWEST]
+    assert re.findall(r"sys\.version_info >= \((\d+), (\d+)\)", makefile) == [tuple(LOWEST.split("."))]
+    assert re.findall(r"With Python (\S+) or newer", (ROOT / "README.md").read_text()) == [LOWEST]
+
+
+def test_each_python_is_tested_by_the_workflow() -> None:
+    job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]
+    assert tuple(job["strategy"]["matrix"]["python"]) == PYTHONS
+    assert job["steps"][-1]["run"] == "bash .ci/run"
+
+
+def test_a_python_that_is_too_old_is_told_in_a_line(tmp_path: Path) -> None:
+    old = tmp_path / "python3.9"
+    script = f'shift; exec "{sys.executable}" -c "import sys; sys.version_info = (3, 9, 2); $1"'
+    old.write_text(f"#!/bin/sh\n{script}\n")
+    old.chmod(0o755)
+    command = ["make", f"VENV={tmp_path}/venv", f"PYTHON={old}", f"{tmp_path}/venv/ready"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    first, last = done.stderr.strip().splitlines()
+    assert first == f"{old} is Python 3.9: name one of 3.11 or newer, as make PYTHON=python3.12"
+    assert last.startswith("make: *** ")
+    assert not (tmp_path / "venv").exists()
