@@ -5,7 +5,7 @@ PORT ?= 4200
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help etl serve deploy test sweep lint bench screenshots lock clean
+.PHONY: help etl serve deploy test check sweep lint bench screenshots lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,10 @@ deploy: $(VENV)/ready ## Deploy on the Prefect server or Cloud that is configure
 	$(BIN)/python -m deployments.deploy
 
 test: $(VENV)/dev ## Run the tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+check: lint ## Check style and types, and run the tests that need no server and no other process (a minute)
+	$(BIN)/python -m pytest -n auto -m 'not sweep and not served'
 
 sweep: $(VENV)/dev ## Run the long tests: a run killed and cut off everywhere, a dead machine, the image (minutes)
 	$(BIN)/python -m pytest -m sweep --override-ini=faulthandler_timeout=0

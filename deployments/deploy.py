@@ -5,6 +5,7 @@ Run it with `python -m deployments.deploy`, as often as you like.
 
 import os
 
+from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
 from deployments.automations import save_automations
@@ -28,9 +29,8 @@ def deploy() -> None:
         )
     save_blocks()
     save_automations()
-    environment = os.environ | {"PWD": os.getcwd()}
-    make_pool(environment)
-    prefect(environment, "--no-prompt", "deploy", "--all")
+    make_pool(get_client(sync_client=True))
+    prefect(os.environ | {"PWD": os.getcwd()}, "--no-prompt", "deploy", "--all")
     print(f"the deployments of prefect.yaml are on {PREFECT_API_URL.value()}")
 
 

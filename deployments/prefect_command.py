@@ -2,6 +2,12 @@
 
 import subprocess
 import sys
+from contextlib import suppress
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.workers.process import ProcessWorker
 
 from warehouse.errors import PermanentError
 
@@ -10,7 +16,7 @@ POOL = "sparkify"
 Environment = dict[str, str]
 
 
-def prefect(environment: Environment, *arguments: str, check: bool = True) -> None:
+def prefect(environment: Environment, *arguments: str) -> None:
     """Run a Prefect command to its end.
 
     Raises:
@@ -20,10 +26,12 @@ def prefect(environment: Environment, *arguments: str, check: bool = True) -> No
     done = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
-    if check and done.returncode:
+    if done.returncode:
         raise PermanentError(f"prefect {' '.join(arguments)} failed:\n{done.stdout}")
 
 
-def make_pool(environment: Environment) -> None:
+def make_pool(client: SyncPrefectClient) -> None:
     """Make the work pool, which a worker polls, if it is missing."""
-    prefect(environment, "work-pool", "create", POOL, "--type", "process", check=False)  # fails where it exists
+    template = ProcessWorker.get_default_base_job_template()
+    with client, suppress(ObjectAlreadyExists):
+        client.create_work_pool(WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template))

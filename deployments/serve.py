@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from prefect.client.orchestration import SyncPrefectClient
+
 from deployments.prefect_command import POOL, Environment, make_pool, prefect
 from flows.command_line import run_command
 from warehouse.errors import PermanentError
@@ -66,7 +68,7 @@ def server(port: int) -> Iterator[tuple[Environment, Process]]:
 @contextmanager
 def worker(environment: Environment) -> Iterator[Process]:
     """Run a worker until the block ends, in the work pool, which is made if it is missing."""
-    make_pool(environment)
+    make_pool(SyncPrefectClient(environment["PREFECT_API_URL"]))
     with running(environment, "worker", "start", "--pool", POOL) as process:
         yield process
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.standin import Standin
     from tests.warehouses import Place
 
+pytest_plugins = ["tests.served"]
 EXIT_STATUS = pytest.StashKey[int]()
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -41,7 +42,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
+def prefect_server(processes: None) -> Iterator[None]:
     """A Prefect server on a database of its own, for the whole session."""
     from prefect.testing.utilities import prefect_test_harness
 
@@ -67,7 +68,7 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Page"]:
+def browser(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Page"]:
     """A page of headless Chromium, where the machine has it."""
     from tests.browser import CHROMIUM, MISSING, open_browser
 
@@ -80,7 +81,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Page"]:
 
 
 @pytest.fixture(scope="session")
-def running_standin() -> Iterator["Standin"]:
+def running_standin(processes: None) -> Iterator["Standin"]:
     """A stand-in for Redshift and S3, for the whole session."""
     from tests.standin import run_standin
 
@@ -95,7 +96,7 @@ def standin(running_standin: "Standin") -> "Standin":
     return running_standin
 
 
-@pytest.fixture(params=["embedded", "redshift"])
+@pytest.fixture(params=["embedded", pytest.param("redshift", marks=pytest.mark.served)])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Place":
     """Each warehouse there is, with nothing in it."""
     from tests.warehouses import embedded, redshift

@@ -7,6 +7,8 @@ import pytest
 
 from tests.crash import count_points, run_killed, run_whole
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 
 @pytest.fixture
 def half_loaded(tmp_path: Path, generated: Path) -> tuple[Path, Path, Path]:

@@ -9,11 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from deployments.deploy import deploy
 from flows.escape import escape_cell, escape_markdown
 from sql import catalog
 from tests import warehouses
@@ -43,7 +43,7 @@ SOON = {
 
 
 @pytest.fixture(scope="module")
-def received() -> Iterator[tuple[str, list[Json]]]:
+def received(processes: None) -> Iterator[tuple[str, list[Json]]]:
     with webhook() as hook:
         yield hook
 
@@ -70,9 +70,16 @@ def database(socket: Path) -> dict[str, str]:
     return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url}
 
 
-def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(deployed: Clone) -> None:
+def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(
+    deployed: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = deployed.log("deploy").read_text()
-    again = deployed.deploy(**SETTINGS_AND_ALERTS, SPARKIFY_AWS_REGION="eu-west-1")
+    monkeypatch.chdir(deployed.folder)
+    for name, value in (deployed.environment | SETTINGS_AND_ALERTS | {"SPARKIFY_AWS_REGION": "eu-west-1"}).items():
+        monkeypatch.setenv(name, value)
+    with temporary_settings({PREFECT_API_URL: deployed.api}):
+        deploy()
+    again = capsys.readouterr().out
     assert [what_was_done(first), what_was_done(again)] == [
         ["created"] * 6, ["unchanged", "updated", *["unchanged"] * 4]
     ]  # fmt: skip
@@ -160,13 +167,12 @@ def test_prefects_uis_show_strings_of_the_data_as_text(
 
 
 def test_of_a_late_run_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
-    pool = f"{deployed.api}/work_pools/sparkify"
-    httpx.patch(pool, json={"is_paused": True}).raise_for_status()
-    _, run = deployed.run("local", watch=False)
+    deployed.send("PATCH", "work_pools/sparkify", json={"is_paused": True})
+    run = deployed.start_run("local")
     told = wait_for(lambda: [news["body"] for news in received[1] if run["id"] in news["body"]])
     assert ": Late: " in told[0]
-    httpx.delete(f"{deployed.api}/flow_runs/{run['id']}").raise_for_status()
-    httpx.patch(pool, json={"is_paused": False}).raise_for_status()
+    deployed.send("DELETE", f"flow_runs/{run['id']}")
+    deployed.send("PATCH", "work_pools/sparkify", json={"is_paused": False})
 
 
 def test_the_schedule_makes_runs_at_the_next_full_hours(deployed: Clone) -> None:
@@ -197,7 +203,7 @@ def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
         warehouses.connector(standin).save("sparkify-redshift", overwrite=True)
         warehouses.credentials(standin).save("sparkify-aws", overwrite=True)
 
-    _, run = deployed.run("manual")
+    run = _run_to_its_end(deployed, deployed.start_run("manual"))
 
     assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
     assert run["parameters"]["log_data"] == SETTINGS["SPARKIFY_LOG_DATA"]
@@ -211,7 +217,7 @@ def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
 
     # that run has triggered the analytics, once; those of `local` have not
     (asked,) = wait_for(lambda: _runs_of(deployed, "analytics"))
-    ended = wait_for(lambda: _ended(deployed, asked), 180)
+    ended = _run_to_its_end(deployed, asked)
     assert ended["state"]["type"] == "COMPLETED", ended["state"]["message"]
     artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [asked["id"]]}})
     assert len(artifacts) == len(catalog.QUESTIONS) + 1
@@ -239,9 +245,12 @@ def _runs_of(deployed: Clone, deployment: str) -> list[Json]:
     return runs
 
 
-def _ended(deployed: Clone, run: Json) -> Json | None:
-    (now,) = deployed.ask("flow_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
-    return now if now["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+def _run_to_its_end(deployed: Clone, run: Json) -> Json:
+    def ended() -> Json | None:
+        now: Json = deployed.send("GET", f"flow_runs/{run['id']}").json()
+        return now if now["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
+    return wait_for(ended, 180)
 
 
 def _of_kind(deployed: Clone, run: Json, kind: str, count: int) -> list[Any]:

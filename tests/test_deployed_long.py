@@ -20,6 +20,8 @@ from tests.deployed import ROOT, SETTINGS, Json, answers, clone, free_port, kill
 from tests.standin.postgres import SUPERUSER, run_postgres
 from tests.standin.server import run_moto
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 COMPOSE = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["services"]
 
 
@@ -38,7 +40,7 @@ def test_a_run_whose_machine_died_is_marked_crashed_and_the_next_completes_the_t
             return found
 
         with running(project, "prefect", "worker", "start", "--pool", "sparkify") as worker:
-            _, run = project.run("local", watch=False)
+            run = project.start_run("local")
             wait_for(under_way, 120)
             kill(worker)
         assert [each["id"] for each in in_state("RUNNING")] == [run["id"]]

@@ -205,6 +205,7 @@ class TestContainers:
         ],
         ids=lambda command: command[0],
     )
+    @pytest.mark.usefixtures("processes")
     def test_linters_find_nothing(self, command: list[str]) -> None:
         tool = Path(sys.executable).with_name(command[0])
         done = subprocess.run([tool, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.flows import load_flow_from_entrypoint
+from prefect.settings import PREFECT_API_URL
 
+from flows.command_line import run_command
 from flows.etl import etl
 from sql import catalog
 from tests.artifacts import artifacts_of, rows_of
@@ -24,6 +26,7 @@ from tests.warehouses import Place
 from warehouse.errors import ChecksFailedError, CopyError, PermanentError
 
 ROOT = Path(__file__).parents[1]
+BY_ITS_ARGUMENTS = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens:UserWarning")
 
 
 def run_flow(place: Place, data: Path, **parameters: Any) -> Any:
@@ -49,41 +52,39 @@ def broken(tmp_path: Path, generated: Path) -> Path:
 
 @pytest.mark.usefixtures("prefect_server")
 class TestFlow:
-    def test_summary_counts_every_table_and_check(self, place: Place, generated: Path) -> None:
-        summary = run_flow(place, generated).result()
+    def test_a_run_tells_what_it_did_in_its_summary_and_its_artifacts(self, place: Place, generated: Path) -> None:
+        state = run_flow(place, generated)
+
+        summary = state.result()
         present = place.contents(*(table.name for table in catalog.TABLES))
         assert {report.table: report.present for report in summary.tables} == {
             name: len(rows) for name, rows in present.items()
         }
         assert [report.check for report in summary.checks if not report.holds] == []
         assert {report.check for report in summary.checks} >= {check.name for check in catalog.CHECKS}
-
-    def test_summary_becomes_artifacts_of_the_run(self, place: Place, generated: Path) -> None:
-        state = run_flow(place, generated)
-        summary, artifacts = state.result(), artifacts_of(state)
+        artifacts = artifacts_of(state)
         assert set(artifacts) == {"sparkify-tables", "sparkify-checks"}
         assert rows_of(artifacts["sparkify-tables"]) == [asdict(report) for report in summary.tables]
         assert [row["check"] for row in rows_of(artifacts["sparkify-checks"])] == [one.check for one in summary.checks]
+        flow_run = str(state.state_details.flow_run_id)
+        with get_client(sync_client=True) as client:
+            task_runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])))
+        # the number of task runs does not grow with that of files
+        assert len(task_runs) == 7 + len(catalog.FACTS) + len(catalog.DIMENSIONS) < len([*generated.rglob("*.json")])
 
-    def test_number_of_task_runs_does_not_grow_with_files(self, place: Place, generated: Path, real_data: Path) -> None:
-        def count(data: Path) -> int:
-            flow_run = FlowRunFilterId(any_=[run_flow(place, data).state_details.flow_run_id])
-            with get_client(sync_client=True) as client:
-                return len(client.read_task_runs(flow_run_filter=FlowRunFilter(id=flow_run), limit=200))
-
-        assert 0 < count(generated) == count(real_data) < 200
-
-    def test_rejected_rows_within_max_errors_are_counted_and_kept(self, place: Place, broken: Path) -> None:
-        summary = run_flow(place, broken, max_errors=1).result()
-        assert [report.rejected for report in summary.tables if report.table == "staging_events"] == [1]
-        ((load, file, line, *_, raw, _),) = place.contents("load_errors")["load_errors"]
-        assert (load, Path(file).name, line, raw) == ("staging_events", "bad.json", 2, "not json")
-
-    def test_a_rejected_row_fails_the_run_and_says_where(self, place: Place, broken: Path) -> None:
+    def test_a_rejected_row_fails_the_run_or_within_max_errors_is_counted_and_kept(
+        self, place: Place, broken: Path
+    ) -> None:
+        """The run that failed has given the lease back: the next one begins."""
         state = run_flow(place, broken)
         assert state.is_failed()
         with pytest.raises(CopyError, match=r"bad\.json, line 2: Not a JSON object"):
             state.result()
+
+        summary = run_flow(place, broken, max_errors=1).result()
+        assert [report.rejected for report in summary.tables if report.table == "staging_events"] == [1]
+        ((load, file, line, *_, raw, _),) = place.contents("load_errors")["load_errors"]
+        assert (load, Path(file).name, line, raw) == ("staging_events", "bad.json", 2, "not json")
 
     def test_a_broken_rule_fails_the_run_and_shows_the_rows(
         self, place: Place, tmp_path: Path, generated: Path
@@ -96,11 +97,6 @@ class TestFlow:
         rule = r"levels_known: broken by [\d,]+ rows: Every level is free or paid\.\n  .*level=gold"
         with pytest.raises(ChecksFailedError, match=rule):
             state.result()
-
-    def test_the_lease_is_given_back_by_a_failed_run(self, place: Place, broken: Path, generated: Path) -> None:
-        with pytest.raises(CopyError, match=r"bad\.json, line 2"):
-            run_flow(place, broken).result()
-        assert run_flow(place, generated).is_completed()
 
     @pytest.mark.parametrize(
         ("parameters", "message"),
@@ -125,77 +121,96 @@ def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
     assert [name for name, schema in properties.items() if not schema.get("description")] == []
 
 
-@pytest.fixture(scope="module")
-def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A home of Prefect's for all commands: it takes ten seconds to set up."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        yield
+@pytest.fixture
+def arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Arguments that this process was started with, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["flows.etl"])
+    return sys.argv
 
 
-@pytest.mark.usefixtures("_home")
+@BY_ITS_ARGUMENTS
+def test_help_names_every_option_with_its_description(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments.append("--help")
+    with pytest.raises(SystemExit, match=r"^0$"):
+        run_command(etl)
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for name, schema in etl.parameters.properties.items():
+        option, description = f"--{name.replace('_', '-')}", " ".join(schema["description"].split())
+        assert re.search(rf"{option}\b.{{0,60}}? {re.escape(description)}", shown), f"{option}: {description}"
+
+
+@BY_ITS_ARGUMENTS
+def test_an_unknown_option_is_refused_before_anything_starts(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    arguments.append("--no-such-option")
+    with pytest.raises(SystemExit, match=r"^2$"):
+        run_command(etl)
+    assert "--no-such-option" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("processes")
 class TestCommandLine:
-    def environment(self) -> dict[str, str]:
-        return os.environ | {"PYTHONPATH": str(ROOT)}
+    """Commands, on the session's Prefect server where it does not matter which: one of its own takes ten seconds."""
 
-    def run(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "flows.etl", *arguments],
-            cwd=cwd, env=self.environment(), capture_output=True, text=True, check=False,
+    def start(self, *options: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.etl", *options],
+            cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in background
+            start_new_session=True,
         )  # fmt: skip
 
-    def test_help_names_every_option_with_its_description(self, tmp_path: Path) -> None:
-        shown = " ".join(self.run("--help", cwd=tmp_path).stdout.replace("│", " ").split())
-        for name, schema in load_flow_from_entrypoint("flows/etl.py:etl").parameters.properties.items():
-            option, description = f"--{name.replace('_', '-')}", " ".join(schema["description"].split())
-            assert re.search(rf"{option}\b.{{0,60}}? {re.escape(description)}", shown), f"{option}: {description}"
+    def run(self, *options: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*options, cwd=cwd, **environment) as process:
+            said, errors = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, said, errors)
 
-    def test_with_no_options_it_generates_the_sample_once_and_loads_it(self, tmp_path: Path) -> None:
-        first = self.run(cwd=tmp_path)
-        assert first.returncode == 0, first.stderr
-        assert "generating a sample in data/" in first.stderr
-        assert "sparkify.duckdb" in first.stdout
-        assert "Traceback" not in first.stderr
-        again = self.run(cwd=tmp_path)
-        assert again.returncode == 0
+    def test_with_no_options_it_generates_the_sample_once_and_an_interrupted_run_is_completed_by_the_next(
+        self, tmp_path: Path
+    ) -> None:
+        home = str(tmp_path / "prefect")
+        with self.start(cwd=tmp_path, PREFECT_HOME=home) as process:
+            assert process.stderr
+            heard = up_to("take lease", process.stderr)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does, so Prefect's temporary server gets it too
+            heard += process.stderr.read()
+        assert process.returncode == 130, heard
+        assert "generating a sample in data/" in heard
+        assert "interrupted" in heard.splitlines()[-1]
+        assert "Traceback" not in heard
+        assert "API" not in heard
+
+        again = self.run(cwd=tmp_path, PREFECT_HOME=home)
+        assert again.returncode == 0, again.stderr
         assert "running on the sample in data/" in again.stderr
+        assert "sparkify.duckdb" in again.stdout
+        assert "Traceback" not in again.stderr
 
+    @pytest.mark.usefixtures("prefect_server")
     def test_a_failure_ends_in_a_message_and_exit_code_1(self, tmp_path: Path) -> None:
-        failed = self.run("--log-data", "nowhere", "--song-data", "nowhere", cwd=tmp_path)
+        nowhere = ("--log-data", "nowhere", "--song-data", "nowhere")
+        failed = self.run(*nowhere, cwd=tmp_path, PREFECT_API_URL=PREFECT_API_URL.value())
         assert failed.returncode == 1
         assert "nowhere: cannot be read: No such file or directory" in failed.stderr
         assert "Traceback" not in failed.stderr
 
-    def test_a_prefect_server_that_does_not_answer_is_named(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_prefect_server_that_does_not_answer_is_named(self, tmp_path: Path) -> None:
         api = f"http://127.0.0.1:{free_port()}/api"
-        monkeypatch.setenv("PREFECT_API_URL", api)
-        failed = self.run(cwd=tmp_path)
+        failed = self.run(cwd=tmp_path, PREFECT_API_URL=api)
         assert failed.returncode == 1
         assert f"the Prefect server at {api} does not answer: start it" in failed.stderr.splitlines()[-1]
         assert "Traceback" not in failed.stderr
 
-    def test_an_unknown_option_is_refused_before_anything_starts(self, tmp_path: Path) -> None:
-        refused = self.run("--no-such-option", cwd=tmp_path)
-        assert refused.returncode == 2, refused.stderr
-        assert "--no-such-option" in refused.stderr + refused.stdout
-        assert list(tmp_path.iterdir()) == [], "nothing was started"
 
-    def test_an_interrupted_run_says_so_and_the_next_one_completes(self, tmp_path: Path, generated: Path) -> None:
-        data = ("--log-data", str(generated / "log_data"), "--song-data", str(generated / "song_data"))
-        with subprocess.Popen(
-            [sys.executable, "-m", "flows.etl", *data],
-            cwd=tmp_path, env=self.environment(), stderr=subprocess.PIPE, text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in background
-            start_new_session=True,
-        ) as process:  # fmt: skip
-            assert process.stderr
-            heard = next(line for line in process.stderr if "take lease" in line)
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does, so Prefect's temporary server gets it too
-            heard += process.stderr.read()
-        assert process.returncode == 130, heard
-        assert "interrupted" in heard.splitlines()[-1]
-        assert "Traceback" not in heard
-        assert "API" not in heard
-        assert self.run(*data, cwd=tmp_path).returncode == 0
+def up_to(text: str, lines: Iterable[str]) -> str:
+    """Read up to the first line that holds a text."""
+    read = []
+    for line in lines:
+        read.append(line)
+        if text in line:
+            return "".join(read)
+    raise AssertionError(f"no line holds {text!r}:\n{''.join(read)}")

@@ -149,6 +149,7 @@ except CopyError as error:
 
 @pytest.mark.parametrize("count", [1, 500])
 @pytest.mark.parametrize("shut", ["data/shut.json", "data/shut"])
+@pytest.mark.usefixtures("processes")
 def test_an_unreadable_file_or_folder_is_named(tmp_path: Path, count: int, shut: str) -> None:
     folder = tmp_path
     for name, text in (("good.json", GOOD), ("shut.json", GOOD * count), ("shut/a.json", GOOD)):

@@ -289,6 +289,7 @@ def run(*options: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_command_line_writes_what_the_options_say(tmp_path: Path) -> None:
     done = run("--days", "3", "--users", "20", "--songs", "30", "--out", tmp_path / "data")
     assert done.returncode == 0, done.stderr
@@ -298,6 +299,7 @@ def test_the_command_line_writes_what_the_options_say(tmp_path: Path) -> None:
     assert len(logs_of(tmp_path / "data")) == 3
 
 
+@pytest.mark.usefixtures("processes")
 def test_what_is_there_is_not_mixed_with_what_is_new(tmp_path: Path) -> None:
     (tmp_path / "mine.json").touch()
     done = run("--days", "1", "--out", tmp_path)

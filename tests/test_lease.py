@@ -201,6 +201,7 @@ with run.warehouse.task() as connection:
 """
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_run_that_was_killed_does_not_block_the_next(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", DIES, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     with child:
@@ -214,6 +215,7 @@ def test_a_run_that_was_killed_does_not_block_the_next(tmp_path: Path) -> None:
     run.warehouse.release_lease()
 
 
+@pytest.mark.usefixtures("processes")
 def test_no_other_process_gets_at_the_file_between_tasks(in_file: Session, tmp_path: Path) -> None:
     code = f"import duckdb; duckdb.connect({str(tmp_path / 'test.duckdb')!r})"
     held = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

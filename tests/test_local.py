@@ -64,6 +64,7 @@ def test_a_file_may_bear_any_name(tmp_path: Path, name: str) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_file_that_another_process_has_open_names_the_process(tmp_path: Path) -> None:
     file = tmp_path / "busy.duckdb"
     code = f"import duckdb; c = duckdb.connect({str(file)!r}); print('open', flush=True); input()"
@@ -90,6 +91,7 @@ except PermanentError as error:
     return run_unprivileged("-c", code)
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_read_only_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "kept.duckdb"
     duckdb.connect(str(file)).close()
@@ -99,6 +101,7 @@ def test_a_read_only_file_is_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_file_in_a_read_only_folder_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     folder.mkdir()

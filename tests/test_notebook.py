@@ -11,6 +11,7 @@ from tests.warehouses import embedded
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "dwh.ipynb"
 
 
+@pytest.mark.usefixtures("processes")
 def test_runs_from_top_to_bottom(tmp_path: Path, generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = embedded(tmp_path / "test.duckdb")
     place.run(generated / "log_data", generated / "song_data")

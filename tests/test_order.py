@@ -7,8 +7,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prefect.logging import disable_run_logger
 
-from tests.warehouses import embedded
+from sql import catalog
+from tasks.create_tables import create_tables
+from tasks.lease import release_lease, take_lease
+from tasks.stage import stage
+from tests.warehouses import Rows, embedded
+from warehouse.copy import Copy
 
 Event = dict[str, Any]
 
@@ -48,13 +54,22 @@ def write(folder: Path, name: str, records: list[Event]) -> Path:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches, st.randoms(use_true_random=False))
 def test_any_split_order_and_repetition_ends_in_the_same_tables(split: list[list[Event]], random: Any) -> None:
-    with tempfile.TemporaryDirectory() as name:
+    loads = split + random.sample(split, k=1)
+    random.shuffle(loads)
+    whole = [event for batch in split for event in batch]
+    assert loaded(loads) == loaded([whole])
+
+
+def loaded(batches: list[list[Event]]) -> dict[str, Rows]:
+    """Return the tables that come of batches, loaded one after the other under one lease."""
+    with tempfile.TemporaryDirectory() as name, disable_run_logger():
         folder = Path(name)
-        songs = write(folder, "songs.json", [SONG])
-        loads = split + random.sample(split, k=1)
-        random.shuffle(loads)
-        for number, batch in enumerate(loads):
-            embedded(folder / "pieces.duckdb").run(write(folder, f"{number}.json", batch), songs)
-        whole = write(folder, "whole.json", [event for batch in split for event in batch])
-        embedded(folder / "whole.duckdb").run(whole, songs)
-        assert embedded(folder / "pieces.duckdb").contents() == embedded(folder / "whole.duckdb").contents()
+        place = embedded(folder / "test.duckdb")
+        take_lease.fn(place.target)
+        create_tables.fn(place.target, list(catalog.TABLES))
+        stage.fn(place.target, Copy(catalog.STAGING_SONGS, str(write(folder, "songs.json", [SONG]))))
+        for number, batch in enumerate(batches):
+            stage.fn(place.target, Copy(catalog.STAGING_EVENTS, str(write(folder, f"{number}.json", batch))))
+            place.load()
+        release_lease.fn(place.target)
+        return place.contents()

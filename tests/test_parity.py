@@ -77,7 +77,7 @@ def dirty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("source", ["generated", "dirty", "real_data"])
+@pytest.mark.parametrize("source", ["dirty", "real_data"])
 def test_a_run_leaves_equal_tables(places: Places, source: str, request: pytest.FixtureRequest) -> None:
     data: Path = request.getfixturevalue(source)
     left = {}

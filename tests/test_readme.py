@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,6 +21,7 @@ print(*(report.check for report in checks if report.holds))
 """
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_dimension_is_one_file_and_one_line(tmp_path: Path, generated: Path) -> None:
     for folder in ("flows", "tasks", "warehouse", "sql", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder)

@@ -73,6 +73,7 @@ def test_nulls_are_the_largest_and_strings_ordered_by_bytes(
     assert [a for a, _ in sorted(warehouse.rows(ranked), key=lambda row: row[1])] == expected
 
 
+@pytest.mark.usefixtures("processes")
 def test_getdate_is_utc_whatever_the_time_zone(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from tests.warehouses import embedded;"

@@ -50,12 +50,16 @@ class Place:
             create_tables.fn(self.target, list(catalog.TABLES))
             stage.fn(self.target, Copy(catalog.STAGING_EVENTS, logs, max_errors=max_errors))
             stage.fn(self.target, Copy(catalog.STAGING_SONGS, songs, max_errors=max_errors))
-            for load, tables in ((load_fact, catalog.FACTS), (load_dimension, catalog.DIMENSIONS)):
-                for table in tables:
-                    load.fn(self.target, table, "replace" if full_refresh else table.mode)
+            self.load(full_refresh=full_refresh)
             checks = check.fn(self.target, list(catalog.TABLES), list(catalog.CHECKS))
             release_lease.fn(self.target)
         return checks
+
+    def load(self, *, full_refresh: bool = False) -> None:
+        """Load facts and dimensions from staging, for the run that holds the lease."""
+        for load, tables in ((load_fact, catalog.FACTS), (load_dimension, catalog.DIMENSIONS)):
+            for table in tables:
+                load.fn(self.target, table, "replace" if full_refresh else table.mode)
 
     def contents(self, *tables: str) -> dict[str, Rows]:
         """Return the sorted rows of tables; of the loaded ones where none is named."""
