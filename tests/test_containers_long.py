@@ -100,24 +100,17 @@ def test_the_stack_starts_and_its_first_run_completes_also_after_a_stop_that_met
     assert "Flow run finished successfully" in stack.first_run()
 
     project = stack.project
-    deployment = httpx.get(f"{project.api}/deployments/name/sparkify-etl/local", timeout=60).json()
-    run = project.ask(f"deployments/{deployment['id']}/create_flow_run", parameters=S3)
-    wait_for(lambda: tasks(project, run, "stage staging_songs", "RUNNING"), 300)
+    run = project.start_run("local", parameters=S3)
+    wait_for(lambda: project.tasks(run, "stage staging_songs"), 300)
     stack.compose("stop")
     worker = json.loads(stack.compose("ps", "--all", "--format", "json", "worker").stdout)
     assert worker["ExitCode"] == 0, "the worker was killed: it did not end in time"
 
     assert "Flow run finished successfully" in stack.first_run()
-    ended = httpx.get(f"{project.api}/flow_runs/{run['id']}", timeout=60).json()["state"]
+    ended = project.state(run)
     assert (ended["type"], ended["message"]) == ("CRASHED", "Execution was aborted by a termination signal.")
-    assert tasks(project, run, "release lease", "COMPLETED"), "the run that was stopped has kept the lease"
-
-
-def tasks(project: Clone, run: Json, name: str, state: str) -> list[Json]:
-    """Return a run's tasks of this name that are in this state."""
-    wanted = {"name": {"any_": [name]}, "state": {"type": {"any_": [state]}}}
-    found: list[Json] = project.ask("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}}, task_runs=wanted)
-    return found
+    (released,) = project.tasks(run, "release lease")
+    assert released["state_type"] == "COMPLETED", "the run that was stopped has kept the lease"
 
 
 def test_the_image_is_built_and_pushed_and_a_run_has_a_container_of_its_own(
@@ -177,14 +170,10 @@ def deploy(project: Clone) -> None:
 
 def run_manual(project: Clone) -> Json:
     """Run it on the embedded warehouse, in a container that reaches this server, and return its last state."""
-    deployment = httpx.get(f"{project.api}/deployments/name/sparkify-etl/manual", timeout=60).json()
-    run = project.ask(
-        f"deployments/{deployment['id']}/create_flow_run",
-        parameters=EMBEDDED, job_variables={"network_mode": "host"},
-    )  # fmt: skip
+    run = project.start_run("manual", parameters=EMBEDDED, job_variables={"network_mode": "host"})
 
     def ended() -> Json | None:
-        state: Json = httpx.get(f"{project.api}/flow_runs/{run['id']}", timeout=60).json()["state"]
+        state = project.state(run)
         return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
     return wait_for(ended, 300)
