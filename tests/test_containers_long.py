@@ -17,6 +17,7 @@ import pytest
 import yaml
 from docker import DockerClient
 from docker.errors import DockerException
+from docker.models.containers import Container
 
 from tests.deployed import ROOT, SETTINGS, Clone, Json, answers, clone, free_port, running, server, stop, wait_for
 
@@ -28,6 +29,7 @@ S3 = {"log_data": "s3://sparkify/log_data/", "song_data": "s3://sparkify/song_da
 EMBEDDED = dict.fromkeys(("log_data", "song_data", "copy_role", "aws_credentials"), "") | {
     "warehouse": "duckdb:///sparkify.duckdb", "schema": "public"
 }  # fmt: skip
+AT_HAND = {"network_mode": "host"}  # a container reaches the server of this machine
 
 pytestmark = pytest.mark.sweep
 
@@ -71,13 +73,13 @@ def engine() -> Iterator[DockerClient]:
     client.close()
 
 
-@pytest.fixture(scope="module")
-def stack(engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture
+def stack(engine: DockerClient, tmp_path: Path) -> Iterator[Stack]:
     """Nothing of the stack yet, and nothing of it afterwards."""
     ours = [name for name, service in COMPOSE.items() if "build" in service]
     for name in COMPOSE.keys() - set(ours):
         need(engine, COMPOSE[name]["image"])
-    override = tmp_path_factory.mktemp("compose") / "override.yaml"
+    override = tmp_path / "override.yaml"
     override.write_text(json.dumps({"services": {name: {"image": NAME} for name in ours}}))
     port = str(free_port())
     environment = {**os.environ, "PORT": port, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
@@ -123,15 +125,27 @@ def test_the_image_is_built_and_pushed_and_a_run_has_a_container_of_its_own(
                 deploy(project)
                 assert httpx.get(f"http://{address}/v2/{NAME}/tags/list").json()["tags"] == ["0.1.0"]
                 engine.images.remove(image, force=True)  # what runs is what the registry has
-                state = run_manual(project)
+                run = project.start_run("manual", parameters=EMBEDDED, job_variables=AT_HAND)
+                state = wait_for(lambda: ended(project, run), 300)
             assert state["type"] == "COMPLETED", state["message"]
-            (container,) = engine.containers.list(all=True, filters={"ancestor": image})
+            (container,) = containers(engine, image)
             assert container.attrs["State"]["ExitCode"] == 0
         finally:
-            for container in engine.containers.list(all=True, filters={"ancestor": image}):
+            for container in containers(engine, image):
                 container.remove(force=True)
             if engine.images.list(image):
                 engine.images.remove(image, force=True)
+
+
+def containers(engine: DockerClient, image: str) -> list[Container]:
+    """Return what was made to run in an image of this very name."""
+    return [each for each in engine.containers.list(all=True) if each.attrs["Config"]["Image"] == image]
+
+
+def ended(project: Clone, run: Json) -> Json | None:
+    """Return the last state of a run that has ended."""
+    state = project.state(run)
+    return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
 
 @contextmanager
@@ -166,14 +180,3 @@ def deploy(project: Clone) -> None:
     file = "deployments/prefect.docker.yaml"
     done = project.command("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file, **SETTINGS)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def run_manual(project: Clone) -> Json:
-    """Run it on the embedded warehouse, in a container that reaches this server, and return its last state."""
-    run = project.start_run("manual", parameters=EMBEDDED, job_variables={"network_mode": "host"})
-
-    def ended() -> Json | None:
-        state = project.state(run)
-        return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
-
-    return wait_for(ended, 300)
