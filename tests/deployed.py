@@ -51,7 +51,6 @@ class Clone:
 
     folder: Path
     environment: dict[str, str]
-    python: str = sys.executable
 
     @property
     def api(self) -> str:
@@ -60,12 +59,12 @@ class Clone:
     def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m` with these arguments."""
         return subprocess.run(
-            [self.python, "-m", *arguments],
+            [sys.executable, "-m", *arguments],
             cwd=self.folder, env=self.environment | environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     def shell(self, script: str) -> str:
-        """Run a script as the image's shell does, and return what it prints."""
+        """Run a script of the shell, and return what it prints."""
         done = subprocess.run(
             ["sh", "-euc", script], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
         )
@@ -85,7 +84,7 @@ class Clone:
         """Start `python -m` with these arguments, in a process group of its own."""
         with self.log(arguments[0]).open("ab") as file:
             return subprocess.Popen(
-                [self.python, "-m", *arguments],
+                [sys.executable, "-m", *arguments],
                 cwd=self.folder, env=self.environment, stdout=file, stderr=file, start_new_session=True,
             )  # fmt: skip
 
@@ -111,6 +110,23 @@ class Clone:
         asked = self.send("GET", f"deployments/name/sparkify-etl/{deployment}").json()
         run: Json = self.ask(f"deployments/{asked['id']}/create_flow_run")
         return run
+
+    def start_run(self, deployment: str, **how: Any) -> Json:
+        """Have a run of a deployment of the pipeline made, by the API, and return it."""
+        found = httpx.get(f"{self.api}/deployments/name/sparkify-etl/{deployment}", timeout=60).json()
+        run: Json = self.ask(f"deployments/{found['id']}/create_flow_run", **how)
+        return run
+
+    def state(self, run: Json) -> Json:
+        """Return the state that a run is in now."""
+        state: Json = httpx.get(f"{self.api}/flow_runs/{run['id']}", timeout=60).json()["state"]
+        return state
+
+    def tasks(self, run: Json, name: str) -> list[Json]:
+        """Return a run's tasks of this name."""
+        wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}, "task_runs": {"name": {"any_": [name]}}}
+        found: list[Json] = self.ask("task_runs/filter", **wanted)
+        return found
 
     def events(self, run: Json, kind: str) -> list[Json]:
         """Return the events of one kind of a run."""

@@ -1,28 +1,17 @@
-"""What takes minutes to see: a machine that dies, `make serve` left by its parts, and the image's own environment."""
+"""What takes minutes to see: a machine that dies, and `make serve` left by its parts."""
 
-import json
-import os
-import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
 from sql import catalog
 from tests import warehouses
-from tests.deployed import ROOT, SETTINGS, Json, answers, clone, free_port, kill, running, served, server, wait_for
-from tests.standin.postgres import SUPERUSER, run_postgres
-from tests.standin.server import run_moto
+from tests.deployed import SETTINGS, Json, answers, clone, free_port, kill, running, served, server, wait_for
 
 pytestmark = pytest.mark.usefixtures("processes")
-
-COMPOSE = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["services"]
 
 
 @pytest.mark.sweep
@@ -52,6 +41,32 @@ def test_a_run_whose_machine_died_is_marked_crashed_and_the_next_completes_the_t
         assert command.returncode == 0, command.stdout
     contents = warehouses.embedded(tmp_path / "sparkify.duckdb", "public").contents()
     assert all(contents[table.name] for table in (*catalog.FACTS, *catalog.DIMENSIONS))
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("moment", ["being submitted", "loading"])
+def test_a_worker_of_the_image_that_is_told_to_end_ends_its_runs_first(tmp_path: Path, moment: str) -> None:
+    port = str(free_port())
+    with clone(tmp_path, PREFECT_WORKER_WEBSERVER_PORT=port) as project, server(project):
+        assert project.command("prefect", "work-pool", "create", "sparkify", "--type", "process").returncode == 0
+        assert project.command("prefect", "--no-prompt", "deploy", "--name", "local").returncode == 0
+        with running(project, "deployments.worker") as worker:
+            wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"))
+            run = project.start_run("local")
+            wait_for(
+                lambda: (
+                    project.state(run)["type"] == "PENDING"
+                    if moment == "being submitted"
+                    else project.tasks(run, "create tables")
+                ),
+                180,
+            )
+            worker.terminate()
+            assert worker.wait(120) == 0
+        assert project.state(run)["type"] == "CRASHED"
+        assert [task["state_type"] for task in project.tasks(run, "release lease")] == ["COMPLETED"] * (
+            moment == "loading"
+        )
 
 
 @pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["terminal", "script"])
@@ -87,33 +102,3 @@ def assert_ended(processes: list[psutil.Process]) -> None:
     assert processes
     _, alive = psutil.wait_procs(processes, timeout=30)
     assert alive == []
-
-
-@pytest.mark.sweep
-def test_the_images_environment_runs_what_compose_starts(tmp_path: Path) -> None:
-    """Install as the Dockerfile does, in a clean virtual environment, and run there the commands of compose.yaml."""
-    dockerfile = (ROOT / "deployments/Dockerfile").read_text().replace("\\\n", "")
-    (install,) = re.findall(r"^RUN (.*pip install.*)$", dockerfile, re.MULTILINE)
-    (worker,) = re.findall(r"^CMD (.*)$", dockerfile, re.MULTILINE)
-    virtual = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", virtual], check=True)
-    port = free_port()
-    (tmp_path / "app").mkdir()
-    with run_moto() as s3, run_postgres() as socket:
-        environment = COMPOSE["first-run"]["environment"] | {
-            "AWS_ENDPOINT_URL_S3": s3,
-            "PATH": f"{virtual / 'bin'}:{os.environ['PATH']}",
-            "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{SUPERUSER}@/postgres?host={socket.parent}",
-            "PREFECT_WORKER_WEBSERVER_PORT": str(port),
-        }
-        del environment["PREFECT_API_URL"]
-        with clone(tmp_path / "app", **environment) as here:
-            image = replace(here, python=str(virtual / "bin/python"))
-            image.shell(install)
-            with server(image), running(image, *json.loads(worker)):
-                wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"))
-                image.shell(COMPOSE["worker"]["healthcheck"]["test"].replace("8080", str(port)))
-                said = image.shell(COMPOSE["first-run"]["command"][-1])
-    assert "Completed" in said
-    contents = warehouses.embedded(tmp_path / "app/sparkify.duckdb", "public").contents()
-    assert all(contents[table.name] for table in (*catalog.FACTS, *catalog.DIMENSIONS))

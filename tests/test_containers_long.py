@@ -1,0 +1,182 @@
+"""The image, the compose file and the Docker work pool on a Docker engine, where one is reachable."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import httpx
+import pytest
+import yaml
+from docker import DockerClient
+from docker.errors import DockerException
+from docker.models.containers import Container
+
+from tests.deployed import ROOT, SETTINGS, Clone, Json, answers, clone, free_port, running, server, stop, wait_for
+
+COMPOSE = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["services"]
+(PYTHON,) = re.findall("^FROM (.*)$", (ROOT / "deployments/Dockerfile").read_text(), re.MULTILINE)
+NAME = "sparkify-test"
+POOL_WORKER = ("prefect", "worker", "start", "--pool", "sparkify-docker", "--type", "docker")  # makes the pool, too
+S3 = {"log_data": "s3://sparkify/log_data/", "song_data": "s3://sparkify/song_data/"}
+EMBEDDED = dict.fromkeys(("log_data", "song_data", "copy_role", "aws_credentials"), "") | {
+    "warehouse": "duckdb:///sparkify.duckdb", "schema": "public"
+}  # fmt: skip
+AT_HAND = {"network_mode": "host"}  # a container reaches the server of this machine
+
+pytestmark = [pytest.mark.sweep, pytest.mark.usefixtures("processes")]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The containers of the compose file, by another name and on another port than a user's."""
+
+    project: Clone
+    override: Path
+
+    def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run docker-compose."""
+        command = [Path(sys.executable).with_name("docker-compose"), "--project-name", NAME]
+        files = ["--file", "deployments/compose.yaml", "--file", str(self.override)]
+        return subprocess.run(
+            [*command, *files, *arguments],
+            cwd=ROOT, env=self.project.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def first_run(self) -> str:
+        """Start the stack, wait for the end of the first run, and return what it said."""
+        started = self.compose("up", "--build", "--detach")
+        assert started.returncode == 0, started.stdout + started.stderr
+        ended = self.compose("wait", "first-run")
+        said = self.compose("logs", "--no-log-prefix", "first-run").stdout
+        assert ended.returncode == 0, said
+        return said
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[DockerClient]:
+    """The Docker engine of DOCKER_HOST, or of this machine, with the image's base image."""
+    try:
+        client = docker.from_env()
+        client.ping()
+    except DockerException as error:
+        pytest.skip(f"no Docker engine is reachable: {error}")
+    need(client, PYTHON)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def stack(engine: DockerClient, tmp_path: Path) -> Iterator[Stack]:
+    """Nothing of the stack yet, and nothing of it afterwards."""
+    ours = [name for name, service in COMPOSE.items() if "build" in service]
+    for name in COMPOSE.keys() - set(ours):
+        need(engine, COMPOSE[name]["image"])
+    override = tmp_path / "override.yaml"
+    override.write_text(json.dumps({"services": {name: {"image": NAME} for name in ours}}))
+    port = str(free_port())
+    environment = {**os.environ, "PORT": port, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    stack = Stack(Clone(ROOT, environment), override)
+    yield stack
+    stack.compose("down", "--volumes", "--timeout", "0")
+    engine.images.remove(NAME, force=True)
+
+
+def need(client: DockerClient, image: str) -> None:
+    """See that an image is there, from its registry if need be."""
+    try:
+        if not client.images.list(image):
+            client.images.pull(image)
+    except DockerException as error:
+        pytest.skip(f"the image {image} cannot be had: {error}")
+
+
+def test_the_stack_starts_and_its_first_run_completes_also_after_a_stop_that_met_a_run(stack: Stack) -> None:
+    assert "Flow run finished successfully" in stack.first_run()
+
+    project = stack.project
+    run = project.start_run("local", parameters=S3)
+    wait_for(lambda: project.tasks(run, "stage staging_songs"), 300)
+    stack.compose("stop")
+    worker = json.loads(stack.compose("ps", "--all", "--format", "json", "worker").stdout)
+    assert worker["ExitCode"] == 0, "the worker was killed: it did not end in time"
+
+    assert "Flow run finished successfully" in stack.first_run()
+    ended = project.state(run)
+    assert (ended["type"], ended["message"]) == ("CRASHED", "Execution was aborted by a termination signal.")
+    (released,) = project.tasks(run, "release lease")
+    assert released["state_type"] == "COMPLETED", "the run that was stopped has kept the lease"
+
+
+def test_the_image_is_built_and_pushed_and_a_run_has_a_container_of_its_own(
+    engine: DockerClient, tmp_path: Path
+) -> None:
+    with registry(tmp_path) as address, clone(project_folder(tmp_path), SPARKIFY_IMAGE=f"{address}/{NAME}") as project:
+        image = f"{address}/{NAME}:0.1.0"
+        try:
+            with server(project), running(project, *POOL_WORKER):
+                deploy(project)
+                assert httpx.get(f"http://{address}/v2/{NAME}/tags/list").json()["tags"] == ["0.1.0"]
+                engine.images.remove(image, force=True)  # what runs is what the registry has
+                run = project.start_run("manual", parameters=EMBEDDED, job_variables=AT_HAND)
+                state = wait_for(lambda: ended(project, run), 300)
+            assert state["type"] == "COMPLETED", state["message"]
+            (container,) = containers(engine, image)
+            assert container.attrs["State"]["ExitCode"] == 0
+        finally:
+            for container in containers(engine, image):
+                container.remove(force=True)
+            if engine.images.list(image):
+                engine.images.remove(image, force=True)
+
+
+def containers(engine: DockerClient, image: str) -> list[Container]:
+    """Return what was made to run in an image of this very name."""
+    return [each for each in engine.containers.list(all=True) if each.attrs["Config"]["Image"] == image]
+
+
+def ended(project: Clone, run: Json) -> Json | None:
+    """Return the last state of a run that has ended."""
+    state = project.state(run)
+    return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
+
+@contextmanager
+def registry(folder: Path) -> Iterator[str]:
+    """Run an image registry on this machine, and give its address."""
+    program = shutil.which("docker-registry")
+    if not program:
+        pytest.skip("there is no image registry: `apt install docker-registry`")
+    address = f"127.0.0.1:{free_port()}"
+    settings = {"version": 0.1, "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}}}
+    (folder / "registry.yaml").write_text(yaml.safe_dump(settings | {"http": {"addr": address}}))
+    process = subprocess.Popen(
+        [program, "serve", folder / "registry.yaml"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: answers(f"http://{address}/v2/"))
+        yield address
+    finally:
+        stop(process)
+
+
+def project_folder(folder: Path) -> Path:
+    """Make the folder of a clone that sends the engine what the project's own does."""
+    (folder / "project").mkdir()
+    shutil.copy(ROOT / ".dockerignore", folder / "project")
+    return folder / "project"
+
+
+def deploy(project: Clone) -> None:
+    """Build, push and deploy as the head of the file says."""
+    file = "deployments/prefect.docker.yaml"
+    done = project.command("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file, **SETTINGS)
+    assert done.returncode == 0, done.stdout + done.stderr
