@@ -4,7 +4,7 @@ PORT ?= 4200
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help etl serve deploy test sweep lint bench screenshots clean
+.PHONY: help etl serve deploy test sweep mutants lint bench screenshots clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(VENV)/ready ## Run the tests
 
 sweep: $(VENV)/ready ## Run the long tests: a run killed and cut off everywhere, a dead machine, the image (minutes)
 	$(BIN)/python -m pytest -m sweep
+
+mutants: $(VENV)/ready ## Make mistakes in the code, and see whether tests notice them (minutes; N=400 SEED=2 for more)
+	$(BIN)/python -m tests.mutants
 
 lint: $(VENV)/ready ## Check style and types
 	$(BIN)/ruff check .
