@@ -39,7 +39,7 @@ LEFT_OUT = {"deployed", "deployed_long", "deployments", "crash", "notebook", "re
 
 WARM = (
     "duckdb prefect.testing.utilities prefect_aws prefect_sqlalchemy sqlglot.dialects.redshift redshift_connector "
-    "sqlalchemy_redshift boto3 moto.server matplotlib.figure cyclopts jinja2 coverage"
+    "sqlalchemy_redshift boto3 moto.server matplotlib.figure cyclopts jinja2 coverage hypothesis.strategies"
 )
 """What is imported once for all processes that run tests: it takes ten seconds."""
 
@@ -108,7 +108,8 @@ class Copy:
             output = os.open(self.temporary.with_name("output"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             for stream in (1, 2):
                 os.dup2(output, stream)
-            os.environ |= {"PYTHONPATH": str(self.root), "TMPDIR": str(self.temporary)}
+            os.environ |= {"PYTHONPATH": str(self.root), "TMPDIR": str(self.temporary), "PYTHONDONTWRITEBYTECODE": "1"}
+            sys.dont_write_bytecode = True  # a mistake of the same length and second would not be seen
             tempfile.tempdir = None
             sys.path[:] = [str(self.root), *(entry for entry in sys.path if entry not in ("", str(ROOT)))]
             for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
