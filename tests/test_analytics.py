@@ -5,6 +5,7 @@ import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import duckdb
@@ -112,6 +113,71 @@ def test_answers_are_those_of_the_raw_files(place: Place, generated: Path) -> No
 def test_answers_on_real_data(place: Place, real_data: Path) -> None:
     place.run(real_data / "log_data", real_data / "song_data")
     assert_answers(ask(place.target), real_data)
+
+
+AGENTS = [
+    "Mozilla/5.0 (Windows NT 6.1) AppleWebKit/537.36 Chrome/36.0 Safari/537.36",
+    "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/64.0 Safari/537.36 Edge/17.0",
+    "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/99.0 Safari/537.36 Edg/99.0",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/36.0 Safari/537.36 OPR/23.0",
+    "Opera/9.80 (Macintosh; Intel Mac OS X) Presto/2.12",
+    "Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0) like Gecko",
+    "Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2)",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X) Gecko/20100101 Firefox/31.0",
+    "Mozilla/5.0 (Android 4.4; Mobile; Linux) Gecko/41.0 Firefox/41.0",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 7_1, like Macintosh) AppleWebKit/537.51 Version/7.0 Safari/9537.53",
+    "Mozilla/5.0 (iPad; CPU OS 7_1 like Macintosh) AppleWebKit/537.51 CriOS/36.0 Safari/9537.53",
+    "Mozilla/5.0 (Macintosh) AppleWebKit/600.1",
+    "Lynx/2.8",
+    None,
+]  # fmt: skip
+SESSION_SIZES = [1, 2, 5, 6, 10, 11, 20, 21, 50, 51]
+
+
+def crowd(folder: Path) -> Path:
+    """Write data that have ties, more than any list shows, and both sides of every bound that a question draws."""
+    draw = Random(1)
+    songs = [
+        song(song_id=f"S{n}", artist_id=f"A{n % 20}", artist_name=f"Artist {n % 20}", title=f"Song {n}")
+        for n in range(40)
+    ]
+    songs += [
+        song(song_id=f"T{n}-{m}", artist_id=f"B{n}", artist_name=f"Twin {n}", title=f"{title} {n}", duration=duration)
+        for n in range(8)
+        for m, (title, duration) in enumerate([("Double", 200.5), ("DOUBLE", 200.5), ("dou ble", 210.5)])
+    ]
+    played = [{"song": s["title"], "artist": s["artist_name"], "length": s["duration"]} for s in songs]
+    played += [
+        {"song": text(of["song"]), "artist": text(of["artist"]), "length": length}
+        for of in played[::3]
+        for text in (str, str.upper, lambda words: words.replace(" ", "-"))
+        for length in (200.5, 205.5, 300.25)
+    ]
+    played += [{"song": f"Unheard {n}", "artist": f"Nobody {n % 3}"} for n in range(20)]
+    events = []
+    for session, size in enumerate(SESSION_SIZES * 6):
+        user = draw.randrange(1, 16)
+        start = 1541106106796 + (user + draw.choice([0, 0, 1, 5])) * 7 * 86_400_000 + draw.randrange(7 * 24) * 3_600_000
+        of_session = {"userAgent": draw.choice(AGENTS), "location": f"Place {draw.randrange(20)}", "sessionId": session}
+        level = draw.choice(["free", "paid"] if user % 4 else ["free"])
+        for item in range(size):
+            if user % 4 > 1 and not item % 2 and draw.random() < 0.2:
+                level = {"free": "paid", "paid": "free"}[level]
+            own = {"userId": str(user) if user > 1 else "", "level": level, "ts": start + session + item // 2 * 95_500}
+            heard = draw.choice(played[: draw.choice([10, len(played)])])
+            events.append(event(itemInSession=item, **of_session, **own, **heard))
+            if draw.random() < 0.05:  # the same again, with another song
+                events.append(events[-1] | draw.choice(played))
+    draw.shuffle(events)
+    return write(folder, events, songs)
+
+
+def test_answers_are_right_where_there_are_ties_and_bounds(tmp_path: Path) -> None:
+    data = crowd(tmp_path / "data")
+    found = ask(load(tmp_path, data).target)
+    assert_answers(found, data)
+    rows = {name: len(rows) for name, rows in rows_of(found).items()}
+    assert [rows[name] for name in ("session_sizes", "near_misses", "missing_songs")] == [11, 50, 15], "a crowd of all"
 
 
 def test_near_misses_tell_what_to_repair(place: Place, tmp_path: Path) -> None:

@@ -29,12 +29,19 @@ def because_of(cause: BaseException) -> RuntimeError:
     return error
 
 
+def met_by(context: BaseException) -> RuntimeError:
+    error = RuntimeError("Prefect's own words")
+    error.__context__ = context
+    return error
+
+
 ENDS = [
     (PermanentError("name another file"), 1, "name another file"),
     (CopyError("a.json, line 3"), 1, "a.json, line 3"),
     (TransientError("the connection was lost"), 1, "the connection was lost"),
     (KeyboardInterrupt(), 130, "interrupted: each step is done as a whole or not at all"),
     (RuntimeError("Query interrupted"), 130, "interrupted: "),
+    (met_by(met_by(KeyboardInterrupt())), 130, "interrupted: "),
     (httpx.ConnectError("refused"), 1, "the Prefect server at None does not answer: start it"),
     (because_of(httpx.ReadTimeout("slow")), 1, "the Prefect server at None does not answer: start it"),
 ]
