@@ -5,7 +5,7 @@ PORT ?= 4200
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help etl serve deploy test check sweep lint bench screenshots lock clean
+.PHONY: help etl serve deploy test check sweep mutants lint bench screenshots lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ check: lint ## Check style and types, and run the tests that need no server and 
 
 sweep: $(VENV)/dev ## Run the long tests: a run killed and cut off everywhere, a dead machine, the image (minutes)
 	$(BIN)/python -m pytest -m sweep --override-ini=faulthandler_timeout=0
+
+mutants: $(VENV)/dev ## Make mistakes in the code, and see whether tests notice them (minutes; N=400 SEED=2 for more)
+	$(BIN)/python -m tests.mutants
 
 lint: $(VENV)/dev ## Check style and types
 	$(BIN)/ruff check .

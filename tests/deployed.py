@@ -105,21 +105,15 @@ class Clone:
         assert found, done.stdout + done.stderr
         return done, self.send("GET", f"flow_runs/{found[1]}").json()
 
-    def start_run(self, deployment: str) -> Json:
-        """Start a run of a deployment of the pipeline as the UI does, and return it."""
-        asked = self.send("GET", f"deployments/name/sparkify-etl/{deployment}").json()
-        run: Json = self.ask(f"deployments/{asked['id']}/create_flow_run")
-        return run
-
     def start_run(self, deployment: str, **how: Any) -> Json:
-        """Have a run of a deployment of the pipeline made, by the API, and return it."""
-        found = httpx.get(f"{self.api}/deployments/name/sparkify-etl/{deployment}", timeout=60).json()
+        """Start a run of a deployment of the pipeline as the UI does, and return it."""
+        found = self.send("GET", f"deployments/name/sparkify-etl/{deployment}").json()
         run: Json = self.ask(f"deployments/{found['id']}/create_flow_run", **how)
         return run
 
     def state(self, run: Json) -> Json:
         """Return the state that a run is in now."""
-        state: Json = httpx.get(f"{self.api}/flow_runs/{run['id']}", timeout=60).json()["state"]
+        state: Json = self.send("GET", f"flow_runs/{run['id']}").json()["state"]
         return state
 
     def tasks(self, run: Json, name: str) -> list[Json]:

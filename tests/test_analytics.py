@@ -1,7 +1,11 @@
 """The questions, their answers, and the page that shows them."""
 
 import json
+import re
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import duckdb
@@ -11,9 +15,10 @@ from prefect import flow
 from flows.analytics import Report, analytics
 from flows.charts import svg
 from flows.escape import escape_cell
-from flows.report import about, page, write_report
+from flows.report import DARK, LIGHT, about, page, verdict, write_report
 from sql import catalog
 from tasks.answer import Answers, answer
+from tasks.report import CheckReport
 from tests import analytics_oracle
 from tests.artifacts import artifacts_of
 from tests.artifacts import rows_of as table_of
@@ -22,7 +27,7 @@ from tests.test_catalog import not_in_redshift
 from tests.warehouses import Place, embedded
 from warehouse.base import Target
 from warehouse.errors import PermanentError
-from warehouse.questions import Answer, Question
+from warehouse.questions import Answer, Axis, Question, plain
 
 NASTY = "<script>alert('x')</script> $x$ [a](javascript:b) {0} & **b** | \u0007"
 
@@ -114,6 +119,71 @@ def test_answers_on_real_data(place: Place, real_data: Path) -> None:
     assert_answers(ask(place.target), real_data)
 
 
+AGENTS = [
+    "Mozilla/5.0 (Windows NT 6.1) AppleWebKit/537.36 Chrome/36.0 Safari/537.36",
+    "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/64.0 Safari/537.36 Edge/17.0",
+    "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/99.0 Safari/537.36 Edg/99.0",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/36.0 Safari/537.36 OPR/23.0",
+    "Opera/9.80 (Macintosh; Intel Mac OS X) Presto/2.12",
+    "Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0) like Gecko",
+    "Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2)",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X) Gecko/20100101 Firefox/31.0",
+    "Mozilla/5.0 (Android 4.4; Mobile; Linux) Gecko/41.0 Firefox/41.0",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 7_1, like Macintosh) AppleWebKit/537.51 Version/7.0 Safari/9537.53",
+    "Mozilla/5.0 (iPad; CPU OS 7_1 like Macintosh) AppleWebKit/537.51 CriOS/36.0 Safari/9537.53",
+    "Mozilla/5.0 (Macintosh) AppleWebKit/600.1",
+    "Lynx/2.8",
+    None,
+]  # fmt: skip
+SESSION_SIZES = [1, 2, 5, 6, 10, 11, 20, 21, 50, 51]
+
+
+def crowd(folder: Path) -> Path:
+    """Write data that have ties, more than any list shows, and both sides of every bound that a question draws."""
+    draw = Random(1)
+    songs = [
+        song(song_id=f"S{n}", artist_id=f"A{n % 20}", artist_name=f"Artist {n % 20}", title=f"Song {n}")
+        for n in range(40)
+    ]
+    songs += [
+        song(song_id=f"T{n}-{m}", artist_id=f"B{n}", artist_name=f"Twin {n}", title=f"{title} {n}", duration=duration)
+        for n in range(8)
+        for m, (title, duration) in enumerate([("Double", 200.5), ("DOUBLE", 200.5), ("dou ble", 210.5)])
+    ]
+    played = [{"song": s["title"], "artist": s["artist_name"], "length": s["duration"]} for s in songs]
+    played += [
+        {"song": text(of["song"]), "artist": text(of["artist"]), "length": length}
+        for of in played[::3]
+        for text in (str, str.upper, lambda words: words.replace(" ", "-"))
+        for length in (200.5, 205.5, 300.25)
+    ]
+    played += [{"song": f"Unheard {n}", "artist": f"Nobody {n % 3}"} for n in range(20)]
+    events = []
+    for session, size in enumerate(SESSION_SIZES * 6):
+        user = draw.randrange(1, 16)
+        start = 1541106106796 + (user + draw.choice([0, 0, 1, 5])) * 7 * 86_400_000 + draw.randrange(7 * 24) * 3_600_000
+        of_session = {"userAgent": draw.choice(AGENTS), "location": f"Place {draw.randrange(20)}", "sessionId": session}
+        level = draw.choice(["free", "paid"] if user % 4 else ["free"])
+        for item in range(size):
+            if user % 4 > 1 and not item % 2 and draw.random() < 0.2:
+                level = {"free": "paid", "paid": "free"}[level]
+            own = {"userId": str(user) if user > 1 else "", "level": level, "ts": start + session + item // 2 * 95_500}
+            heard = draw.choice(played[: draw.choice([10, len(played)])])
+            events.append(event(itemInSession=item, **of_session, **own, **heard))
+            if draw.random() < 0.05:  # the same again, with another song
+                events.append(events[-1] | draw.choice(played))
+    draw.shuffle(events)
+    return write(folder, events, songs)
+
+
+def test_answers_are_right_where_there_are_ties_and_bounds(tmp_path: Path) -> None:
+    data = crowd(tmp_path / "data")
+    found = ask(load(tmp_path, data).target)
+    assert_answers(found, data)
+    rows = {name: len(rows) for name, rows in rows_of(found).items()}
+    assert [rows[name] for name in ("session_sizes", "near_misses", "missing_songs")] == [11, 50, 15], "a crowd of all"
+
+
 def test_near_misses_tell_what_to_repair(place: Place, tmp_path: Path) -> None:
     texts = [
         {"length": 201.5},
@@ -170,7 +240,81 @@ def test_findings_count_both_plans_and_tell_how_many_weeks_later(tmp_path: Path)
     assert findings["weekly_retention"].endswith("50 % were back 3 weeks later.")
 
 
+def answers_with(folder: Path, checks: list[CheckReport], loaded_at: datetime | None = None, plays: int = 3) -> Answers:
+    """Return the answers to a question of figures and one of bars."""
+    found = []
+    for number, chart in enumerate(("figures", "bars")):
+        path = folder / f"{number}_{chart}_of_plays.sql"
+        path.write_text(
+            f"-- title: T {chart}\n-- question: Q?\n-- chart: {chart}\n-- x: plays (plays)\n-- y: who (a < b)\n"
+            "-- value: plays (plays in all)\n-- finding: {total[plays]:play} heard.\nselect 1"
+        )
+        rows: tuple[dict[str, Any], ...] = ({"who": "x", "plays": 1}, {"who": 7, "plays": 1234}) if plays else ()
+        found.append(Answer(Question(path), ("who", "plays"), rows[-1:] if chart == "figures" else rows))
+    return Answers(found, checks, datetime(2018, 11, 30, 12, 5), loaded_at)
+
+
+BROKEN = [
+    CheckReport("a_holds", "A & b.", "error"),
+    CheckReport("b", "B <c>.", "warn", 1),
+    CheckReport("c", "C.", "error", 2345),
+]
+ASKED = datetime(2018, 11, 30, 12, 5)
+
+
 class TestPage:
+    @pytest.mark.parametrize(
+        ("loaded_at", "told"),
+        [
+            (None, "no load is on record"),
+            (ASKED - timedelta(hours=2), "last loaded 2018-11-30 10:05 UTC"),
+            (ASKED, "last loaded 2018-11-30 12:05 UTC"),
+            (ASKED + timedelta(seconds=1), "a load is under way, or broke off: what follows may be half of it"),
+        ],
+    )
+    def test_tells_when_the_tables_were_loaded_and_asked(
+        self, tmp_path: Path, loaded_at: datetime | None, told: str
+    ) -> None:
+        answers = answers_with(tmp_path, BROKEN, loaded_at)
+        assert about(answers, "here") == ["1,234 plays heard.", f"From here: {told}, asked 2018-11-30 12:05 UTC."]
+
+    def test_tells_how_many_checks_hold(self, tmp_path: Path) -> None:
+        said = [verdict(answers_with(tmp_path, BROKEN[:number])) for number in range(4)]
+        assert said == [
+            "No check was made: the tables are not there yet.",
+            "All 1 checks of the data hold.",
+            "1 of 2 checks of the data does not hold.",
+            "2 of 3 checks of the data do not hold.",
+        ]
+        classes = [page(answers_with(tmp_path, BROKEN[:number], plays=0), "here") for number in range(4)]
+        assert [text.count('<p class="good">') for text in classes] == [0, 1, 0, 0]
+
+    def test_shows_figures_findings_charts_and_numbers(self, tmp_path: Path) -> None:
+        write_report(answers_with(tmp_path, BROKEN), "here", tmp_path / "report.html")
+        assert [path.name for path in tmp_path.glob("report*")] == ["report.html"]
+        html = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert "<li>B &lt;c&gt;. (b, warn: 1 row)</li>\n<li>C. (c, error: 2,345 rows)</li>\n</ul>" in html
+        assert "<div><dt>plays in all</dt><dd>1,234</dd></div>" in html
+        assert [part.partition('"')[0] for part in html.split('<section id="')[1:]] == ["bars_of_plays"]
+        assert '<th scope="col">who</th><th scope="col" class="number">plays</th>' in html
+        assert '<td>7</td><td class="number">1,234</td>' in html
+        label = "Chart (bars) of plays, a &lt; b, plays in all. 1,235 plays heard. The numbers are in the table below."
+        for width in ("wide", "narrow"):
+            assert f'<div class="{width}" role="img" aria-label="{label}"><svg' in html
+
+    def test_draws_in_the_colours_of_light_and_dark(self, tmp_path: Path) -> None:
+        html = page(answers_with(tmp_path, []), "here")
+        names = [*LIGHT]
+        assert names == [*DARK] == ["ink", "quiet", "grid", *(f"series-{n}" for n in range(1, 8))]
+        for colours in (LIGHT, DARK):
+            assert " ".join(f"--{name}: {colours[name]};" for name in names) in html
+            assert len(set(colours.values())) == len(names)
+            assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours.values())
+        charts = "".join(re.findall("<svg.*?</svg>", html, re.DOTALL))
+        assert "var(--series-1)" in charts
+        assert "var(--ink)" in charts
+        assert not [colour for colour in LIGHT.values() if colour in charts]
+
     @pytest.mark.parametrize("count", [0, 1, 3])
     def test_of_few_events(self, tmp_path: Path, count: int) -> None:
         place = embedded(tmp_path / "warehouse.duckdb")
@@ -258,14 +402,43 @@ def test_charts_are_the_same_each_time(answered: Answers) -> None:
         ("{first[a]:play} of {total[a]}", "1 play of 3,001"),
         ("{last[a]:play}", "3,000 plays"),
         ("{peak[a][name]}", "{b}"),
+        ("{peak[b][name]} of {first[name]} and {last[name]}", "x of x and {b}"),
         ("{ratio[b/a]:.1f}", "0.1"),
+        ("{ratio[a/none]}", "0"),
         ("{each[name a]}", "x 1, {b} 3,000"),
+        ("{each[name b]}", "x 2, {b} -"),
+        ("{first[share]}, {last[share]}", "1,234.5, 12"),
+        ("{first[day]}", "1 November 2018"),
     ],
 )
 def test_findings_are_filled_from_the_rows(tmp_path: Path, finding: str, sentence: str) -> None:
     (tmp_path / "1_q.sql").write_text(f"-- title: T\n-- question: Q?\n-- chart: table\n-- finding: {finding}\nselect 1")
-    rows = ({"name": "x", "a": 1, "b": 2}, {"name": "{b}", "a": 3000, "b": None})
-    assert Answer(Question(tmp_path / "1_q.sql"), ("name", "a", "b"), rows).finding == sentence
+    rows = (
+        {"name": "x", "a": 1, "b": 2, "none": None, "share": 1234.46, "day": date(2018, 11, 1)},
+        {"name": "{b}", "a": 3000, "b": None, "none": 0, "share": 12.04, "day": None},
+    )
+    assert Answer(Question(tmp_path / "1_q.sql"), tuple(rows[0]), rows).finding == sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(Decimal("2.00"), "2"), (Decimal("2.50"), "2.5"), (7, "7"), ("x", "'x'"), (None, "None")]
+)
+def test_a_number_of_the_database_is_one_of_pythons(value: Any, kept: str) -> None:
+    assert repr(plain(value)) == kept
+
+
+def test_a_head_says_what_it_says(tmp_path: Path) -> None:
+    head = "-- title: A: b\n-- question: A?\n-- chart: bars\n-- x: n (plays, of all), share (%)\n-- series: level\n"
+    (tmp_path / "10_two_words.sql").write_text(f"{head}-- finding: F\n-- nothing: None yet.\nselect 1 -- x: no\n;\n")
+    question = Question(tmp_path / "10_two_words.sql")
+    assert (question.name, question.title, question.chart, question.series) == ("two_words", "A: b", "bars", "level")
+    assert question.axes("x") == [Axis("n", "plays, of all"), Axis("share", "%")]
+    assert question.axes("y") == []
+    assert question.select.endswith("select 1 -- x: no\n")
+    assert Answer(question).finding == "None yet."
+    (tmp_path / "20_q.sql").write_text(head.replace("title", "tittle").replace("A?", "A?\n-- finding: F") + "select 1")
+    with pytest.raises(PermanentError, match=r"its head lacks \['title'\] and has \['tittle'\]"):
+        Question(tmp_path / "20_q.sql").head  # noqa: B018
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.copying import Copying, Loaded
 from warehouse.errors import CopyError
 from warehouse.json_rules import ASSUMPTIONS
-from warehouse.local_copy import SMALL_FILE_BYTES, LocalCopy
+from warehouse.local_copy import SMALL_FILE_BYTES, LocalCopy, _describe
 
 READERS = {"whole files": 1, "lines": 300}
 """How many good records surround a file's own, so that each of the two readers takes it."""
@@ -280,7 +280,7 @@ def test_a_bad_record_too_many_fails_the_load(copying: Copying, what: str) -> No
         copying.load(table, among_good(text, pads, first=first), max_errors=len(rejects) - 1)
     line = rejects[0][0] + (0 if first else pads)
     assert re.search(rf"data\.json, line {line}[:,] .*\(code {rejects[0][1]}\)", str(caught.value))
-    assert f"max_errors = {len(rejects)}" in str(caught.value)
+    assert str(caught.value).endswith(f"max_errors = {len(rejects)}")
     assert copying.present(table) == [("good neighbour",)]
 
 
@@ -433,6 +433,18 @@ def test_an_error_shows_few_of_many_and_counts_them(copying: Copying, pads: int)
     ) as caught:
         copying.load(table, among_good(text, pads), max_errors=9)
     assert len(str(caught.value)) < 1500
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "None"), ("it's", '"it\'s"'), ("x" * 80, repr("x" * 80)), ("x" * 81, f"{'x' * 80!r}... (81 characters)")],
+)
+def test_a_long_value_is_shown_cut(value: str | None, shown: str) -> None:
+    place = "a.json, line 3"
+    assert _describe("a.json", 3, "n", value, 1207, "Invalid digit") == (
+        f"{place}, column n, value {shown}: Invalid digit (code 1207)"
+    )
+    assert _describe("a.json", 3, None, value, 1224, "Not JSON") == f"{place}: Not JSON (code 1224)"
 
 
 def test_auto_matches_first_level_keys_in_lower_case(copying: Copying, pads: int) -> None:

@@ -60,7 +60,9 @@ def test_an_empty_directory_is_named(copying: Copying, tmp_path: Path) -> None:
 def test_a_directory_without_json_is_rejected_by_its_lines(copying: Copying) -> None:
     files = {"README.md": b"# Logs\n\nnone yet\n", "table.csv": b"a,b\n" * 2000}
     table = copying.table("k varchar")
-    with pytest.raises(CopyError, match=r"2000 rejected(.|\n)*table\.csv, line 1: Not a JSON object"):
+    with pytest.raises(
+        CopyError, match=r"2000 rejected(.|\n)*table\.csv, line 1: Not a JSON object(.|\n)*= 2000 or more$"
+    ):
         copying.load(table, files)
     assert copying.load(table, files, max_errors=2002).reported == (0, 2002)
 

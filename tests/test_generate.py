@@ -6,6 +6,7 @@ import sys
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -278,6 +279,17 @@ def test_some_artists_are_spelled_several_ways(catalogue: list[dict[str, Any]]) 
         names[song["artist_id"]].add(song["artist_name"])
     assert sum(len(spellings) > 1 for spellings in names.values()) >= 5
     assert len({s["song_id"] for s in catalogue}) == len(catalogue)
+
+
+def digest(data: Path) -> str:
+    """Return what stands for the names and contents of all files."""
+    return sha256(b"\0".join(name.encode() + content for name, content in sorted(contents(data).items()))).hexdigest()
+
+
+@pytest.mark.parametrize(("name", "was"), [("month", "f7ef7548d04113b7"), ("dirty", "b3cf8b2f1b5bd39e")])
+def test_data_change_on_purpose_only(request: pytest.FixtureRequest, name: str, was: str) -> None:
+    """README's figures and pictures are of generated data. Where they are to change, take the new digest."""
+    assert digest(request.getfixturevalue(name))[:16] == was
 
 
 # The command line

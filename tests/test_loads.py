@@ -67,6 +67,15 @@ def test_a_load_is_safe_to_repeat(things: Things, mode: Mode) -> None:
     assert things.rows == [A, B]
 
 
+@pytest.mark.parametrize("mode", ["append", "replace", "merge"])
+def test_a_load_leaves_nothing_behind_in_its_session(things: Things, mode: Mode) -> None:
+    things.arrive(A, B)
+    with things.warehouse.warehouse.task() as connection:
+        first = load(connection, things.table, mode)
+        connection.exec_driver_sql("delete from things")
+        assert load(connection, things.table, mode) == first == Loaded(inserted=2)
+
+
 def test_append_inserts_the_rows_whose_key_is_new(things: Things) -> None:
     things.load("append", A)
     assert things.load("append", (1, "changed", 9, TUESDAY), B) == Loaded(inserted=1)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from tests.warehouses import BUCKET, JSONPATHS, Place, connector, redshift
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
 from warehouse.findings import Finding
+from warehouse.s3 import S3, Object
+from warehouse.sources import Sources, _age
 from warehouse.tables import split_statements
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -260,3 +263,72 @@ def test_an_embedded_run_finds_its_files(tmp_path: Path, generated: Path, capsys
     with pytest.raises(PermanentError, match="1 of 2 failed"):
         preflight(str(tmp_path / "nothing"), str(generated / "song_data"), warehouse=warehouse)
     assert not (tmp_path / "w.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "age"),
+    [(0, "0 minutes"), (119, "119 minutes"), (120, "2 hours"), (48 * 60 - 1, "47 hours"), (48 * 60, "2 days")],
+)
+def test_an_age_is_told_in_its_unit(minutes: int, age: str) -> None:
+    assert _age(datetime.now(UTC) - timedelta(minutes=minutes, seconds=20)) == age
+
+
+class Listing(S3):
+    """An S3 of which only the listing is asked."""
+
+    def __init__(self, *objects: tuple[str, int]) -> None:
+        super().__init__("")
+        self.objects = [Object(f"s3://b/{key}", size, datetime.now(UTC)) for key, size in objects]
+
+    def list(self, url: str) -> list[Object]:
+        return [found for found in self.objects if found.url.startswith(url)]
+
+
+def looked_at(source: str, *objects: tuple[str, int], **options: Any) -> dict[str, str]:
+    _, songs = copies_of("", source, **options)
+    return {finding.subject.split()[1]: str(finding) for finding in Sources(Listing(*objects), [songs]).objects()}
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"), [(".gz", "gzip"), (".bz2", "bzip2"), (".zst", "zstd"), (".lzo", "lzop"), (".gz.json", "none")]
+)
+def test_a_compression_is_known_by_the_keys_endings(ending: str, kind: str) -> None:
+    found = looked_at("s3://b/x/", (f"x/a{ending}", 1), ("x/done", 0), compression="none")["compression"]
+    wrong = (
+        f"failed   staging_songs compression: said to be none, but s3://b/x/a{ending} looks like {kind}: COPY infers"
+    )
+    assert found.startswith("passed" if kind == "none" else wrong)
+
+
+def test_all_compressions_that_keys_have_are_told() -> None:
+    objects = [("x/a.gz", 1), ("x/b.json", 1), ("x/c.bz2", 1)]
+    assert (
+        "none, but s3://b/x/c.bz2 looks like bzip2, s3://b/x/a.gz looks like gzip: "
+        in (looked_at("s3://b/x/", *objects)["compression"])
+    )
+    assert looked_at("s3://b/x/", objects[0], compression="gzip")["compression"].endswith(": gzip, as the keys end")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (["x/a", "x/b/c"], None),
+        (["xa"], None),
+        (["xa", "xb"], "s3://b/xa, s3://b/xb: end it"),
+        (["x/a", "x1/a", "x1/b", "x2", "x3/c"], "s3://b/x1/, s3://b/x2, s3://b/x3/: end it"),
+        (["x/a", "x1/a", "x2", "x3/c", "x4", "x5"], "s3://b/x1/, s3://b/x2, s3://b/x3/ and 2 more: end it"),
+    ],
+)
+def test_neighbours_of_a_prefix_are_named(keys: list[str], told: str | None) -> None:
+    found = looked_at("s3://b/x", *((key, 1) for key in keys))["prefix"]
+    said = f"s3://b/x also matches {told}" if told else "s3://b/x matches nothing but what it names"
+    assert said in found
+    assert looked_at("s3://b/", *((key, 1) for key in keys))["prefix"].startswith("passed")
+
+
+def test_objects_are_counted_with_the_newest_ones_age() -> None:
+    listing = Listing(("x/a", 1000), ("x/b", 1500))
+    listing.objects[0] = replace(listing.objects[0], modified=datetime.now(UTC) - timedelta(days=9))
+    _, songs = copies_of("", "s3://b/x/")
+    (found, *_) = Sources(listing, [songs]).objects()
+    assert found.text == "2 under s3://b/x/, 2.5 kB, the newest 0 minutes old"

@@ -16,7 +16,7 @@ from tests.standin.s3 import ROLE
 from tests.warehouses import BUCKET, Place, Session, redshift
 from warehouse.connect import open_warehouse
 from warehouse.copy import LOAD_ERRORS_DDL, Copied, Copy
-from warehouse.copy_statement import Access, Keys, copy_statement
+from warehouse.copy_statement import Access, Keys, copy_statement, jsonpaths_url, trial_statement
 from warehouse.errors import CopyError, PermanentError
 from warehouse.tables import Table
 
@@ -261,7 +261,64 @@ statupdate off"""
     assert "session_token" not in copy_statement(plain, Access(keys=Keys("a", "b")))
 
 
-@pytest.mark.parametrize("role", ["", "Default", "arn:aws:iam::1:role/x", f"{ROLE}'", f"{ROLE};drop table x", "x y"])
+def test_a_trial_reads_as_a_load_would_and_loads_nothing() -> None:
+    access = Access(keys=Keys("AKIA", "secret"), region="us-west-2")
+    assert (
+        trial_statement("preflight", "s3://b/it's.json", access, "gzip")
+        == """\
+copy preflight
+from 's3://b/it''s.json'
+access_key_id 'AKIA'
+secret_access_key 'secret'
+region 'us-west-2'
+format json 'auto'
+gzip
+maxerror 100000
+noload"""
+    )
+    assert "none" not in trial_statement("preflight", "s3://b/a.json", access, "none")
+
+
+def test_keys_are_in_no_repr() -> None:
+    assert repr(Access(keys=Keys("AKIA", "secret", "token"))) == "Access(role='', keys=Keys(), region=None)"
+
+
+def test_the_jsonpaths_file_lies_at_the_root_of_the_bucket_unless_it_is_named(table: Table) -> None:
+    assert jsonpaths_url(Copy(table, "s3://b/logs/2018/")) == "s3://b/paths.json"
+    assert jsonpaths_url(Copy(table, "s3://b")) == "s3://b/paths.json"
+    assert jsonpaths_url(Copy(table, "s3://b/logs/", PATHS)) == PATHS
+    assert jsonpaths_url(Copy(Table(table.path), "s3://b/logs/")) is None
+    with pytest.raises(CopyError, match=r"paths\.json: Redshift reads JSONPaths files from S3"):
+        jsonpaths_url(Copy(table, "s3://b/logs/", "paths.json"))
+    for source in ("s3:///logs/", "https://b/logs/", "/s3://b"):
+        with pytest.raises(CopyError, match="Redshift loads from S3 only"):
+            copy_statement(Copy(table, source, PATHS), Access(role="default"))
+
+
+ROLES = [ROLE, "arn:aws-us-gov:iam::123456789012:role/path/to/a+b=c,d.e@f-g_h", f"{ROLE},{ROLE}-2"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_arn_of_a_role_is_one(table: Table, role: str) -> None:
+    assert f"\niam_role '{role}'\n" in copy_statement(Copy(table, SOURCE), Access(role=role))
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        "",
+        "Default",
+        "arn:aws:iam::1:role/x",
+        f"{ROLE}'",
+        f"{ROLE};drop table x",
+        "x y",
+        f"x{ROLE}",
+        "arn:aws:iam::12345678901a:role/x",
+        "arn:aws:iam::123456789012:user/x",
+        "arn:aws:iam::123456789012:role/",
+        "defaults",
+    ],
+)
 def test_what_is_no_role_is_refused(table: Table, role: str) -> None:
     with pytest.raises(PermanentError, match="copy_role"):
         copy_statement(Copy(table, SOURCE), Access(role=role))

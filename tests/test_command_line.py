@@ -1,0 +1,152 @@
+"""How a command ends, and what it says last."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import pytest
+
+import flows
+from flows import command_line
+from flows.command_line import _last_words
+from flows.etl import _where_to_look
+from flows.run_events import tell_failed, tell_loaded
+from tasks.report import CheckReport, TableReport
+from warehouse.base import Target
+from warehouse.errors import CopyError, PermanentError, TransientError
+
+
+class Ended(BaseException):
+    """The process would have ended."""
+
+
+def because_of(cause: BaseException) -> RuntimeError:
+    error = RuntimeError("Prefect's own words")
+    error.__cause__ = cause
+    return error
+
+
+def met_by(context: BaseException) -> RuntimeError:
+    error = RuntimeError("Prefect's own words")
+    error.__context__ = context
+    return error
+
+
+ENDS = [
+    (PermanentError("name another file"), 1, "name another file"),
+    (CopyError("a.json, line 3"), 1, "a.json, line 3"),
+    (TransientError("the connection was lost"), 1, "the connection was lost"),
+    (KeyboardInterrupt(), 130, "interrupted: each step is done as a whole or not at all"),
+    (RuntimeError("Query interrupted"), 130, "interrupted: "),
+    (met_by(met_by(KeyboardInterrupt())), 130, "interrupted: "),
+    (httpx.ConnectError("refused"), 1, "the Prefect server at None does not answer: start it"),
+    (because_of(httpx.ReadTimeout("slow")), 1, "the Prefect server at None does not answer: start it"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+@pytest.mark.parametrize(("error", "code", "words"), ENDS, ids=lambda value: type(value).__name__)
+def test_a_failure_ends_in_one_message(
+    error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended: list[int] = []
+
+    def leave(code: int, say: Any) -> None:
+        ended.append(code)
+        say()
+        raise Ended
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(command_line, "leave", leave)
+    monkeypatch.setattr(sys, "argv", ["command"])
+    with pytest.raises(Ended):
+        command_line.run_command(fail)
+    assert ended == [code]
+    said = capsys.readouterr()
+    assert said.err.startswith(f"\n{words}")
+    assert said.out == ""
+
+
+@pytest.mark.parametrize("error", [ValueError("a mistake of ours"), because_of(ValueError("no network"))])
+def test_a_mistake_of_ours_shows_where_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught:
+        _last_words(error)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PermanentError("x"), False),
+        (TransientError("x"), False),
+        (KeyboardInterrupt(), False),
+        (ValueError("x"), True),
+        (None, False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_log_has_tracebacks_of_our_own_mistakes_only(error: BaseException | None, *, told: bool) -> None:
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        info = (type(error), error, None) if error else None
+        record = logging.LogRecord(name, logging.ERROR, "", 1, "failed", (), info)  # type: ignore[arg-type]
+        assert logging.getLogger(name).filter(record)
+        assert bool(record.exc_info) == told
+
+
+def test_a_run_says_where_the_tables_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = _where_to_look(Target("sparkify-redshift", "music", "run"))
+    query = "select level, count(*) as plays from music.songplays group by level"
+    assert block == f"The tables are in sparkify-redshift, schema music. Try: {query}"
+    monkeypatch.chdir(tmp_path)
+    with duckdb.connect("a.duckdb") as connection:
+        connection.execute("create schema music; create table music.songplays as select 'paid' as level")
+    first, command = _where_to_look(Target("duckdb:///a.duckdb", "music", "run")).splitlines()
+    assert first == "The tables are in a.duckdb. Try:"
+    python, _, code = command.strip().partition(" -c ")
+    assert Path(python).samefile(sys.executable)
+    exec(compile(code.strip('"'), "shown", "exec"), {})
+
+
+def test_events_name_the_table_and_the_check_in_their_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triggers match labels. No row of the data is told: events go where the data may not."""
+    told: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr("flows.run_events.emit_event", lambda event, **parts: told.append((event, parts)))
+    tell_loaded(TableReport(table="users", inserted=3, present=7, seconds=0.5))
+    tell_failed(CheckReport("levels_known", "Every level is known.", "warn", 2, [{"user_id": 1}]))
+    loaded, failed = told
+    assert loaded == (
+        "sparkify.table.loaded",
+        {
+            "resource": {
+                "prefect.resource.id": "sparkify.table.users",
+                "prefect.resource.name": "users",
+                "sparkify.table": "users",
+            },
+            "payload": {
+                "table": "users", "staged": None, "rejected": None, "inserted": 3, "updated": None, "present": 7,
+                "seconds": 0.5,
+            },
+        },
+    )  # fmt: skip
+    assert failed == (
+        "sparkify.check.failed",
+        {
+            "resource": {
+                "prefect.resource.id": "sparkify.check.levels_known",
+                "prefect.resource.name": "levels_known",
+                "sparkify.check": "levels_known",
+                "sparkify.severity": "warn",
+            },
+            "payload": {"rule": "Every level is known.", "offending": 2},
+        },
+    )
+
+
+def test_runs_need_no_network_and_time_enough_to_start() -> None:
+    assert flows.os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert flows.os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] == "120"
