@@ -1,4 +1,4 @@
-"""The image, the compose file and the Docker work pool on a Docker engine, where one is reachable."""
+"""The image, the compose file, the Docker work pool and new machines on a Docker engine, where one is reachable."""
 
 import json
 import os
@@ -30,6 +30,21 @@ EMBEDDED = dict.fromkeys(("log_data", "song_data", "copy_role", "aws_credentials
     "warehouse": "duckdb:///sparkify.duckdb", "schema": "public"
 }  # fmt: skip
 AT_HAND = {"network_mode": "host"}  # a container reaches the server of this machine
+
+NEW_MACHINE = """
+FROM {system}
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates git make python3 python3-venv
+RUN useradd --create-home newcomer
+USER newcomer
+WORKDIR /home/newcomer
+"""
+TWO_COMMANDS = """
+git config --global safe.directory '*'
+git clone --quiet /project.git 'my clone'
+cd 'my clone'
+make etl
+make test
+"""
 
 pytestmark = [pytest.mark.sweep, pytest.mark.usefixtures("processes")]
 
@@ -96,6 +111,27 @@ def need(client: DockerClient, image: str) -> None:
             client.images.pull(image)
     except DockerException as error:
         pytest.skip(f"the image {image} cannot be had: {error}")
+
+
+@pytest.mark.parametrize("system", ["debian:12", "debian:13"])
+def test_a_new_user_needs_the_two_commands(engine: DockerClient, tmp_path: Path, system: str) -> None:
+    need(engine, system)
+    (tmp_path / "Dockerfile").write_text(NEW_MACHINE.format(system=system))
+    machine, _ = engine.images.build(path=str(tmp_path), network_mode="host", rm=True)
+    project = tmp_path / "project.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, project], check=True)
+    container = engine.containers.run(
+        machine, ["bash", "-euc", TWO_COMMANDS], detach=True, network_mode="host",
+        volumes={str(project): {"bind": "/project.git", "mode": "ro"}},
+    )  # fmt: skip
+    try:
+        code, said = container.wait()["StatusCode"], container.logs().decode()
+    finally:
+        container.remove(force=True)
+        engine.images.remove(machine.id, force=True)
+    assert code == 0, said
+    assert "The tables are in sparkify.duckdb" in said
+    assert re.search(r"\d+ passed", said), said
 
 
 def test_the_stack_starts_and_its_first_run_completes_also_after_a_stop_that_met_a_run(stack: Stack) -> None:
@@ -176,7 +212,11 @@ def project_folder(folder: Path) -> Path:
 
 
 def deploy(project: Clone) -> None:
-    """Build, push and deploy as the head of the file says."""
+    """Build, push and deploy as the head of the file says, with the base image that is at hand."""
     file = "deployments/prefect.docker.yaml"
+    step = "      dockerfile: deployments/Dockerfile\n"
+    steps = (project.folder / file).read_text()
+    assert step in steps
+    (project.folder / file).write_text(steps.replace(step, f"{step}      pull: false\n"))
     done = project.command("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file, **SETTINGS)
     assert done.returncode == 0, done.stdout + done.stderr
