@@ -144,7 +144,10 @@ class TestCommandLine:
             cwd=cwd, env=self.environment(), capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    def test_help_names_every_option_with_its_description(self, tmp_path: Path) -> None:
+    def test_help_names_every_option_with_its_description(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "400")  # so that none is broken into lines
         shown = " ".join(self.run("--help", cwd=tmp_path).stdout.replace("│", " ").split())
         for name, schema in load_flow_from_entrypoint("flows/etl.py:etl").parameters.properties.items():
             option, description = f"--{name.replace('_', '-')}", " ".join(schema["description"].split())
