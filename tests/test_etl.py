@@ -130,7 +130,10 @@ def arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 
 @BY_ITS_ARGUMENTS
-def test_help_names_every_option_with_its_description(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_every_option_with_its_description(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # so that none is broken into lines
     arguments.append("--help")
     with pytest.raises(SystemExit, match=r"^0$"):
         run_command(etl)
