@@ -3,7 +3,8 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -72,7 +73,9 @@ def database(socket: Path) -> dict[str, str]:
 
 def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(deployed: Clone) -> None:
     first = deployed.log("deploy").read_text()
-    again = deployed.deploy(**SETTINGS_AND_ALERTS, SPARKIFY_AWS_REGION="eu-west-1")
+    with _paused(deployed, "hourly") as is_paused:
+        again = deployed.deploy(**SETTINGS_AND_ALERTS, SPARKIFY_AWS_REGION="eu-west-1")
+        assert is_paused(), "a deployment that somebody paused stays so"
     assert [what_was_done(first), what_was_done(again)] == [
         ["created"] * 6, ["unchanged", "updated", *["unchanged"] * 4]
     ]  # fmt: skip
@@ -80,6 +83,22 @@ def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(dep
     assert len(ours) == 4
     names = {deployment["name"] for deployment in deployed.ask("deployments/filter")}
     assert names == {"local", "manual", "hourly", "analytics"}
+
+
+@contextmanager
+def _paused(deployed: Clone, deployment: str) -> Iterator[Callable[[], bool]]:
+    """Pause a deployment until the block ends, as the UI does; give what tells whether it is."""
+
+    def now() -> Json:
+        found: list[Json] = deployed.ask("deployments/filter", deployments={"name": {"any_": [deployment]}})
+        return found[0]
+
+    url = f"{deployed.api}/deployments/{now()['id']}"
+    httpx.patch(url, json={"paused": True}).raise_for_status()
+    try:
+        yield lambda: bool(now()["paused"])
+    finally:
+        httpx.patch(url, json={"paused": False}).raise_for_status()
 
 
 def what_was_done(said: str) -> list[str]:
@@ -113,6 +132,7 @@ def test_the_local_deployment_completes_and_leaves_tables_artifacts_and_events(d
 
 
 def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
+    before = len(_workers_log(deployed))
     command, run = deployed.run("local", log_data="nowhere", song_data="nowhere")
 
     why = "nowhere: cannot be read: No such file or directory"
@@ -122,13 +142,18 @@ def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, receive
     assert "\n" not in run["state"]["message"]
     told = wait_for(lambda: [news for news in received[1] if run["name"] in news["body"] and why in news["body"]])
     assert told[0]["subject"] == "Sparkify: a failed run"
+    log = wait_for(lambda: _log_that_says(deployed, why, before))
+    assert "Traceback" not in log, "the worker's terminal shows no traceback"
+    assert "nanobind" not in log, "nor DuckDB's leaks"
 
 
-def test_the_workers_log_says_why_a_run_failed_and_shows_no_tracebacks_and_leaks(deployed: Clone) -> None:
-    log = deployed.log("deployments.serve").read_text()
-    assert "nowhere: cannot be read: No such file or directory" in log
-    assert "Traceback" not in log
-    assert "nanobind" not in log
+def _workers_log(deployed: Clone) -> str:
+    return deployed.log("deployments.serve").read_text()
+
+
+def _log_that_says(deployed: Clone, why: str, start: int) -> str:
+    log = _workers_log(deployed)[start:]
+    return log if why in log and "exited" in log else ""
 
 
 @pytest.mark.parametrize("ui", ["artifacts", "v2/artifacts"])
@@ -162,11 +187,62 @@ def test_prefects_uis_show_strings_of_the_data_as_text(
 def test_of_a_late_run_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
     pool = f"{deployed.api}/work_pools/sparkify"
     httpx.patch(pool, json={"is_paused": True}).raise_for_status()
-    _, run = deployed.run("local", watch=False)
-    told = wait_for(lambda: [news["body"] for news in received[1] if run["id"] in news["body"]])
+    try:
+        _, run = deployed.run("local", watch=False)
+        told = wait_for(lambda: [news["body"] for news in received[1] if run["id"] in news["body"]])
+        httpx.delete(f"{deployed.api}/flow_runs/{run['id']}").raise_for_status()
+    finally:
+        httpx.patch(pool, json={"is_paused": False}).raise_for_status()
     assert ": Late: " in told[0]
-    httpx.delete(f"{deployed.api}/flow_runs/{run['id']}").raise_for_status()
-    httpx.patch(pool, json={"is_paused": False}).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("deployment", "meanwhile"),
+    [("hourly", "Cancelled"), ("local", "AwaitingConcurrencySlot"), ("manual", "Pending")],
+)
+def test_while_a_run_is_under_way_the_next_is_cancelled_or_waits(
+    deployed: Clone, deployment: str, meanwhile: str
+) -> None:
+    """A run of `manual` begins, and is told by the lease."""
+    first, second = (_planned(deployed, deployment) for _ in range(2))
+    try:
+        assert _set_state(deployed, first, "PENDING") == "Pending"
+        assert _set_state(deployed, second, "PENDING") == meanwhile, f"while a run of {deployment} is under way"
+    finally:
+        for run in (first, second):
+            _set_state(deployed, run, "CANCELLED")
+            httpx.delete(f"{deployed.api}/flow_runs/{run['id']}").raise_for_status()
+
+
+def test_of_each_run_that_failed_or_crashed_somebody_is_told_once(
+    deployed: Clone, received: tuple[str, list[Json]]
+) -> None:
+    runs = {state: _planned(deployed, "manual")["id"] for state in ("FAILED", "CRASHED")}
+    for state, run in runs.items():
+        _set_state(deployed, {"id": run}, state)
+
+    def told(run: str) -> list[str]:
+        return [news["subject"] for news in received[1] if run in news["body"]]
+
+    wait_for(lambda: all(map(told, runs.values())))
+    for state, run in runs.items():
+        assert told(run) == ["Sparkify: a failed run"], f"of a run that is {state} somebody is told, and once"
+    bodies = [news["body"] for news in received[1]]
+    assert len(bodies) == len(set(bodies)), "nobody is told of a thing twice"
+
+
+def _planned(deployed: Clone, deployment: str) -> Json:
+    """Return a new run that no worker begins, as its time is far away."""
+    (found,) = deployed.ask("deployments/filter", deployments={"name": {"any_": [deployment]}})
+    later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": later}}
+    run: Json = deployed.ask(f"deployments/{found['id']}/create_flow_run", state=state)
+    return run
+
+
+def _set_state(deployed: Clone, run: Json, state: str) -> str:
+    """Ask for a state as a worker does, and return the name of the one that it is."""
+    return str(deployed.ask(f"flow_runs/{run['id']}/set_state", state={"type": state})["state"]["name"])
 
 
 def test_the_schedule_makes_runs_at_the_next_full_hours(deployed: Clone) -> None:
@@ -193,10 +269,24 @@ def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
     data = _with_a_contradiction(generated, tmp_path)
     for source in ("log_data", "song_data"):
         standin.put_folder(f"{warehouses.BUCKET}/{source}", data / source)
-    with temporary_settings({PREFECT_API_URL: deployed.api}):
-        warehouses.connector(standin).save("sparkify-redshift", overwrite=True)
-        warehouses.credentials(standin).save("sparkify-aws", overwrite=True)
+    with _blocks(deployed, standin):
+        _assert_manual_then_analytics(deployed, received, place)
 
+
+@contextmanager
+def _blocks(deployed: Clone, standin: Standin) -> Iterator[None]:
+    """Let the deployments' blocks lead to the stand-in until the block ends."""
+    wanted = {"sparkify-redshift": warehouses.connector(standin), "sparkify-aws": warehouses.credentials(standin)}
+    with temporary_settings({PREFECT_API_URL: deployed.api}):
+        before = {name: type(block).load(name) for name, block in wanted.items()}
+        for name, block in wanted.items():
+            block.save(name, overwrite=True)
+        yield
+        for name, block in before.items():
+            block.save(name, overwrite=True)
+
+
+def _assert_manual_then_analytics(deployed: Clone, received: tuple[str, list[Json]], place: warehouses.Place) -> None:
     _, run = deployed.run("manual")
 
     assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
@@ -217,11 +307,6 @@ def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
     assert len(artifacts) == len(catalog.QUESTIONS) + 1
     assert re.search(r"1 of \d+ checks of the data does not hold", (deployed.folder / "report.html").read_text())
     assert len(_runs_of(deployed, "analytics")) == 1
-
-
-def test_nobody_is_told_of_a_thing_twice(received: tuple[str, list[Json]]) -> None:
-    bodies = [news["body"] for news in received[1]]
-    assert len(bodies) == len(set(bodies)) > 0
 
 
 def _with_a_contradiction(data: Path, folder: Path) -> Path:
