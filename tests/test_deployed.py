@@ -3,7 +3,8 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -77,8 +78,9 @@ def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(
     monkeypatch.chdir(deployed.folder)
     for name, value in (deployed.environment | SETTINGS_AND_ALERTS | {"SPARKIFY_AWS_REGION": "eu-west-1"}).items():
         monkeypatch.setenv(name, value)
-    with temporary_settings({PREFECT_API_URL: deployed.api}):
+    with temporary_settings({PREFECT_API_URL: deployed.api}), _paused(deployed, "hourly") as is_paused:
         deploy()
+        assert is_paused(), "a deployment that somebody paused stays so"
     again = capsys.readouterr().out
     assert [what_was_done(first), what_was_done(again)] == [
         ["created"] * 6, ["unchanged", "updated", *["unchanged"] * 4]
@@ -87,6 +89,22 @@ def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(
     assert len(ours) == 4
     names = {deployment["name"] for deployment in deployed.ask("deployments/filter")}
     assert names == {"local", "manual", "hourly", "analytics"}
+
+
+@contextmanager
+def _paused(deployed: Clone, deployment: str) -> Iterator[Callable[[], bool]]:
+    """Pause a deployment until the block ends, as the UI does; give what tells whether it is."""
+
+    def now() -> Json:
+        found: list[Json] = deployed.ask("deployments/filter", deployments={"name": {"any_": [deployment]}})
+        return found[0]
+
+    path = f"deployments/{now()['id']}"
+    deployed.send("PATCH", path, json={"paused": True})
+    try:
+        yield lambda: bool(now()["paused"])
+    finally:
+        deployed.send("PATCH", path, json={"paused": False})
 
 
 def what_was_done(said: str) -> list[str]:
@@ -120,6 +138,7 @@ def test_the_local_deployment_completes_and_leaves_tables_artifacts_and_events(d
 
 
 def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
+    before = len(_workers_log(deployed))
     command, run = deployed.run("local", log_data="nowhere", song_data="nowhere")
 
     why = "nowhere: cannot be read: No such file or directory"
@@ -129,13 +148,18 @@ def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, receive
     assert "\n" not in run["state"]["message"]
     told = wait_for(lambda: [news for news in received[1] if run["name"] in news["body"] and why in news["body"]])
     assert told[0]["subject"] == "Sparkify: a failed run"
+    log = wait_for(lambda: _log_that_says(deployed, why, before))
+    assert "Traceback" not in log, "the worker's terminal shows no traceback"
+    assert "nanobind" not in log, "nor DuckDB's leaks"
 
 
-def test_the_workers_log_says_why_a_run_failed_and_shows_no_tracebacks_and_leaks(deployed: Clone) -> None:
-    log = deployed.log("deployments.serve").read_text()
-    assert "nowhere: cannot be read: No such file or directory" in log
-    assert "Traceback" not in log
-    assert "nanobind" not in log
+def _workers_log(deployed: Clone) -> str:
+    return deployed.log("deployments.serve").read_text()
+
+
+def _log_that_says(deployed: Clone, why: str, start: int) -> str:
+    log = _workers_log(deployed)[start:]
+    return log if why in log and "exited" in log else ""
 
 
 @pytest.mark.parametrize("ui", ["artifacts", "v2/artifacts"])
@@ -168,11 +192,62 @@ def test_prefects_uis_show_strings_of_the_data_as_text(
 
 def test_of_a_late_run_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
     deployed.send("PATCH", "work_pools/sparkify", json={"is_paused": True})
-    run = deployed.start_run("local")
-    told = wait_for(lambda: [news["body"] for news in received[1] if run["id"] in news["body"]])
+    try:
+        run = deployed.start_run("local")
+        told = wait_for(lambda: [news["body"] for news in received[1] if run["id"] in news["body"]])
+        deployed.send("DELETE", f"flow_runs/{run['id']}")
+    finally:
+        deployed.send("PATCH", "work_pools/sparkify", json={"is_paused": False})
     assert ": Late: " in told[0]
-    deployed.send("DELETE", f"flow_runs/{run['id']}")
-    deployed.send("PATCH", "work_pools/sparkify", json={"is_paused": False})
+
+
+@pytest.mark.parametrize(
+    ("deployment", "meanwhile"),
+    [("hourly", "Cancelled"), ("local", "AwaitingConcurrencySlot"), ("manual", "Pending")],
+)
+def test_while_a_run_is_under_way_the_next_is_cancelled_or_waits(
+    deployed: Clone, deployment: str, meanwhile: str
+) -> None:
+    """A run of `manual` begins, and is told by the lease."""
+    first, second = (_planned(deployed, deployment) for _ in range(2))
+    try:
+        assert _set_state(deployed, first, "PENDING") == "Pending"
+        assert _set_state(deployed, second, "PENDING") == meanwhile, f"while a run of {deployment} is under way"
+    finally:
+        for run in (first, second):
+            _set_state(deployed, run, "CANCELLED")
+            deployed.send("DELETE", f"flow_runs/{run['id']}")
+
+
+def test_of_each_run_that_failed_or_crashed_somebody_is_told_once(
+    deployed: Clone, received: tuple[str, list[Json]]
+) -> None:
+    runs = {state: _planned(deployed, "manual")["id"] for state in ("FAILED", "CRASHED")}
+    for state, run in runs.items():
+        _set_state(deployed, {"id": run}, state)
+
+    def told(run: str) -> list[str]:
+        return [news["subject"] for news in received[1] if run in news["body"]]
+
+    wait_for(lambda: all(map(told, runs.values())))
+    for state, run in runs.items():
+        assert told(run) == ["Sparkify: a failed run"], f"of a run that is {state} somebody is told, and once"
+    bodies = [news["body"] for news in received[1]]
+    assert len(bodies) == len(set(bodies)), "nobody is told of a thing twice"
+
+
+def _planned(deployed: Clone, deployment: str) -> Json:
+    """Return a new run that no worker begins, as its time is far away."""
+    (found,) = deployed.ask("deployments/filter", deployments={"name": {"any_": [deployment]}})
+    later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": later}}
+    run: Json = deployed.ask(f"deployments/{found['id']}/create_flow_run", state=state)
+    return run
+
+
+def _set_state(deployed: Clone, run: Json, state: str) -> str:
+    """Ask for a state as a worker does, and return the name of the one that it is."""
+    return str(deployed.ask(f"flow_runs/{run['id']}/set_state", state={"type": state})["state"]["name"])
 
 
 def test_the_schedule_makes_runs_at_the_next_full_hours(deployed: Clone) -> None:
@@ -199,10 +274,24 @@ def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
     data = _with_a_contradiction(generated, tmp_path)
     for source in ("log_data", "song_data"):
         standin.put_folder(f"{warehouses.BUCKET}/{source}", data / source)
-    with temporary_settings({PREFECT_API_URL: deployed.api}):
-        warehouses.connector(standin).save("sparkify-redshift", overwrite=True)
-        warehouses.credentials(standin).save("sparkify-aws", overwrite=True)
+    with _blocks(deployed, standin):
+        _assert_manual_then_analytics(deployed, received, place)
 
+
+@contextmanager
+def _blocks(deployed: Clone, standin: Standin) -> Iterator[None]:
+    """Let the deployments' blocks lead to the stand-in until the block ends."""
+    wanted = {"sparkify-redshift": warehouses.connector(standin), "sparkify-aws": warehouses.credentials(standin)}
+    with temporary_settings({PREFECT_API_URL: deployed.api}):
+        before = {name: type(block).load(name) for name, block in wanted.items()}
+        for name, block in wanted.items():
+            block.save(name, overwrite=True)
+        yield
+        for name, block in before.items():
+            block.save(name, overwrite=True)
+
+
+def _assert_manual_then_analytics(deployed: Clone, received: tuple[str, list[Json]], place: warehouses.Place) -> None:
     run = _run_to_its_end(deployed, deployed.start_run("manual"))
 
     assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
@@ -223,11 +312,6 @@ def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
     assert len(artifacts) == len(catalog.QUESTIONS) + 1
     assert re.search(r"1 of \d+ checks of the data does not hold", (deployed.folder / "report.html").read_text())
     assert len(_runs_of(deployed, "analytics")) == 1
-
-
-def test_nobody_is_told_of_a_thing_twice(received: tuple[str, list[Json]]) -> None:
-    bodies = [news["body"] for news in received[1]]
-    assert len(bodies) == len(set(bodies)) > 0
 
 
 def _with_a_contradiction(data: Path, folder: Path) -> Path:
