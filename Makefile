@@ -44,4 +44,4 @@ screenshots: $(VENV)/ready ## Take the README's pictures anew, which needs Chrom
 	$(BIN)/python -m tests.screenshots
 
 clean: ## Remove what the other targets made, the virtual environment included
-	rm -rf $(VENV) .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build data sparkify.duckdb* report.html
+	rm -rf $(VENV) .bench .mutants_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build data sparkify.duckdb* report.html
