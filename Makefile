@@ -65,4 +65,4 @@ lock: $(VENV)/dev ## Write constraints.txt anew: what resolves on every Python, 
 	  --no-annotate --custom-compile-command 'make lock' --output-file constraints.txt pyproject.toml
 
 clean: ## Remove what the other targets made, the virtual environment included
-	rm -rf $(VENV) .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build data sparkify.duckdb* report.html
+	rm -rf $(VENV) .bench .mutants_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build data sparkify.duckdb* report.html

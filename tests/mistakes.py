@@ -221,6 +221,14 @@ class _Python:
         """Yield the mistakes in a node and all that is in it, but for words that only people read."""
         if isinstance(node, ast.keyword) and node.arg in _NO_DIFFERENCE:
             return
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) in (
+            "tuple",
+            "list",
+            "dict",
+            "Callable",
+            "Literal",
+        ):
+            return  # a type's name
         if isinstance(node, ast.stmt):
             if _is_words(node):
                 return

@@ -42,8 +42,8 @@ ENDS = [
     (KeyboardInterrupt(), 130, "interrupted: each step is done as a whole or not at all"),
     (RuntimeError("Query interrupted"), 130, "interrupted: "),
     (met_by(met_by(KeyboardInterrupt())), 130, "interrupted: "),
-    (httpx.ConnectError("refused"), 1, "the Prefect server at None does not answer: start it"),
-    (because_of(httpx.ReadTimeout("slow")), 1, "the Prefect server at None does not answer: start it"),
+    (httpx.ConnectError("refused"), 1, "the Prefect server at "),
+    (because_of(httpx.ReadTimeout("slow")), 1, "the Prefect server at "),
 ]
 
 
