@@ -6,17 +6,20 @@ Run it with `python -m deployments.deploy`, as often as you like.
 import os
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
 from prefect.settings import PREFECT_API_URL
 
 from deployments.automations import save_automations
 from deployments.blocks import save_blocks
-from deployments.prefect_command import make_pool, prefect
+from deployments.prefect_command import POOL, make_pool, prefect
 from flows.command_line import run_command
 from warehouse.errors import PermanentError
 
 
 def deploy() -> None:
     """Save the blocks and the automations, make the work pool, and send the deployments of prefect.yaml.
+
+    What somebody paused stays paused.
 
     Raises:
         PermanentError: no server is configured, a setting is missing or wrong, or Prefect refuses: no deployment is
@@ -29,8 +32,13 @@ def deploy() -> None:
         )
     save_blocks()
     save_automations()
-    make_pool(get_client(sync_client=True))
-    prefect(os.environ | {"PWD": os.getcwd()}, "--no-prompt", "deploy", "--all")
+    with get_client(sync_client=True) as client:
+        make_pool(client)
+        ours = client.read_deployments(work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])))
+        prefect(os.environ | {"PWD": os.getcwd()}, "--no-prompt", "deploy", "--all")
+        for deployment in ours:
+            if deployment.paused:
+                client.pause_deployment(deployment.id)  # Prefect's command has resumed it
     print(f"the deployments of prefect.yaml are on {PREFECT_API_URL.value()}")
 
 

@@ -33,5 +33,5 @@ def prefect(environment: Environment, *arguments: str) -> None:
 def make_pool(client: SyncPrefectClient) -> None:
     """Make the work pool, which a worker polls, if it is missing."""
     template = ProcessWorker.get_default_base_job_template()
-    with client, suppress(ObjectAlreadyExists):
+    with suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template))

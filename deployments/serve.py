@@ -68,7 +68,8 @@ def server(port: int) -> Iterator[tuple[Environment, Process]]:
 @contextmanager
 def worker(environment: Environment) -> Iterator[Process]:
     """Run a worker until the block ends, in the work pool, which is made if it is missing."""
-    make_pool(SyncPrefectClient(environment["PREFECT_API_URL"]))
+    with SyncPrefectClient(environment["PREFECT_API_URL"]) as client:
+        make_pool(client)
     with running(environment, "worker", "start", "--pool", POOL) as process:
         yield process
 
