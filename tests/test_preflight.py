@@ -280,6 +280,11 @@ class Listing(S3):
         super().__init__("")
         self.objects = [Object(f"s3://b/{key}", size, datetime.now(UTC)) for key, size in objects]
 
+    region: str | None = None
+
+    def bucket_region(self, bucket: str) -> str:
+        return "eu-west-1"
+
     def list(self, url: str) -> list[Object]:
         return [found for found in self.objects if found.url.startswith(url)]
 
@@ -332,3 +337,20 @@ def test_objects_are_counted_with_the_newest_ones_age() -> None:
     _, songs = copies_of("", "s3://b/x/")
     (found, *_) = Sources(listing, [songs]).objects()
     assert found.text == "2 under s3://b/x/, 2.5 kB, the newest 0 minutes old"
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        (None, "bucket b is in eu-west-1, and COPY is told none: it has to be the cluster's own"),
+        ("eu-west-1", "bucket b is in eu-west-1, as COPY is told"),
+        ("us-west-2", "bucket b is in eu-west-1, and COPY would be told us-west-2"),
+    ],
+)
+def test_the_region_of_a_bucket_is_the_one_that_copy_is_told(told: str | None, text: str) -> None:
+    listing = Listing()
+    listing.region = told
+    _, songs = copies_of("", "s3://b/x/")
+    (found,) = Sources(listing, [songs]).surroundings()
+    assert found.text.startswith(text)
+    assert found.result == ("failed" if told == "us-west-2" else "passed")
