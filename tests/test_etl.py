@@ -26,7 +26,6 @@ from tests.warehouses import Place
 from warehouse.errors import ChecksFailedError, CopyError, PermanentError
 
 ROOT = Path(__file__).parents[1]
-BY_ITS_ARGUMENTS = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens:UserWarning")
 
 
 def run_flow(place: Place, data: Path, **parameters: Any) -> Any:
@@ -121,33 +120,12 @@ def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
     assert [name for name, schema in properties.items() if not schema.get("description")] == []
 
 
-@pytest.fixture
-def arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """Arguments that this process was started with, in an empty directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["flows.etl"])
-    return sys.argv
-
-
-@BY_ITS_ARGUMENTS
-def test_help_names_every_option_with_its_description(
-    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "400")  # so that none is broken into lines
-    arguments.append("--help")
-    with pytest.raises(SystemExit, match=r"^0$"):
-        run_command(etl)
-    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    for name, schema in etl.parameters.properties.items():
-        option, description = f"--{name.replace('_', '-')}", " ".join(schema["description"].split())
-        assert re.search(rf"{option}\b.{{0,60}}? {re.escape(description)}", shown), f"{option}: {description}"
-
-
-@BY_ITS_ARGUMENTS
+@pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens:UserWarning")
 def test_an_unknown_option_is_refused_before_anything_starts(
-    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    arguments.append("--no-such-option")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["flows.etl", "--no-such-option"])
     with pytest.raises(SystemExit, match=r"^2$"):
         run_command(etl)
     assert "--no-such-option" in capsys.readouterr().err
@@ -171,6 +149,14 @@ class TestCommandLine:
         with self.start(*options, cwd=cwd, **environment) as process:
             said, errors = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, said, errors)
+
+    def test_help_names_every_option_with_its_description(self, tmp_path: Path) -> None:
+        told = self.run("--help", cwd=tmp_path, COLUMNS="400")  # so that none is broken into lines
+        assert told.returncode == 0, told.stderr
+        shown = " ".join(told.stdout.replace("│", " ").split())
+        for name, schema in etl.parameters.properties.items():
+            option, description = f"--{name.replace('_', '-')}", " ".join(schema["description"].split())
+            assert re.search(rf"{option}\b.{{0,60}}? {re.escape(description)}", shown), f"{option}: {description}"
 
     def test_with_no_options_it_generates_the_sample_once_and_an_interrupted_run_is_completed_by_the_next(
         self, tmp_path: Path

@@ -20,6 +20,7 @@ def pins(text: str) -> set[str]:
     return set(re.findall(r"^[\w.-]+==\S+", text, re.MULTILINE))
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("python", [f"{python}.0" for python in PYTHONS])
 def test_the_lock_holds_what_each_python_installs(python: str) -> None:
     options = ["--python-version", python, "--all-extras", "--only-binary", ":all:", "--constraint", "constraints.txt"]
@@ -47,6 +48,7 @@ def test_each_python_is_tested_by_the_workflow() -> None:
     assert job["steps"][-1]["run"] == "bash .ci/run"
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_python_that_is_too_old_is_told_in_a_line(tmp_path: Path) -> None:
     old = tmp_path / "python3.9"
     script = f'shift; exec "{sys.executable}" -c "import sys; sys.version_info = (3, 9, 2); $1"'

@@ -16,7 +16,7 @@ from warehouse.errors import PermanentError
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
+def endpoint(processes: None) -> Iterator[str]:
     with moto() as url:
         yield url
 
