@@ -41,6 +41,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     leave(config.stash.get(EXIT_STATUS, 4), lambda: None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _stay() -> Iterator[None]:
+    """Fail a test in which the code under test ends this process, as a command does: it would look like success."""
+    session, leave = os.getpid(), os._exit
+
+    def refuse(code: int) -> None:
+        assert os.getpid() != session, f"a test would end the session with exit code {code}: run it as a process"
+        leave(code)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "_exit", refuse)
+        yield
+
+
 @pytest.fixture(scope="session")
 def prefect_server(processes: None) -> Iterator[None]:
     """A Prefect server on a database of its own, for the whole session."""
