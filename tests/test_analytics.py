@@ -1,6 +1,5 @@
 """The questions, their answers, and the page that shows them."""
 
-import json
 import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -23,6 +22,7 @@ from tests import analytics_oracle
 from tests.artifacts import artifacts_of
 from tests.artifacts import rows_of as table_of
 from tests.browser import Page
+from tests.records import EVENT, SONG, Record, write_data
 from tests.test_catalog import not_in_redshift
 from tests.warehouses import Place, embedded
 from warehouse.base import Target
@@ -49,29 +49,14 @@ def assert_answers(found: Answers, data: Path) -> None:
             assert row == tuple(pytest.approx(v) if isinstance(v, float) else v for v in right), name
 
 
-def write(folder: Path, events: list[dict[str, Any]], songs: list[dict[str, Any]]) -> Path:
-    for name, records in (("log_data", events), ("song_data", songs)):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "a.json").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
-    return folder
+def event(**changes: Any) -> Record:
+    first = {"artist": "Björk", "firstName": "A", "lastName": "B", "song": "Army of Me", "ts": 1541106106796}
+    return EVENT | first | {"userAgent": "Mozilla/5.0 Firefox/31.0", "userId": "7"} | changes
 
 
-def event(**changes: Any) -> dict[str, Any]:
-    first = {
-        "artist": "Björk", "auth": "Logged In", "firstName": "A", "gender": "F", "itemInSession": 0, "lastName": "B",
-        "length": 200.5, "level": "free", "location": "Here", "method": "PUT", "page": "NextSong",
-        "registration": 1540919166796.0, "sessionId": 1, "song": "Army of Me", "status": 200, "ts": 1541106106796,
-        "userAgent": "Mozilla/5.0 Firefox/31.0", "userId": "7",
-    }  # fmt: skip
-    return first | changes
-
-
-def song(**changes: Any) -> dict[str, Any]:
-    first = {
-        "num_songs": 1, "artist_id": "AR1", "artist_latitude": None, "artist_longitude": None, "artist_location": "",
-        "artist_name": "Björk", "song_id": "SO1", "title": "Army of Me", "duration": 200.5, "year": 1995,
-    }  # fmt: skip
-    return first | changes
+def song(**changes: Any) -> Record:
+    first = {"artist_id": "AR1", "artist_latitude": None, "artist_longitude": None, "artist_location": ""}
+    return SONG | first | {"artist_name": "Björk", "song_id": "SO1", "title": "Army of Me", "year": 1995} | changes
 
 
 def load(folder: Path, data: Path) -> Place:
@@ -173,7 +158,7 @@ def crowd(folder: Path) -> Path:
             if draw.random() < 0.05:  # the same again, with another song
                 events.append(events[-1] | draw.choice(played))
     draw.shuffle(events)
-    return write(folder, events, songs)
+    return write_data(folder, events, songs)
 
 
 def test_answers_are_right_where_there_are_ties_and_bounds(tmp_path: Path) -> None:
@@ -194,7 +179,7 @@ def test_near_misses_tell_what_to_repair(place: Place, tmp_path: Path) -> None:
         {"song": "Hyperballad"},
     ]
     events = [event(ts=1541106106796 + n, itemInSession=n, **text) for n, text in enumerate(texts)]
-    data = write(tmp_path / "data", events, [song(), song(song_id="SO2", title="日", artist_name="東")])
+    data = write_data(tmp_path / "data", events, [song(), song(song_id="SO2", title="日", artist_name="東")])
     place.run(data / "log_data", data / "song_data")
     found = ask(place.target)
     assert_answers(found, data)
@@ -206,7 +191,7 @@ def test_near_misses_tell_what_to_repair(place: Place, tmp_path: Path) -> None:
 def test_a_day_with_changes_of_plan(place: Place, tmp_path: Path) -> None:
     levels = ["free", "free", "paid", "free", "paid"]
     events = [event(ts=1541106106796 + n * 60_000, itemInSession=n, level=level) for n, level in enumerate(levels)]
-    data = write(tmp_path / "data", events, [song()])
+    data = write_data(tmp_path / "data", events, [song()])
     place.run(data / "log_data", data / "song_data")
     found = ask(place.target)
     assert_answers(found, data)
@@ -233,7 +218,7 @@ def test_findings_count_both_plans_and_tell_how_many_weeks_later(tmp_path: Path)
     ]
     findings = {
         a.question.name: a.finding
-        for a in ask(load(tmp_path, write(tmp_path / "data", events, [song()])).target).answers
+        for a in ask(load(tmp_path, write_data(tmp_path / "data", events, [song()])).target).answers
     }
     assert findings["daily_activity"] == "1 November 2018 was the busiest day: listeners played 4 songs."
     assert findings["session_sizes"] == "Most common are sessions of 2–5 songs: there were 3."  # noqa: RUF001
@@ -323,7 +308,7 @@ class TestPage:
         session.warehouse.release_lease()
         if count:
             events = [event(ts=1541106106796 + n * 60_000, itemInSession=n) for n in range(count)]
-            data = write(tmp_path / "data", events, [song()])
+            data = write_data(tmp_path / "data", events, [song()])
             place.run(data / "log_data", data / "song_data")
         html = page(ask(place.target), "here")
         assert ("There are no plays yet" in html) == (not count)
@@ -350,7 +335,7 @@ class TestPage:
         assert "Every level is free or paid" in html
 
     def test_and_artifacts_show_strings_as_text(self, prefect_server: None, tmp_path: Path) -> None:
-        data = write(
+        data = write_data(
             tmp_path / "data",
             [event(song=NASTY, artist=NASTY, location=NASTY, level="free", userAgent=NASTY)],
             [song(title=NASTY, artist_name=NASTY), song(song_id="SO2", title=NASTY, artist_name=NASTY, duration=9)],

@@ -1,6 +1,5 @@
 """The tables hold what the raw files say, by a computation of its own."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise, product
@@ -10,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.oracle import star_schema
+from tests.records import EVENT, SONG, Record, write_data
 from tests.warehouses import LOADED, Place
 
-Record = dict[str, Any]
 STAGED = ("staging_events", "staging_songs")
 
 
@@ -36,16 +35,6 @@ def test_real_data_loads_as_computed(place: Place, real_data: Path) -> None:
     assert_as_computed(place, real_data)
 
 
-EVENT = {
-    "artist": "Foxes", "auth": "Logged In", "firstName": "Ann", "gender": "F", "itemInSession": 0, "lastName": "Koch",
-    "length": 200.5, "level": "free", "location": "Here", "method": "PUT", "page": "NextSong",
-    "registration": 1540919166796.0, "sessionId": 1, "song": "Harbor", "status": 200, "ts": 1541030400000,
-    "userAgent": "Firefox", "userId": "1",
-}  # fmt: skip
-SONG = {
-    "num_songs": 1, "artist_id": "AR", "artist_latitude": 1.5, "artist_longitude": 1.5, "artist_location": "Here",
-    "artist_name": "Foxes", "song_id": "SO", "title": "Harbor", "duration": 200.5, "year": 1999,
-}  # fmt: skip
 MUSIC = {"song": ("Comet", "Harbor"), "artist": ("Foxes", "Wolves"), "length": (200.5, 200.50001)}
 DELIVERY = {"level": ("free", "paid"), "location": ("Here", "There"), "userAgent": ("Edge", "Firefox")} | MUSIC
 PERSON = {"firstName": ("Ann", "Lily"), "lastName": ("Cruz", "Koch"), "gender": ("F", "M"), "level": ("free", "paid")}
@@ -108,24 +97,17 @@ def tied_events(songs: list[Record]) -> list[Record]:
     return [EVENT | event | {"ts": 1541030400000 + event["ts"]} for event in events]
 
 
-def write(folder: Path, events: list[Record], songs: list[Record]) -> Path:
-    for name, records in (("log_data", events), ("song_data", songs)):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "a.json").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
-    return folder
-
-
 def test_ties_are_decided_by_value_and_a_missing_value_is_the_last(place: Place, tmp_path: Path) -> None:
     """Of deliveries, people, spellings, entries and songs of one text, in whichever order they stand in the file."""
     songs = tied_songs()
-    assert_as_computed(place, write(tmp_path / "data", tied_events(songs), songs))
+    assert_as_computed(place, write_data(tmp_path / "data", tied_events(songs), songs))
 
 
 def test_texts_may_be_as_long_as_is_promised(place: Place, tmp_path: Path) -> None:
     """And a long title finds its song. Two bytes a character."""
     event = EVENT | {name: "é" * (size // 2) for name, size in EVENT_BYTES.items()}
     song = SONG | {name: "é" * (size // 2) for name, size in SONG_BYTES.items()}
-    assert_as_computed(place, write(tmp_path / "data", [event], [song]))
+    assert_as_computed(place, write_data(tmp_path / "data", [event], [song]))
     ((*_, song_id, _, _, _, _),) = place.contents()["songplays"]
     assert song_id == song["song_id"]
 
