@@ -116,6 +116,17 @@ class Clone:
         state: Json = self.send("GET", f"flow_runs/{run['id']}").json()["state"]
         return state
 
+    def end_of(self, run: Json, seconds: float) -> Json:
+        """Return the state that a run ended in, once it has."""
+
+        def ended() -> Json | None:
+            state = self.state(run)
+            return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
+        state = wait_for(ended, seconds)
+        assert state
+        return state
+
     def tasks(self, run: Json, name: str) -> list[Json]:
         """Return a run's tasks of this name."""
         wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}, "task_runs": {"name": {"any_": [name]}}}

@@ -19,7 +19,7 @@ from docker import DockerClient
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from tests.deployed import ROOT, SETTINGS, Clone, Json, answers, clone, free_port, running, server, stop, wait_for
+from tests.deployed import ROOT, SETTINGS, Clone, answers, clone, free_port, running, server, stop, wait_for
 
 COMPOSE = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["services"]
 (PYTHON,) = re.findall("^FROM (.*)$", (ROOT / "deployments/Dockerfile").read_text(), re.MULTILINE)
@@ -162,7 +162,7 @@ def test_the_image_is_built_and_pushed_and_a_run_has_a_container_of_its_own(
                 assert httpx.get(f"http://{address}/v2/{NAME}/tags/list").json()["tags"] == ["0.1.0"]
                 engine.images.remove(image, force=True)  # what runs is what the registry has
                 run = project.start_run("manual", parameters=EMBEDDED, job_variables=AT_HAND)
-                state = wait_for(lambda: ended(project, run), 300)
+                state = project.end_of(run, 300)
             assert state["type"] == "COMPLETED", state["message"]
             (container,) = containers(engine, image)
             assert container.attrs["State"]["ExitCode"] == 0
@@ -176,12 +176,6 @@ def test_the_image_is_built_and_pushed_and_a_run_has_a_container_of_its_own(
 def containers(engine: DockerClient, image: str) -> list[Container]:
     """Return what was made to run in an image of this very name."""
     return [each for each in engine.containers.list(all=True) if each.attrs["Config"]["Image"] == image]
-
-
-def ended(project: Clone, run: Json) -> Json | None:
-    """Return the last state of a run that has ended."""
-    state = project.state(run)
-    return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
 
 @contextmanager

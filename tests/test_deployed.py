@@ -292,9 +292,10 @@ def _blocks(deployed: Clone, standin: Standin) -> Iterator[None]:
 
 
 def _assert_manual_then_analytics(deployed: Clone, received: tuple[str, list[Json]], place: warehouses.Place) -> None:
-    run = _run_to_its_end(deployed, deployed.start_run("manual"))
+    run = deployed.start_run("manual")
+    state = deployed.end_of(run, 180)
 
-    assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
+    assert state["type"] == "COMPLETED", state["message"]
     assert run["parameters"]["log_data"] == SETTINGS["SPARKIFY_LOG_DATA"]
     loaded = wait_for(lambda: _of_kind(deployed, run, "sparkify.table.loaded", len(catalog.TABLES)))
     plays = next(event["payload"]["present"] for event in loaded if event["resource"]["sparkify.table"] == "songplays")
@@ -306,8 +307,8 @@ def _assert_manual_then_analytics(deployed: Clone, received: tuple[str, list[Jso
 
     # that run has triggered the analytics, once; those of `local` have not
     (asked,) = wait_for(lambda: _runs_of(deployed, "analytics"))
-    ended = _run_to_its_end(deployed, asked)
-    assert ended["state"]["type"] == "COMPLETED", ended["state"]["message"]
+    answered = deployed.end_of(asked, 180)
+    assert answered["type"] == "COMPLETED", answered["message"]
     artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [asked["id"]]}})
     assert len(artifacts) == len(catalog.QUESTIONS) + 1
     assert re.search(r"1 of \d+ checks of the data does not hold", (deployed.folder / "report.html").read_text())
@@ -327,14 +328,6 @@ def _with_a_contradiction(data: Path, folder: Path) -> Path:
 def _runs_of(deployed: Clone, deployment: str) -> list[Json]:
     runs: list[Json] = deployed.ask("flow_runs/filter", deployments={"name": {"any_": [deployment]}})
     return runs
-
-
-def _run_to_its_end(deployed: Clone, run: Json) -> Json:
-    def ended() -> Json | None:
-        now: Json = deployed.send("GET", f"flow_runs/{run['id']}").json()
-        return now if now["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
-
-    return wait_for(ended, 180)
 
 
 def _of_kind(deployed: Clone, run: Json, kind: str, count: int) -> list[Any]:
