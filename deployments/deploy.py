@@ -35,10 +35,12 @@ def deploy() -> None:
     with get_client(sync_client=True) as client:
         make_pool(client)
         ours = client.read_deployments(work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])))
-        prefect(os.environ | {"PWD": os.getcwd()}, "--no-prompt", "deploy", "--all")
-        for deployment in ours:
-            if deployment.paused:
-                client.pause_deployment(deployment.id)  # Prefect's command has resumed it
+        try:
+            prefect(os.environ | {"PWD": os.getcwd()}, "--no-prompt", "deploy", "--all")
+        finally:  # Prefect's command resumes what was paused, also what it sent before it failed
+            for deployment in ours:
+                if deployment.paused:
+                    client.pause_deployment(deployment.id)
     print(f"the deployments of prefect.yaml are on {PREFECT_API_URL.value()}")
 
 
