@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 4200
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: help etl serve deploy test check sweep mutants lint bench screenshots lock clean
 
@@ -22,9 +23,9 @@ define install
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d: name one of 3.11 or newer, as make PYTHON=python3.12" % sys.version_info[:2])'
 	@echo "Installing into $(VENV): under half a minute on a good connection."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --only-binary uv uv && \
+	@$(PIP) --only-binary uv uv && \
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '$(1)' || \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'
+	$(PIP) --editable '$(1)'
 	@touch $@
 endef
 

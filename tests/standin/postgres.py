@@ -35,12 +35,12 @@ def run_postgres() -> Iterator[Path]:
     """Start PostgreSQL, give the path of its socket, and stop it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="standin-"))
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL does not run as root
-    package = _package()
-    if user:
-        shutil.chown(folder, user)
-        package = _copied(package, folder / "site-packages")
-    programs = package / "pginstall/bin"
     try:
+        package = _package()
+        if user:
+            shutil.chown(folder, user)
+            package = _copied(package, folder / "site-packages")
+        programs = package / "pginstall/bin"
         _initialize(programs, folder / "data", user)
         server = _start(programs, folder, user)
         try:
