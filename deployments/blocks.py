@@ -11,7 +11,7 @@ from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
 
 from deployments.settings import Settings, read_settings
 from flows.command_line import run_command
-from warehouse.redshift import DRIVER
+from warehouse.redshift.warehouse import DRIVER
 
 REDSHIFT = "sparkify-redshift"
 AWS = "sparkify-aws"

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from flows.command_line import run_command
 from flows.escape import escape_cell, escape_markdown
-from flows.report import about, verdict, write_report
+from flows.report.page import about, verdict, write_report
 from sql import catalog
 from tasks.answer import Answers, answer
 from warehouse.base import Target

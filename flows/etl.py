@@ -26,13 +26,13 @@ from tasks.create_tables import create_tables
 from tasks.lease import release_lease, take_lease
 from tasks.load import load_dimension, load_fact
 from tasks.preflight import preflight
-from tasks.report import TableReport
+from tasks.results import TableResult
 from tasks.stage import stage
 from warehouse.base import Target
 from warehouse.connect import refuse_url
-from warehouse.copy import Compression, Copy
+from warehouse.copy import Compression, Source
 from warehouse.errors import PermanentError
-from warehouse.local import URL_PREFIX
+from warehouse.duckdb.warehouse import URL_PREFIX
 from warehouse.plan import Plan
 from warehouse.tables import Mode, Table
 
@@ -76,45 +76,45 @@ def etl(
         plan: Send nothing, and print every statement that the run would send to Redshift. Keys are left out of it.
     """
     log_data, song_data = _sources(log_data, song_data)
-    copies = copies_of(log_data, song_data, log_jsonpaths, max_errors=max_errors, compression=compression)
+    sources = sources_of(log_data, song_data, log_jsonpaths, max_errors=max_errors, compression=compression)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout, aws_credentials, copy_role)
     if plan:
-        return _plan(target, copies, full_refresh=full_refresh)
-    summary = run_tasks(target, copies, full_refresh=full_refresh)
+        return _plan(target, sources, full_refresh=full_refresh)
+    summary = run_tasks(target, sources, full_refresh=full_refresh)
     summary.publish()
     summary.raise_for_checks()
     return summary
 
 
-def copies_of(
+def sources_of(
     log_data: str,
     song_data: str,
     log_jsonpaths: str = "",
     *,
     max_errors: int = 0,
     compression: Compression = "none",
-) -> list[Copy]:
+) -> list[Source]:
     """Return the loads of the two sources."""
     return [
-        Copy(catalog.STAGING_EVENTS, log_data, log_jsonpaths, max_errors, compression),
-        Copy(catalog.STAGING_SONGS, song_data, "", max_errors, compression),
+        Source(catalog.STAGING_EVENTS, log_data, log_jsonpaths, max_errors, compression),
+        Source(catalog.STAGING_SONGS, song_data, "", max_errors, compression),
     ]
 
 
-def run_tasks(target: Target, copies: list[Copy], *, full_refresh: bool) -> Summary:
+def run_tasks(target: Target, sources: list[Source], *, full_refresh: bool) -> Summary:
     """Run all tasks, and hold the lease while tables change."""
-    preflight(target, copies, TABLES)
+    preflight(target, sources, TABLES)
     take_lease(target)
     try:
-        return load_and_check(target, copies, full_refresh=full_refresh)
+        return load_and_check(target, sources, full_refresh=full_refresh)
     finally:
         release_lease(target, return_state=True)
 
 
-def load_and_check(target: Target, copies: list[Copy], *, full_refresh: bool) -> Summary:
+def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool) -> Summary:
     """Run the tasks, those that do not need each other side by side."""
     create_tables(target, list(catalog.TABLES))
-    staged = _results([stage.submit(target, copy) for copy in copies])
+    staged = _results([stage.submit(target, copy) for source in sources])
     facts = [load_fact(target, table, _mode(table, full_refresh=full_refresh)) for table in catalog.FACTS]
     dimensions = _results(
         [load_dimension.submit(target, table, _mode(table, full_refresh=full_refresh)) for table in catalog.DIMENSIONS]
@@ -123,12 +123,12 @@ def load_and_check(target: Target, copies: list[Copy], *, full_refresh: bool) ->
     return Summary([*staged, *facts, *dimensions], checks, _where_to_look(target))
 
 
-def _plan(target: Target, copies: list[Copy], *, full_refresh: bool) -> Plan:
+def _plan(target: Target, sources: list[Source], *, full_refresh: bool) -> Plan:
     if target.warehouse.startswith(URL_PREFIX):
         raise PermanentError("plan: it is Redshift's statements that are planned: name a Redshift block as warehouse")
     with TemporaryDirectory(prefix="sparkify-") as folder:
         plan = Plan(Path(folder), title=lambda: str(task_run.name))
-        run_tasks(replace(target, plan=plan), copies, full_refresh=full_refresh)
+        run_tasks(replace(target, plan=plan), sources, full_refresh=full_refresh)
     return plan
 
 
@@ -151,7 +151,7 @@ def _mode(table: Table, *, full_refresh: bool) -> Mode:
     return "replace" if full_refresh else table.mode
 
 
-def _results(futures: list[PrefectFuture[TableReport]]) -> list[TableReport]:
+def _results(futures: list[PrefectFuture[TableResult]]) -> list[TableResult]:
     wait(futures)
     return [future.result() for future in futures]
 

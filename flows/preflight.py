@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flows.command_line import run_command
-from flows.etl import TABLES, copies_of
+from flows.etl import TABLES, sources_of
 from warehouse.base import Target
 from warehouse.connect import open_warehouse, refuse_url
 from warehouse.copy import Compression
@@ -42,8 +42,8 @@ def preflight(
         PermanentError: the run would fail.
     """
     target = Target(warehouse, schema, "preflight", aws_credentials=aws_credentials, copy_role=copy_role)
-    copies = copies_of(log_data, song_data, log_jsonpaths, compression=compression)
-    findings = open_warehouse(target).preflight(copies, TABLES)
+    sources = sources_of(log_data, song_data, log_jsonpaths, compression=compression)
+    findings = open_warehouse(target).preflight(sources, TABLES)
     for finding in findings:
         print(finding)
     failed = sum(finding.result == "failed" for finding in findings)

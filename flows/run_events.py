@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 from prefect.events import emit_event
 
-from tasks.report import CheckReport, TableReport
+from tasks.results import CheckResult, TableResult
 
 
-def tell_loaded(report: TableReport) -> None:
+def tell_loaded(report: TableResult) -> None:
     """Emit `sparkify.table.loaded`, with the figures."""
     emit_event(
         "sparkify.table.loaded",
@@ -20,7 +20,7 @@ def tell_loaded(report: TableReport) -> None:
     )
 
 
-def tell_failed(report: CheckReport) -> None:
+def tell_failed(report: CheckResult) -> None:
     """Emit `sparkify.check.failed`, with the number of rows but none of them."""
     emit_event(
         "sparkify.check.failed",

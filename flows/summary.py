@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 
 from flows.escape import escape_cell
 from flows.run_events import tell_failed, tell_loaded
-from tasks.report import CheckReport, TableReport
+from tasks.results import CheckResult, TableResult
 from warehouse.errors import ChecksFailedError
 
 
@@ -18,8 +18,8 @@ from warehouse.errors import ChecksFailedError
 class Summary:
     """The tables and the checks of one run, and where the tables are."""
 
-    tables: list[TableReport]
-    checks: list[CheckReport]
+    tables: list[TableResult]
+    checks: list[CheckResult]
     where_to_look: str
 
     def publish(self) -> None:
@@ -60,7 +60,7 @@ class Summary:
             raise ChecksFailedError("\n".join([f"checks failed: {names}", *map(describe, failed)]))
 
 
-def describe(report: CheckReport) -> str:
+def describe(report: CheckResult) -> str:
     """Tell what a check found: the rule, the number of rows, and a sample of them."""
     rows = _sample(report)
     more = [f"... and {report.offending - len(rows)} more"] if report.offending > len(rows) else []
@@ -69,18 +69,18 @@ def describe(report: CheckReport) -> str:
     return "\n  ".join([head, *rows, *more])
 
 
-def _sample(report: CheckReport) -> list[str]:
+def _sample(report: CheckResult) -> list[str]:
     return [", ".join(f"{name}={value}" for name, value in row.items()) for row in report.sample]
 
 
-def _check_row(report: CheckReport) -> dict[str, Any]:
+def _check_row(report: CheckResult) -> dict[str, Any]:
     result = "holds" if report.holds else report.severity
     return {"check": report.check, "result": result, "rule": report.rule, "rows": report.offending} | (
         {"sample": escape_cell("; ".join(_sample(report)))} if report.sample else {}
     )
 
 
-def _table_grid(reports: list[TableReport]) -> Grid:
+def _table_grid(reports: list[TableResult]) -> Grid:
     grid = Grid("table", box=SIMPLE_HEAD)
     for name in ("staged", "rejected", "inserted", "updated", "present", "seconds"):
         grid.add_column(name, justify="right")
@@ -90,7 +90,7 @@ def _table_grid(reports: list[TableReport]) -> Grid:
     return grid
 
 
-def _check_grid(reports: list[CheckReport]) -> Grid:
+def _check_grid(reports: list[CheckResult]) -> Grid:
     grid = Grid("check", "result", box=SIMPLE_HEAD)
     grid.add_column("rows that break it", justify="right")
     for report in reports:

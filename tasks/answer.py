@@ -7,7 +7,7 @@ from prefect import task
 from sqlalchemy import Connection
 
 from tasks.check import all_rules, offending_rows
-from tasks.report import CheckReport
+from tasks.results import CheckResult
 from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
@@ -23,12 +23,12 @@ class Answers:
     """
 
     answers: list[Answer]
-    checks: list[CheckReport]
+    checks: list[CheckResult]
     asked_at: datetime
     loaded_at: datetime | None = None
 
     @property
-    def broken(self) -> list[CheckReport]:
+    def broken(self) -> list[CheckResult]:
         return [check for check in self.checks if not check.holds]
 
     @property

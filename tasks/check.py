@@ -6,7 +6,7 @@ from typing import NamedTuple
 from prefect import task
 from sqlalchemy import Connection
 
-from tasks.report import CheckReport
+from tasks.results import CheckResult
 from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
@@ -25,7 +25,7 @@ class Rule(NamedTuple):
 
 
 @task(task_run_name="check", **RETRIES)
-def check(target: Target, tables: list[Table], checks: list[Check]) -> list[CheckReport]:
+def check(target: Target, tables: list[Table], checks: list[Check]) -> list[CheckResult]:
     """Check that each table has rows and that its key is one, then each rule. Reads only; one transaction."""
     with open_warehouse(target).task() as connection:
         return [offending_rows(connection, rule) for rule in all_rules(tables, checks)]
@@ -49,7 +49,7 @@ def table_rules(table: Table) -> Iterator[Rule]:
         yield Rule(f"{name}_key_unique", f"{key} is unique in {name}.", repeated)
 
 
-def offending_rows(connection: Connection, rule: Rule) -> CheckReport:
+def offending_rows(connection: Connection, rule: Rule) -> CheckResult:
     """Count the rows that break a rule, and take a sample of them."""
     query = f"""\
 select count(*) over () as offending_rows, broken.*
@@ -59,4 +59,4 @@ from (
 limit {SAMPLE_ROWS}"""
     sample = [dict(row) for row in connection.exec_driver_sql(query).mappings()]
     counts = [row.pop("offending_rows") for row in sample]
-    return CheckReport(rule.name, rule.text, rule.severity, counts[0] if counts else 0, sample)
+    return CheckResult(rule.name, rule.text, rule.severity, counts[0] if counts else 0, sample)

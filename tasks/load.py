@@ -4,7 +4,7 @@ from time import monotonic
 
 from prefect import task
 
-from tasks.report import TableReport
+from tasks.results import TableResult
 from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
@@ -13,23 +13,23 @@ from warehouse.tables import Mode, Table
 
 
 @task(task_run_name="load {table.name}", **RETRIES)
-def load_fact(target: Target, table: Table, mode: Mode) -> TableReport:
+def load_fact(target: Target, table: Table, mode: Mode) -> TableResult:
     """Load a fact table from its SELECT. One transaction; safe to repeat."""
     return _load(target, table, mode)
 
 
 @task(task_run_name="load {table.name}", **RETRIES)
-def load_dimension(target: Target, table: Table, mode: Mode) -> TableReport:
+def load_dimension(target: Target, table: Table, mode: Mode) -> TableResult:
     """Load a dimension from its SELECT. One transaction; safe to repeat."""
     return _load(target, table, mode)
 
 
-def _load(target: Target, table: Table, mode: Mode) -> TableReport:
+def _load(target: Target, table: Table, mode: Mode) -> TableResult:
     started = monotonic()
     with open_warehouse(target).task() as connection:
         loaded = load(connection, table, mode)
         present = connection.exec_driver_sql(f"select count(*) from {table.name}").scalar_one()
-    return TableReport(
+    return TableResult(
         table=table.name,
         inserted=loaded.inserted,
         updated=loaded.updated,

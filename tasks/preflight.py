@@ -6,19 +6,19 @@ from prefect.logging import get_run_logger
 from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.copy import Copy
+from warehouse.copy import Source
 from warehouse.errors import PermanentError
-from warehouse.findings import Finding
+from warehouse.preflight import Finding
 
 
 @task(task_run_name="preflight", **RETRIES)
-def preflight(target: Target, copies: list[Copy], tables: list[str]) -> list[Finding]:
+def preflight(target: Target, sources: list[Source], tables: list[str]) -> list[Finding]:
     """Look whether the run will find what it needs. Changes nothing.
 
     Raises:
         PermanentError: something is missing; all that is, is named.
     """
-    findings = open_warehouse(target).preflight(copies, tables)
+    findings = open_warehouse(target).preflight(sources, tables)
     failed = [finding for finding in findings if finding.result == "failed"]
     if failed:
         raise PermanentError("the run would fail: " + "; ".join(f"{each.subject}: {each.text}" for each in failed))

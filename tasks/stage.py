@@ -5,15 +5,15 @@ from time import monotonic
 from prefect import task
 
 from tasks.progress import report_progress
-from tasks.report import TableReport
+from tasks.results import TableResult
 from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.copy import Copy
+from warehouse.copy import Source
 
 
-@task(task_run_name="stage {copy.table.name}", **RETRIES)
-def stage(target: Target, copy: Copy) -> TableReport:
+@task(task_run_name="stage {source.table.name}", **RETRIES)
+def stage(target: Target, source: Source) -> TableResult:
     """Replace a staging table's rows by those of the files: DELETE and COPY in one transaction; safe to repeat.
 
     Raises:
@@ -22,10 +22,10 @@ def stage(target: Target, copy: Copy) -> TableReport:
     started = monotonic()
     warehouse = open_warehouse(target)
     with warehouse.task() as connection:
-        connection.exec_driver_sql(f"delete from {copy.table.name}")
+        connection.exec_driver_sql(f"delete from {source.table.name}")
         copied = warehouse.copy(connection, copy, report_progress())
-    return TableReport(
-        table=copy.table.name,
+    return TableResult(
+        table=source.table.name,
         staged=copied.rows,
         rejected=copied.rejected,
         present=copied.rows,

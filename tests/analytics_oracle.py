@@ -65,9 +65,9 @@ def _plays(events: list[dict[str, Any]], songs: list[dict[str, Any]]) -> Iterato
     for event in events:
         if event["page"] == "NextSong":
             deliveries[songplay_id(event)].append(event)
-    for key, copies in deliveries.items():
+    for key, sources in deliveries.items():
         names = ("level", "location", "userAgent", "song", "artist", "length")
-        e = min(copies, key=lambda e: [(e[name] is None, e[name]) for name in names])
+        e = min(sources, key=lambda e: [(e[name] is None, e[name]) for name in names])
         song = (e["song"], e["artist"], e["length"])
         user = int(e["userId"]) if e["userId"] else None
         start = EPOCH + timedelta(milliseconds=e["ts"])

@@ -136,14 +136,14 @@ def song_files(database: Path) -> float:
     from tasks.lease import take_lease
     from tasks.stage import stage
     from warehouse.base import Target
-    from warehouse.copy import Copy
+    from warehouse.copy import Source
 
     target = Target(f"duckdb:///{database}", "sparkify", "bench")
     with disable_run_logger():
         take_lease.fn(target)
         create_tables.fn(target, [catalog.STAGING_SONGS])
         started = perf_counter()
-        stage.fn(target, Copy(catalog.STAGING_SONGS, str(TINY / "song_data")))
+        stage.fn(target, Source(catalog.STAGING_SONGS, str(TINY / "song_data")))
         return perf_counter() - started
 
 

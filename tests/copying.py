@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.copy import LOAD_ERRORS_DDL, Compression, Copy
+from warehouse.copy import LOAD_ERRORS_DDL, Compression, Source
 from warehouse.tables import Table
 
 
@@ -83,7 +83,7 @@ class Copying:
         path = source if isinstance(source, Path | str) else self.write(source)
         self.create(table)
         with self.warehouse.task() as connection:
-            copy = Copy(table, str(path), jsonpaths, max_errors, compression)
+            copy = Source(table, str(path), jsonpaths, max_errors, compression)
             copied = self.warehouse.copy(connection, copy, progress)
             rows, rejects = self.rows(connection, table), self.rejects(connection, table)
         return Loaded((copied.rows, copied.rejected), rows, rejects)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.warehouses import embedded
-from warehouse.local import Dialect
-from warehouse.local_copy import LocalCopy
+from warehouse.duckdb.warehouse import Dialect
+from warehouse.duckdb.copy import DuckDBCopy
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
-_POINTS = [(Dialect, "do_execute"), (Dialect, "do_commit"), (LocalCopy, "_execute")]
+_POINTS = [(Dialect, "do_execute"), (Dialect, "do_commit"), (DuckDBCopy, "_execute")]
 _fork = multiprocessing.get_context("fork")
 
 

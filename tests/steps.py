@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from prefect.logging import disable_run_logger
 
-from flows.etl import TABLES, copies_of
+from flows.etl import TABLES, sources_of
 from flows.generate import generate
 from sql import catalog
 from tasks.check import check
@@ -56,16 +56,16 @@ class Step:
 
 def steps_of(place: Place, data: Path, *, full_refresh: bool = False) -> list[Step]:
     """Return what the flow does, in its order."""
-    copies = copies_of(place.put(data / "log_data"), place.put(data / "song_data"), max_errors=1)
-    return list(_steps(place.target, copies, full_refresh=full_refresh))
+    sources = sources_of(place.put(data / "log_data"), place.put(data / "song_data"), max_errors=1)
+    return list(_steps(place.target, sources, full_refresh=full_refresh))
 
 
-def _steps(target: Target, copies: list[Any], *, full_refresh: bool) -> Iterator[Step]:
-    yield Step("preflight", preflight.fn, (target, copies, TABLES))
+def _steps(target: Target, sources: list[Any], *, full_refresh: bool) -> Iterator[Step]:
+    yield Step("preflight", preflight.fn, (target, sources, TABLES))
     yield Step("take lease", take_lease.fn, (target,))
     yield Step("create tables", create_tables.fn, (target, list(catalog.TABLES)))
-    for copy in copies:
-        yield Step(f"stage {copy.table.name}", stage.fn, (target, copy))
+    for source in sources:
+        yield Step(f"stage {source.table.name}", stage.fn, (target, copy))
     for load, tables in ((load_fact, catalog.FACTS), (load_dimension, catalog.DIMENSIONS)):
         for table in tables:
             yield Step(f"load {table.name}", load.fn, (target, table, "replace" if full_refresh else table.mode))

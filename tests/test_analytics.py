@@ -12,12 +12,12 @@ import pytest
 from prefect import flow
 
 from flows.analytics import Report, analytics
-from flows.charts import svg
+from flows.report.charts import svg
 from flows.escape import escape_cell
-from flows.report import DARK, LIGHT, about, page, verdict, write_report
+from flows.report.page import DARK, LIGHT, about, page, verdict, write_report
 from sql import catalog
 from tasks.answer import Answers, answer
-from tasks.report import CheckReport
+from tasks.results import CheckResult
 from tests import analytics_oracle
 from tests.artifacts import artifacts_of
 from tests.artifacts import rows_of as table_of
@@ -225,7 +225,7 @@ def test_findings_count_both_plans_and_tell_how_many_weeks_later(tmp_path: Path)
     assert findings["weekly_retention"].endswith("50 % were back 3 weeks later.")
 
 
-def answers_with(folder: Path, checks: list[CheckReport], loaded_at: datetime | None = None, plays: int = 3) -> Answers:
+def answers_with(folder: Path, checks: list[CheckResult], loaded_at: datetime | None = None, plays: int = 3) -> Answers:
     """Return the answers to a question of figures and one of bars."""
     found = []
     for number, chart in enumerate(("figures", "bars")):
@@ -240,9 +240,9 @@ def answers_with(folder: Path, checks: list[CheckReport], loaded_at: datetime | 
 
 
 BROKEN = [
-    CheckReport("a_holds", "A & b.", "error"),
-    CheckReport("b", "B <c>.", "warn", 1),
-    CheckReport("c", "C.", "error", 2345),
+    CheckResult("a_holds", "A & b.", "error"),
+    CheckResult("b", "B <c>.", "warn", 1),
+    CheckResult("c", "C.", "error", 2345),
 ]
 ASKED = datetime(2018, 11, 30, 12, 5)
 
@@ -324,7 +324,7 @@ class TestPage:
     def test_tells_which_checks_do_not_hold(
         self, tmp_path: Path, generated: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("flows.report.WIDTHS", {})
+        monkeypatch.setattr("flows.report.page.WIDTHS", {})
         place = load(tmp_path, generated)
         session = place.session()
         session.run("update songplays set level = 'gold' where level = 'paid'")
@@ -431,7 +431,7 @@ class TestFlow:
     def test_writes_the_page_and_artifacts_with_stable_keys(
         self, place: Place, tmp_path: Path, generated: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("flows.report.WIDTHS", {})
+        monkeypatch.setattr("flows.report.page.WIDTHS", {})
         place.run(generated / "log_data", generated / "song_data")
         report = tmp_path / "report.html"
         state = analytics(

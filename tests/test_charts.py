@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from flows import charts
-from flows.charts import NARROW, SERIES, WIDE, svg
+from flows.report.page import charts
+from flows.report.charts import NARROW, SERIES, WIDE, svg
 from warehouse.questions import Answer, Question, Row
 
 DAY = date(2018, 11, 1)

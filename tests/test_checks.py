@@ -13,7 +13,7 @@ import pytest
 
 from sql import catalog
 from tasks.check import SAMPLE_ROWS, all_rules, check, offending_rows, table_rules
-from tasks.report import CheckReport
+from tasks.results import CheckResult
 from tests.standin import Standin
 from tests.warehouses import Session, embedded, redshift
 from warehouse.tables import Check, Table
@@ -167,7 +167,7 @@ def warehouse(tmp_path: Path, good: Path) -> Iterator[Session]:
     copy.warehouse.release_lease()
 
 
-def reports(warehouse: Session) -> dict[str, CheckReport]:
+def reports(warehouse: Session) -> dict[str, CheckResult]:
     found = check.fn(warehouse.target, list(catalog.TABLES), list(catalog.CHECKS))
     return {report.check: report for report in found}
 
@@ -191,7 +191,7 @@ def test_check_finds_its_violation(warehouse: Session, name: str) -> None:
     assert_found(violation, reports(warehouse)[name])
 
 
-def assert_found(violation: Violation, report: CheckReport) -> None:
+def assert_found(violation: Violation, report: CheckResult) -> None:
     assert report.offending == violation.rows
     assert len(report.sample) == min(violation.rows, SAMPLE_ROWS)
     shown = sorted(report.sample, key=str)

@@ -14,7 +14,7 @@ from flows import command_line
 from flows.command_line import _last_words
 from flows.etl import _where_to_look
 from flows.run_events import tell_failed, tell_loaded
-from tasks.report import CheckReport, TableReport
+from tasks.results import CheckResult, TableResult
 from warehouse.base import Target
 from warehouse.errors import CopyError, PermanentError, TransientError
 
@@ -116,8 +116,8 @@ def test_events_name_the_table_and_the_check_in_their_labels(monkeypatch: pytest
     """Triggers match labels. No row of the data is told: events go where the data may not."""
     told: list[tuple[str, dict[str, Any]]] = []
     monkeypatch.setattr("flows.run_events.emit_event", lambda event, **parts: told.append((event, parts)))
-    tell_loaded(TableReport(table="users", inserted=3, present=7, seconds=0.5))
-    tell_failed(CheckReport("levels_known", "Every level is known.", "warn", 2, [{"user_id": 1}]))
+    tell_loaded(TableResult(table="users", inserted=3, present=7, seconds=0.5))
+    tell_failed(CheckResult("levels_known", "Every level is known.", "warn", 2, [{"user_id": 1}]))
     loaded, failed = told
     assert loaded == (
         "sparkify.table.loaded",

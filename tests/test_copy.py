@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.copying import Copying, Loaded
 from warehouse.errors import CopyError
-from warehouse.json_rules import ASSUMPTIONS
-from warehouse.local_copy import SMALL_FILE_BYTES, LocalCopy, _describe
+from warehouse.duckdb.json_rules import ASSUMPTIONS
+from warehouse.duckdb.copy import SMALL_FILE_BYTES, DuckDBCopy, _describe
 
 READERS = {"whole files": 1, "lines": 300}
 """How many good records surround a file's own, so that each of the two readers takes it."""
@@ -169,7 +169,7 @@ def test_good_values_load_without_another_look_at_the_file(
         raise AssertionError("the file was taken for broken, and looked at again")
 
     if pads == READERS["lines"]:  # a small file of several records is always looked at again
-        monkeypatch.setattr(LocalCopy, "_load_broken", look_again)
+        monkeypatch.setattr(DuckDBCopy, "_load_broken", look_again)
     loaded = copying.load(table, among_good(_lines(good), pads))
 
     assert dict(own_rows(loaded, pads)) == {str(n): case.expected for n, case in enumerate(good)}  # type: ignore[arg-type]
@@ -343,9 +343,9 @@ def test_every_file_names_its_own_rejects(copying: Copying) -> None:
 def test_a_file_in_its_thousands_of_lines_is_numbered_across_chunks(
     copying: Copying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warehouse.local_files._CHUNK_BYTES", 1000)
-    monkeypatch.setattr("warehouse.local_copy._TEXT_BATCH_BYTES", 3000)
-    monkeypatch.setattr("warehouse.local_copy.BATCH_BYTES", 5000)
+    monkeypatch.setattr("warehouse.duckdb.files._CHUNK_BYTES", 1000)
+    monkeypatch.setattr("warehouse.duckdb.copy._TEXT_BATCH_BYTES", 3000)
+    monkeypatch.setattr("warehouse.duckdb.copy.BATCH_BYTES", 5000)
     lines = [b'{"k":\n"%d"}' % n if n % 3 else b"bad %d" % n for n in range(2000)]
     loaded = copying.load(copying.table("k varchar"), {"a.json": b"\n".join(lines), "b.json": GOOD * 500}, 1000)
 
@@ -357,7 +357,7 @@ def test_a_file_in_its_thousands_of_lines_is_numbered_across_chunks(
 
 
 def test_more_in_doubt_than_memory_should_hold_is_read_again(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warehouse.local_copy._ASIDE_CHARACTERS", 1000)
+    monkeypatch.setattr("warehouse.duckdb.copy._ASIDE_CHARACTERS", 1000)
     records = [b'{"k": 1.%d0}' % n for n in range(1000)]
     loaded = copying.load(copying.table("k varchar"), {"a.json": b"\n".join(records), "b.json": GOOD * 300})
 
@@ -527,7 +527,7 @@ def test_a_copy_says_how_far_it_is(copying: Copying) -> None:
 
 
 def test_a_long_copy_says_how_far_it_is_on_its_way(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warehouse.local_copy._PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr("warehouse.duckdb.copy._PROGRESS_SECONDS", 0.01)
     said: list[str] = []
     copying.load(copying.table("k varchar"), GOOD * 1_000_000, progress=said.append)
     shares = [int(re.search(r"(\d+)% of", text)[1]) for text in said]

@@ -14,7 +14,7 @@ from tests.standin.faults import When
 from tests.steps import PLACES, RETRIES, Keeper, Step, contents, make_data, steps_of
 from tests.warehouses import BUCKET, JSONPATHS, SCHEMA, Place, connector, credentials, redshift
 from warehouse.errors import TransientError
-from warehouse.server_errors import ROLLED_BACK
+from warehouse.redshift.errors import ROLLED_BACK
 
 Cuts = Callable[[int], Sequence[tuple[int, When]]]
 

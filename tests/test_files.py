@@ -10,7 +10,7 @@ import pytest
 from tests.copying import Copying
 from tests.unprivileged import run_unprivileged
 from warehouse.errors import CopyError
-from warehouse.local_files import MARK, File, batches, list_files, read_chunks, uncompressed
+from warehouse.duckdb.files import MARK, File, batches, list_files, read_chunks, uncompressed
 
 GOOD = b'{"k": "a"}\n'
 
@@ -175,7 +175,7 @@ def test_a_file_that_goes_away_is_named(tmp_path: Path) -> None:
 
 
 def test_chunks_are_whole_records_with_their_first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warehouse.local_files._CHUNK_BYTES", 30)
+    monkeypatch.setattr("warehouse.duckdb.files._CHUNK_BYTES", 30)
     text = '{"k": "é"}\n{"k":\n"b"}\n\n {"k": "}"}\nbad\n{"k": "' + "x" * 100 + '"}\n{"k": 1}\n'
     (tmp_path / "a.json").write_text(text)
     chunks = list(read_chunks(str(tmp_path / "a.json")))

@@ -23,7 +23,7 @@ from warehouse import lease
 from warehouse.base import Target, Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.errors import LeaseLostError, PermanentError, is_transient
-from warehouse.locks import Lock, TableLocks
+from warehouse.duckdb.locks import Lock, TableLocks
 
 ROOT = Path(__file__).parents[1]
 

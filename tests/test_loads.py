@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.warehouses import Place, embedded, select
 from warehouse.errors import is_transient
-from warehouse.loads import Loaded, load
-from warehouse.server_errors import RefusedError
+from warehouse.loads import LoadResult, load
+from warehouse.redshift.errors import RefusedError
 from warehouse.tables import Mode, Table
 
 FILE = """\
@@ -35,7 +35,7 @@ class Things:
     def arrive(self, *rows: Row) -> None:
         self.warehouse.run("delete from arrivals", *(_insert(row) for row in rows))
 
-    def load(self, mode: Mode, *rows: Row) -> Loaded:
+    def load(self, mode: Mode, *rows: Row) -> LoadResult:
         self.arrive(*rows)
         with self.warehouse.warehouse.task() as connection:
             return load(connection, self.table, mode)
@@ -61,9 +61,9 @@ A, B = (1, "a", 1, MONDAY), (2, "b", None, MONDAY)
 
 @pytest.mark.parametrize("mode", ["append", "replace", "merge"])
 def test_a_load_is_safe_to_repeat(things: Things, mode: Mode) -> None:
-    assert things.load(mode, A, B) == Loaded(inserted=2)
+    assert things.load(mode, A, B) == LoadResult(inserted=2)
     again = things.load(mode, A, B)
-    assert again == Loaded(inserted=2 if mode == "replace" else 0)
+    assert again == LoadResult(inserted=2 if mode == "replace" else 0)
     assert things.rows == [A, B]
 
 
@@ -73,12 +73,12 @@ def test_a_load_leaves_nothing_behind_in_its_session(things: Things, mode: Mode)
     with things.warehouse.warehouse.task() as connection:
         first = load(connection, things.table, mode)
         connection.exec_driver_sql("delete from things")
-        assert load(connection, things.table, mode) == first == Loaded(inserted=2)
+        assert load(connection, things.table, mode) == first == LoadResult(inserted=2)
 
 
 def test_append_inserts_the_rows_whose_key_is_new(things: Things) -> None:
     things.load("append", A)
-    assert things.load("append", (1, "changed", 9, TUESDAY), B) == Loaded(inserted=1)
+    assert things.load("append", (1, "changed", 9, TUESDAY), B) == LoadResult(inserted=1)
     assert things.rows == [A, B]
 
 
@@ -86,12 +86,12 @@ def test_append_compares_all_of_a_key(tmp_path: Path, place: Place) -> None:
     things = Things(tmp_path, place)
     things.table = Table(things.table.path, key=("id", "name"))
     things.load("append", A)
-    assert things.load("append", A, (1, "b", 1, MONDAY)) == Loaded(inserted=1)
+    assert things.load("append", A, (1, "b", 1, MONDAY)) == LoadResult(inserted=1)
 
 
 def test_replace_leaves_only_what_arrived(things: Things) -> None:
     things.load("append", A)
-    assert things.load("replace", B) == Loaded(inserted=1)
+    assert things.load("replace", B) == LoadResult(inserted=1)
     assert things.rows == [B]
 
 
@@ -115,7 +115,7 @@ def test_replace_is_undone_with_its_transaction(things: Things) -> None:
     things.arrive(B)
     with things.warehouse.warehouse.engine.connect() as connection:
         connection.exec_driver_sql("set search_path to sparkify")
-        assert load(connection, things.table, "replace") == Loaded(inserted=1)
+        assert load(connection, things.table, "replace") == LoadResult(inserted=1)
         assert select(connection, "select id from things") == [(2,)]
         connection.rollback()
     assert things.rows == [A]
@@ -124,7 +124,7 @@ def test_replace_is_undone_with_its_transaction(things: Things) -> None:
 def test_merge_counts_what_it_inserted_and_updated(things: Things) -> None:
     things.load("merge", A, B)
     changed, new = (2, "b", 5, TUESDAY), (3, None, None, TUESDAY)
-    assert things.load("merge", A, changed, new) == Loaded(inserted=1, updated=1)
+    assert things.load("merge", A, changed, new) == LoadResult(inserted=1, updated=1)
     assert things.rows == [A, changed, new]
 
 
@@ -146,7 +146,7 @@ def test_merge_keeps_the_newest_whichever_arrives_first(things: Things) -> None:
 def test_merge_of_older_rows_changes_nothing(things: Things) -> None:
     newer = (1, "paid", 1, TUESDAY)
     things.load("merge", newer)
-    assert things.load("merge", (1, "free", 1, MONDAY)) == Loaded(inserted=0)
+    assert things.load("merge", (1, "free", 1, MONDAY)) == LoadResult(inserted=0)
     assert things.rows == [newer]
 
 
@@ -175,7 +175,7 @@ def test_merge_touches_only_the_rows_that_change(tmp_path: Path) -> None:
         if statement.startswith("merge into things"):
             touched.append(cursor.rowcount)
 
-    assert things.load("merge", *rows[1:], (0, "new", None, TUESDAY)) == Loaded(inserted=0, updated=1)
+    assert things.load("merge", *rows[1:], (0, "new", None, TUESDAY)) == LoadResult(inserted=0, updated=1)
     assert touched == [1]
 
 
@@ -183,8 +183,8 @@ def test_merge_without_a_time_takes_what_arrives(tmp_path: Path, place: Place) -
     things = Things(tmp_path, place, newest_by=None)
     things.load("merge", A, B)
     changed = (1, None, 1, MONDAY)
-    assert things.load("merge", changed, B) == Loaded(inserted=0, updated=1)
-    assert things.load("merge", changed, B) == Loaded(inserted=0)
+    assert things.load("merge", changed, B) == LoadResult(inserted=0, updated=1)
+    assert things.load("merge", changed, B) == LoadResult(inserted=0)
     assert things.rows == [changed, B]
 
 
@@ -203,4 +203,4 @@ def test_merge_of_a_table_that_is_all_key_inserts_what_is_new(tmp_path: Path, pl
     warehouse.run(table.ddl, "create table arrivals (name varchar(16))", "insert into arrivals (name) select 'a'")
     for inserted in (1, 0):
         with warehouse.warehouse.task() as connection:
-            assert load(connection, table, table.mode) == Loaded(inserted)
+            assert load(connection, table, table.mode) == LoadResult(inserted)

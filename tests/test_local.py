@@ -18,7 +18,7 @@ from tests.warehouses import Session, embedded, select
 from warehouse.base import Target
 from warehouse.connect import open_warehouse, refuse_url
 from warehouse.errors import PermanentError, is_transient, was_interrupted
-from warehouse.local import deadline
+from warehouse.duckdb.warehouse import deadline
 
 ROOT = Path(__file__).parents[1]
 
@@ -138,7 +138,7 @@ def test_a_statement_that_takes_too_long_is_cancelled_and_its_transaction_undone
 
 def test_a_copy_that_takes_too_long_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """COPY is many statements here: one that begins when the time is over is cancelled."""
-    monkeypatch.setattr("warehouse.local_copy.LINES_BATCH_BYTES", 1)
+    monkeypatch.setattr("warehouse.duckdb.copy.LINES_BATCH_BYTES", 1)
     copying = Copying(tmp_path, statement_timeout=1)
     files = {"a.json": b'{"k": "a"}\n' * 1000, "b.json": b'{"k": "b"}\n' * 1_000_000}
     table = copying.table("k varchar")

@@ -14,7 +14,7 @@ from tasks.create_tables import create_tables
 from tasks.lease import release_lease, take_lease
 from tasks.stage import stage
 from tests.warehouses import Rows, embedded
-from warehouse.copy import Copy
+from warehouse.copy import Source
 
 Event = dict[str, Any]
 
@@ -67,9 +67,9 @@ def loaded(batches: list[list[Event]]) -> dict[str, Rows]:
         place = embedded(folder / "test.duckdb")
         take_lease.fn(place.target)
         create_tables.fn(place.target, list(catalog.TABLES))
-        stage.fn(place.target, Copy(catalog.STAGING_SONGS, str(write(folder, "songs.json", [SONG]))))
+        stage.fn(place.target, Source(catalog.STAGING_SONGS, str(write(folder, "songs.json", [SONG]))))
         for number, batch in enumerate(batches):
-            stage.fn(place.target, Copy(catalog.STAGING_EVENTS, str(write(folder, f"{number}.json", batch))))
+            stage.fn(place.target, Source(catalog.STAGING_EVENTS, str(write(folder, f"{number}.json", batch))))
             place.load()
         release_lease.fn(place.target)
         return place.contents()

@@ -16,7 +16,7 @@ from sql import catalog
 from tests.standin import Standin
 from tests.test_copy import BAD_RECORDS, CASES, GOOD, MISSING, PATHS, among_good, type_ids
 from tests.warehouses import BUCKET, Place, Rows, Session, embedded, redshift
-from warehouse.copy import LOAD_ERRORS_DDL, Compression, Copy
+from warehouse.copy import LOAD_ERRORS_DDL, Compression, Source
 from warehouse.tables import Table
 
 LINE = "Redshift tells the record's last line, not its place in it: what is no JSON is kept as that whole line"
@@ -146,17 +146,17 @@ class Pair:
         source = f"{BUCKET}/{path.stem}/"
         for name, content in files.items():
             self.standin.put(source + name, content)
-        copy = Copy(table, source, max_errors=10_000, **options)
+        copy = Source(table, source, max_errors=10_000, **options)
         return [self._load(session, copy) for session in self.sessions]
 
     @staticmethod
-    def _load(session: Session, copy: Copy) -> dict[str, Rows]:
-        session.run("delete from load_errors", copy.table.ddl)
+    def _load(session: Session, source: Source) -> dict[str, Rows]:
+        session.run("delete from load_errors", source.table.ddl)
         with session.warehouse.task() as connection:
             copied = session.warehouse.copy(connection, copy, lambda news: None)
         return {
             "reported": [(copied.rows, copied.rejected)],
-            "rows": session.rows(f"select * from {copy.table.name}"),
+            "rows": session.rows(f"select * from {source.table.name}"),
             "rejects": session.rows(REJECTS),
             "records": session.rows(RECORDS),
         }

@@ -21,7 +21,7 @@ from tasks.load import load_dimension, load_fact
 from tasks.stage import stage
 from tests.standin import Standin
 from tests.warehouses import BUCKET, Place, declared, redshift
-from warehouse.copy import Copy
+from warehouse.copy import Source
 from warehouse.errors import CopyError, PermanentError
 from warehouse.plan import Plan
 from warehouse.tables import split_statements
@@ -33,8 +33,8 @@ Task = Callable[[Place], Any]
 TASKS: dict[str, Task] = {
     "take lease": lambda place: take_lease.fn(place.target),
     "create tables": lambda place: create_tables.fn(place.target, list(catalog.TABLES)),
-    "stage staging_events": lambda place: stage.fn(place.target, Copy(catalog.STAGING_EVENTS, LOGS, max_errors=1)),
-    "stage staging_songs": lambda place: stage.fn(place.target, Copy(catalog.STAGING_SONGS, SONGS, max_errors=1)),
+    "stage staging_events": lambda place: stage.fn(place.target, Source(catalog.STAGING_EVENTS, LOGS, max_errors=1)),
+    "stage staging_songs": lambda place: stage.fn(place.target, Source(catalog.STAGING_SONGS, SONGS, max_errors=1)),
     "load songplays": lambda place: load_fact.fn(place.target, declared("songplays"), "append"),
     "load users": lambda place: load_dimension.fn(place.target, declared("users"), "merge"),
     "load time": lambda place: load_dimension.fn(place.target, declared("time"), "append"),

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from flows.etl import TABLES, copies_of
+from flows.etl import TABLES, sources_of
 from flows.preflight import preflight
 from tests.standin import Standin
 from tests.standin.s3 import ROLE
 from tests.warehouses import BUCKET, JSONPATHS, Place, connector, redshift
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
-from warehouse.findings import Finding
-from warehouse.s3 import S3, Object
-from warehouse.sources import Sources, _age
+from warehouse.preflight import Finding
+from warehouse.s3.client import S3, Object
+from warehouse.s3.preflight import Sources, _age
 from warehouse.tables import split_statements
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def ready(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def findings(place: Place, logs: str = LOGS, jsonpaths: str = "", **options: Any) -> dict[str, Finding]:
-    found = open_warehouse(place.target).preflight(copies_of(logs, SONGS, jsonpaths, **options), TABLES)
+    found = open_warehouse(place.target).preflight(sources_of(logs, SONGS, jsonpaths, **options), TABLES)
     return {finding.subject: finding for finding in found}
 
 
@@ -229,7 +229,7 @@ def test_what_is_no_role(ready: Place) -> None:
 
 def test_a_worker_that_may_not_look_need_not(ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where COPY has a role of its own the worker needs no rights in S3; where it has not, it does."""
-    monkeypatch.setattr("warehouse.s3.S3._block", None)
+    monkeypatch.setattr("warehouse.s3.client.S3._block", None)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     target = replace(ready.target, aws_credentials="", copy_role="default")
     found = findings(replace(ready, target=target))
@@ -290,7 +290,7 @@ class Listing(S3):
 
 
 def looked_at(source: str, *objects: tuple[str, int], **options: Any) -> dict[str, str]:
-    _, songs = copies_of("", source, **options)
+    _, songs = sources_of("", source, **options)
     return {finding.subject.split()[1]: str(finding) for finding in Sources(Listing(*objects), [songs]).objects()}
 
 
@@ -334,7 +334,7 @@ def test_neighbours_of_a_prefix_are_named(keys: list[str], told: str | None) -> 
 def test_objects_are_counted_with_the_newest_ones_age() -> None:
     listing = Listing(("x/a", 1000), ("x/b", 1500))
     listing.objects[0] = replace(listing.objects[0], modified=datetime.now(UTC) - timedelta(days=9))
-    _, songs = copies_of("", "s3://b/x/")
+    _, songs = sources_of("", "s3://b/x/")
     (found, *_) = Sources(listing, [songs]).objects()
     assert found.text == "2 under s3://b/x/, 2.5 kB, the newest 0 minutes old"
 
@@ -350,7 +350,7 @@ def test_objects_are_counted_with_the_newest_ones_age() -> None:
 def test_the_region_of_a_bucket_is_the_one_that_copy_is_told(told: str | None, text: str) -> None:
     listing = Listing()
     listing.region = told
-    _, songs = copies_of("", "s3://b/x/")
+    _, songs = sources_of("", "s3://b/x/")
     (found,) = Sources(listing, [songs]).surroundings()
     assert found.text.startswith(text)
     assert found.result == ("failed" if told == "us-west-2" else "passed")

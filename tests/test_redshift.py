@@ -11,20 +11,20 @@ from tests.warehouses import connector
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError, TransientError
-from warehouse.redshift import Redshift
+from warehouse.redshift.warehouse import RedshiftWarehouse
 
 DRIVER = "redshift+redshift_connector"
 IAM = {"iam": True, "cluster_identifier": "sparkify", "db_user": "loader", "region": "us-west-2", "profile": "etl"}
 
 
-def open_block(monkeypatch: pytest.MonkeyPatch, block: SqlAlchemyConnector) -> Redshift:
+def open_block(monkeypatch: pytest.MonkeyPatch, block: SqlAlchemyConnector) -> RedshiftWarehouse:
     monkeypatch.setattr("warehouse.connect._load_block", lambda _: block)
     warehouse = open_warehouse(Target("sparkify-redshift", "public", "test run"))
-    assert isinstance(warehouse, Redshift)
+    assert isinstance(warehouse, RedshiftWarehouse)
     return warehouse
 
 
-def what_the_driver_is_told(monkeypatch: pytest.MonkeyPatch, warehouse: Redshift) -> dict[str, Any]:
+def what_the_driver_is_told(monkeypatch: pytest.MonkeyPatch, warehouse: RedshiftWarehouse) -> dict[str, Any]:
     told: dict[str, Any] = {}
 
     def connect(**options: Any) -> None:

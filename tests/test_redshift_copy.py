@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from prefect.logging import disable_run_logger
 
-from tasks.report import TableReport
+from tasks.results import TableResult
 from tasks.stage import stage
 from tests.standin import Standin
 from tests.standin.s3 import ROLE
 from tests.warehouses import BUCKET, Place, Session, redshift
 from warehouse.connect import open_warehouse
-from warehouse.copy import LOAD_ERRORS_DDL, Copied, Copy
-from warehouse.copy_statement import Access, Keys, copy_statement, jsonpaths_url, trial_statement
+from warehouse.copy import LOAD_ERRORS_DDL, CopyResult, Source
+from warehouse.redshift.copy_statement import Access, Keys, copy_statement, jsonpaths_url, trial_statement
 from warehouse.errors import CopyError, PermanentError
 from warehouse.tables import Table
 
@@ -56,7 +56,7 @@ def session(there: Place, table: Table) -> Session:
     return session
 
 
-def run_stage(session: Session, copy: Copy, **changes: Any) -> TableReport:
+def run_stage(session: Session, source: Source, **changes: Any) -> TableResult:
     with disable_run_logger():
         return stage.fn(replace(session.target, **changes), copy)
 
@@ -66,7 +66,7 @@ def rejects(session: Session) -> list[tuple[Any, ...]]:
 
 
 def test_rows_are_loaded_and_counted(session: Session, table: Table) -> None:
-    report = run_stage(session, Copy(table, SOURCE))
+    report = run_stage(session, Source(table, SOURCE))
     assert (report.table, report.present, report.staged, report.rejected) == ("things", 1, 1, 0)
     assert session.rows("select * from things") == [(1, "one")]
 
@@ -78,15 +78,15 @@ def test_rejects_are_kept_with_their_records(
     files = {"good.json": GOOD, "bad.json": BAD}
     for name, content in files.items():
         standin.put(SOURCE + name, gzip.compress(content) if compression == "gzip" else content)
-    report = run_stage(session, Copy(table, SOURCE, max_errors=4, compression=compression))
+    report = run_stage(session, Source(table, SOURCE, max_errors=4, compression=compression))
     assert (report.staged, report.rejected) == (2, 4)
     assert rejects(session) == BAD_ROWS
     assert session.rows("select distinct load, file from load_errors") == [("things", f"{SOURCE}bad.json")]
-    run_stage(session, Copy(table, f"{SOURCE}bad.json", max_errors=4, compression=compression))
+    run_stage(session, Source(table, f"{SOURCE}bad.json", max_errors=4, compression=compression))
     assert len(rejects(session)) == 4  # those of the last load only
     session.run("insert into load_errors (load, file, line, code, message, loaded_at) "
                 "values ('others', 'x', 1, 1, 'x', getdate())")  # fmt: skip
-    run_stage(session, Copy(table, f"{SOURCE}good.json", compression=compression))
+    run_stage(session, Source(table, f"{SOURCE}good.json", compression=compression))
     assert session.rows("select load from load_errors") == [("others",)], "those of this table go, even if none come"
 
 
@@ -97,9 +97,9 @@ def test_records_are_null_where_the_worker_may_not_read(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-    monkeypatch.setattr("warehouse.s3.S3._block", None)
+    monkeypatch.setattr("warehouse.s3.client.S3._block", None)
     standin.put(f"{SOURCE}bad.json", BAD)
-    report = run_stage(session, Copy(table, SOURCE, PATHS, max_errors=4), aws_credentials="", copy_role="default")
+    report = run_stage(session, Source(table, SOURCE, PATHS, max_errors=4), aws_credentials="", copy_role="default")
     assert (report.staged, report.rejected) == (2, 4)
     assert rejects(session) == [(line, column, None, code, None) for line, column, _, code, _ in BAD_ROWS]
 
@@ -108,13 +108,13 @@ def test_a_record_that_does_not_fit_load_errors_is_cut(session: Session, standin
     standin.put(
         f"{SOURCE}bad.json", b"".join(b'{"Id": 1, "Name": "%d%s\\u0000"}\n' % (n, b"x" * 70_000) for n in range(150))
     )
-    assert run_stage(session, Copy(table, SOURCE, max_errors=150)).rejected == 150
+    assert run_stage(session, Source(table, SOURCE, max_errors=150)).rejected == 150
     assert session.rows("select distinct len(value), len(raw_record) from load_errors") == [(16_000, 16_000)]
 
 
 def test_many_rejects_are_kept(session: Session, standin: Standin, table: Table) -> None:
     standin.put(f"{SOURCE}bad.json", b"".join(b"bad %d\n" % n for n in range(1100)))
-    run_stage(session, Copy(table, SOURCE, max_errors=1100))
+    run_stage(session, Source(table, SOURCE, max_errors=1100))
     assert session.rows("select count(distinct raw_record) from load_errors") == [(1100,)]
 
 
@@ -122,7 +122,7 @@ def test_too_many_rejects_fail_with_one_error_that_says_all(session: Session, st
     standin.put(f"{SOURCE}bad.json", BAD)
     session.run("insert into things values (0, 'before')")
     with pytest.raises(CopyError) as caught:
-        run_stage(session, Copy(table, SOURCE, max_errors=3))
+        run_stage(session, Source(table, SOURCE, max_errors=3))
     text = str(caught.value)
     first, *lines = text.splitlines()
     assert first == (f"things: nothing was loaded from {SOURCE}: 4 rejected, as far as Redshift read, where 3 may be.")
@@ -147,7 +147,7 @@ def test_the_query_shows_this_load_only(session: Session, standin: Standin, tabl
     standin.put(f"{SOURCE}bad.json", b"earlier\n")
     for _ in range(2):
         with pytest.raises(CopyError, match="1 rejected") as caught:
-            run_stage(session, Copy(table, SOURCE))
+            run_stage(session, Source(table, SOURCE))
     text = str(caught.value)
     assert len(session.rows(text[text.index("\nselect") :])) == 1
 
@@ -157,14 +157,14 @@ def test_rejects_of_an_earlier_copy_are_not_told_as_this_ones(session: Session, 
     standin.put(f"{SOURCE}bad.json", b"earlier\n")
     with session.warehouse.task() as connection:
         with pytest.raises(CopyError, match="1 rejected"):
-            session.warehouse.copy(connection, Copy(table, SOURCE), lambda _: None)
+            session.warehouse.copy(connection, Source(table, SOURCE), lambda _: None)
         standin.admin.query("update redshift.load_error_detail set start_time = start_time - interval '1 hour'")
         with pytest.raises(CopyError, match="'nothing/' does not exist") as caught:
-            session.warehouse.copy(connection, Copy(table, f"{BUCKET}/nothing/", PATHS), lambda _: None)
+            session.warehouse.copy(connection, Source(table, f"{BUCKET}/nothing/", PATHS), lambda _: None)
     assert "rejected" not in str(caught.value), "an hour ago the session rejected something else"
     standin.admin.query("update redshift.load_error_detail set start_time = now() at time zone 'utc'")
     with pytest.raises(CopyError, match="'nothing/' does not exist") as caught:
-        run_stage(session, Copy(table, f"{BUCKET}/nothing/", PATHS))
+        run_stage(session, Source(table, f"{BUCKET}/nothing/", PATHS))
     assert "rejected" not in str(caught.value), "another session rejected something else"
 
 
@@ -185,7 +185,7 @@ def test_a_copy_that_cannot_read_says_why(session: Session, standin: Standin, ta
     target, copy, message = FAILURES[what]
     standin.put(f"{SOURCE}short.json", b'{"jsonpaths": ["$.Id"]}')
     with pytest.raises(PermanentError, match=message) as caught:
-        run_stage(session, replace(Copy(table, SOURCE), **copy), **target)
+        run_stage(session, replace(Source(table, SOURCE), **copy), **target)
     assert standin.keys.secret_access_key not in str(caught.value)
 
 
@@ -202,9 +202,9 @@ def test_wrong_keys_and_regions_are_told(
     session: Session, table: Table, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
 ) -> None:
     block = session.warehouse.s3._block  # type: ignore[attr-defined]
-    monkeypatch.setattr("warehouse.s3.S3._block", type(block)(**(dict(block) | changes)))
+    monkeypatch.setattr("warehouse.s3.client.S3._block", type(block)(**(dict(block) | changes)))
     with pytest.raises(CopyError, match=f"nothing was loaded from {SOURCE}.*{message}"):
-        run_stage(session, Copy(table, SOURCE))
+        run_stage(session, Source(table, SOURCE))
 
 
 def test_it_warns_where_redshift_scanned_another_number_of_lines(
@@ -212,22 +212,22 @@ def test_it_warns_where_redshift_scanned_another_number_of_lines(
 ) -> None:
     news: list[str] = []
 
-    def load() -> Copied:
+    def load() -> CopyResult:
         warehouse = open_warehouse(session.target)
         with warehouse.task() as connection:
-            return warehouse.copy(connection, Copy(table, SOURCE), news.append)
+            return warehouse.copy(connection, Source(table, SOURCE), news.append)
 
-    assert load() == Copied(1)
+    assert load() == CopyResult(1)
     assert news == [f"things: COPY from {SOURCE}"]
     standin.put(f"{SOURCE}spread.json", b'{\n"Id": 2\n}')
-    assert load() == Copied(2)
+    assert load() == CopyResult(2)
     assert re.match(r"things: WARNING: 4 lines were read, but 2 rows loaded and 0 rejected: .*query \d+", news[-1])
 
 
 def test_the_statement_says_all_options(table: Table) -> None:
     access = Access(keys=Keys("AKIA", "se'cret", "to/ken"), region="us-west-2")
     assert (
-        copy_statement(Copy(table, "s3://b/it's/", max_errors=3, compression="gzip"), access)
+        copy_statement(Source(table, "s3://b/it's/", max_errors=3, compression="gzip"), access)
         == """\
 copy things ("id", "name")
 from 's3://b/it''s/'
@@ -245,7 +245,7 @@ statupdate off"""
 
 
 def test_the_statement_says_no_more_than_it_needs(table: Table) -> None:
-    plain = Copy(Table(table.path), "s3://b/logs/")
+    plain = Source(Table(table.path), "s3://b/logs/")
     assert (
         copy_statement(plain, Access(role="default", keys=Keys("a", "b")))
         == """\
@@ -284,15 +284,15 @@ def test_keys_are_in_no_repr() -> None:
 
 
 def test_the_jsonpaths_file_lies_at_the_root_of_the_bucket_unless_it_is_named(table: Table) -> None:
-    assert jsonpaths_url(Copy(table, "s3://b/logs/2018/")) == "s3://b/paths.json"
-    assert jsonpaths_url(Copy(table, "s3://b")) == "s3://b/paths.json"
-    assert jsonpaths_url(Copy(table, "s3://b/logs/", PATHS)) == PATHS
-    assert jsonpaths_url(Copy(Table(table.path), "s3://b/logs/")) is None
+    assert jsonpaths_url(Source(table, "s3://b/logs/2018/")) == "s3://b/paths.json"
+    assert jsonpaths_url(Source(table, "s3://b")) == "s3://b/paths.json"
+    assert jsonpaths_url(Source(table, "s3://b/logs/", PATHS)) == PATHS
+    assert jsonpaths_url(Source(Table(table.path), "s3://b/logs/")) is None
     with pytest.raises(CopyError, match=r"paths\.json: Redshift reads JSONPaths files from S3"):
-        jsonpaths_url(Copy(table, "s3://b/logs/", "paths.json"))
+        jsonpaths_url(Source(table, "s3://b/logs/", "paths.json"))
     for source in ("s3:///logs/", "https://b/logs/", "/s3://b"):
         with pytest.raises(CopyError, match="Redshift loads from S3 only"):
-            copy_statement(Copy(table, source, PATHS), Access(role="default"))
+            copy_statement(Source(table, source, PATHS), Access(role="default"))
 
 
 ROLES = [ROLE, "arn:aws-us-gov:iam::123456789012:role/path/to/a+b=c,d.e@f-g_h", f"{ROLE},{ROLE}-2"]
@@ -300,7 +300,7 @@ ROLES = [ROLE, "arn:aws-us-gov:iam::123456789012:role/path/to/a+b=c,d.e@f-g_h", 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_arn_of_a_role_is_one(table: Table, role: str) -> None:
-    assert f"\niam_role '{role}'\n" in copy_statement(Copy(table, SOURCE), Access(role=role))
+    assert f"\niam_role '{role}'\n" in copy_statement(Source(table, SOURCE), Access(role=role))
 
 
 @pytest.mark.parametrize(
@@ -321,10 +321,10 @@ def test_every_arn_of_a_role_is_one(table: Table, role: str) -> None:
 )
 def test_what_is_no_role_is_refused(table: Table, role: str) -> None:
     with pytest.raises(PermanentError, match="copy_role"):
-        copy_statement(Copy(table, SOURCE), Access(role=role))
+        copy_statement(Source(table, SOURCE), Access(role=role))
 
 
 @pytest.mark.parametrize("name", ["s3://b/a\\'b/", "s3://b/a\nb/", "s3://b/a\0"])
 def test_what_could_end_a_literal_is_refused(table: Table, name: str) -> None:
     with pytest.raises(CopyError, match="backslash or a control character"):
-        copy_statement(Copy(table, name, PATHS), Access(role="default"))
+        copy_statement(Source(table, name, PATHS), Access(role="default"))

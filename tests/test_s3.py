@@ -26,10 +26,10 @@ from tests.s3 import KEYS, Bucket, answering, listing, moto, refusal, save_block
 from tests.warehouses import embedded
 from warehouse import s3 as module
 from warehouse.base import Target
-from warehouse.copy import Copy
+from warehouse.copy import Source
 from warehouse.errors import CopyError, NotAllowedError, PermanentError, TransientError, is_transient
-from warehouse.s3 import S3, Object, is_s3
-from warehouse.s3_errors import explained
+from warehouse.s3.client import S3, Object, is_s3
+from warehouse.s3.errors import explained
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 ROOT = Path(__file__).parents[1]
@@ -546,8 +546,8 @@ def stage_all(database: Path, source: str, block: str, jsonpaths: str) -> dict[s
     with disable_run_logger():
         take_lease.fn(target)
         create_tables.fn(target, list(catalog.TABLES))
-        stage.fn(target, Copy(catalog.STAGING_EVENTS, f"{source}/log_data", jsonpaths))
-        stage.fn(target, Copy(catalog.STAGING_SONGS, f"{source}/song_data"))
+        stage.fn(target, Source(catalog.STAGING_EVENTS, f"{source}/log_data", jsonpaths))
+        stage.fn(target, Source(catalog.STAGING_SONGS, f"{source}/song_data"))
         release_lease.fn(target)
     return embedded(database).contents("staging_events", "staging_songs")
 

@@ -26,18 +26,18 @@ from prefect.logging.handlers import APILogHandler
 from redshift_connector.error import ProgrammingError
 
 import tasks.preflight
-from flows.etl import TABLES, copies_of, etl
+from flows.etl import TABLES, sources_of, etl
 from flows.preflight import preflight
 from tests.standin import Standin
 from tests.standin.s3 import Keys
 from tests.warehouses import BUCKET, JSONPATHS, SCHEMA, Place, connector, credentials
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.copy_statement import Access
-from warehouse.copy_statement import Keys as StatementKeys
+from warehouse.redshift.copy_statement import Access
+from warehouse.redshift.copy_statement import Keys as StatementKeys
 from warehouse.errors import PermanentError, TransientError
-from warehouse.redshift import Redshift
-from warehouse.server_errors import explain, redacted, secrets_in
+from warehouse.redshift.warehouse import RedshiftWarehouse
+from warehouse.redshift.errors import explain, redacted, secrets_in
 
 PASSWORD = "p/w+Canary%1"
 KEYS = Keys("AKIACANARYKEY", "canary/Secret+key'", "Canary//session+token=")
@@ -175,7 +175,7 @@ def test_a_task_that_fails_tells_no_secret(
 def run_tasks(planted: Planted) -> None:
     logs, songs = planted.options["log_data"], planted.options["song_data"]
     with disable_run_logger():
-        tasks.preflight.preflight.fn(planted.target, copies_of(logs, songs), TABLES)
+        tasks.preflight.preflight.fn(planted.target, sources_of(logs, songs), TABLES)
     Place(planted.target, str).run(logs, songs, max_errors=1)
 
 
@@ -247,7 +247,7 @@ def test_a_plan_tells_no_secret(planted: Planted, logged: list[str], capfd: pyte
 
 def test_no_object_shows_a_secret(planted: Planted) -> None:
     warehouse = open_warehouse(planted.target)
-    assert isinstance(warehouse, Redshift)
+    assert isinstance(warehouse, RedshiftWarehouse)
     access = warehouse.access()
     assert access.keys
     assert access.keys.secret_key == KEYS.secret_access_key
@@ -257,13 +257,13 @@ def test_no_object_shows_a_secret(planted: Planted) -> None:
         warehouse,
         warehouse.engine,
         warehouse.engine.url,
-        warehouse.s3,
+        warehouse.s3.client,
         access,
         access.keys,
         block,
     ]
     assert_clean(*map(repr, shown), *map(str, shown), block.model_dump_json(), vars(warehouse))
-    aws = repr(warehouse.s3._block)
+    aws = repr(warehouse.s3.client._block)
     assert KEYS.secret_access_key not in aws  # the other two are: see above
 
 
@@ -281,8 +281,8 @@ def test_an_error_that_is_no_answer_tells_no_secret() -> None:
 @pytest.mark.parametrize("when", ["before", "inside", "after"])
 def test_a_connection_cut_during_copy_tells_no_secret(planted: Planted, logged: list[str], when: Any) -> None:
     warehouse = open_warehouse(planted.target)
-    assert isinstance(warehouse, Redshift)
-    from warehouse.redshift_copy import send  # the one door that keys go through
+    assert isinstance(warehouse, RedshiftWarehouse)
+    from warehouse.redshift.copy import send  # the one door that keys go through
 
     with warehouse.engine.connect() as connection:
         connection.exec_driver_sql("select 1")

@@ -18,10 +18,10 @@ from tests.standin import Standin
 from tests.standin.faults import Faults, When
 from tests.warehouses import BUCKET, Place, declared, redshift
 from warehouse.connect import open_warehouse
-from warehouse.copy import Copy
+from warehouse.copy import Source
 from warehouse.errors import ChecksFailedError, PermanentError, TransientError, is_transient
-from warehouse.redshift import DRIVER
-from warehouse.server_errors import ROLLED_BACK, TRANSIENT, explain
+from warehouse.redshift.warehouse import DRIVER
+from warehouse.redshift.errors import ROLLED_BACK, TRANSIENT, explain
 
 SONG = b'{"song_id": "a", "artist_id": "b", "title": "c"}'
 Order = Callable[[Faults], None]
@@ -45,7 +45,7 @@ def failure(place: Place, statement: str = "select count(*) from songs") -> Exce
 
 def staging_failure(place: Place, source: str, *, max_errors: int = 0) -> Exception:
     with pytest.raises((TransientError, PermanentError)) as raised, disable_run_logger():
-        stage.fn(place.target, Copy(catalog.STAGING_SONGS, source, max_errors=max_errors))
+        stage.fn(place.target, Source(catalog.STAGING_SONGS, source, max_errors=max_errors))
     return raised.value
 
 
@@ -209,7 +209,7 @@ def count_and_copy(place: Place, source: str) -> None:
     with open_warehouse(place.target).task() as connection:
         connection.exec_driver_sql("insert into songs (song_id, title, artist_id) select 'a', 'b', 'c'")
         assert connection.exec_driver_sql("select count(*) from songs").scalar_one() == 1
-        open_warehouse(place.target).copy(connection, Copy(catalog.STAGING_SONGS, source), lambda _: None)
+        open_warehouse(place.target).copy(connection, Source(catalog.STAGING_SONGS, source), lambda _: None)
         assert connection.exec_driver_sql("select count(*) from staging_songs").scalar_one() == 1
 
 

@@ -19,7 +19,7 @@ from redshift_connector.error import InterfaceError, ProgrammingError
 from sqlalchemy import create_engine, text
 
 from tests.standin import Standin
-from warehouse.server_errors import disconnect
+from warehouse.redshift.errors import disconnect
 
 Connect = Callable[[], Any]
 Connection = Any

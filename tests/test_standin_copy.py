@@ -13,7 +13,7 @@ from redshift_connector.error import InterfaceError, ProgrammingError
 
 from tests.standin import Standin
 from tests.standin.s3 import ROLE, Keys
-from warehouse.server_errors import disconnect
+from warehouse.redshift.errors import disconnect
 
 Connection = Any
 DATA = "s3://bucket/data/"

@@ -6,27 +6,27 @@ import pytest
 from prefect import flow
 
 from flows.summary import Summary
-from tasks.report import CheckReport, TableReport
+from tasks.results import CheckResult, TableResult
 from tests.artifacts import artifacts_of, rows_of
 from warehouse.errors import ChecksFailedError
 
 LOADS = [
-    TableReport(table="staging_events", staged=1200, rejected=1, present=1200, seconds=0.5),
-    TableReport(table="users", inserted=3, updated=0, present=98, seconds=0.25),
+    TableResult(table="staging_events", staged=1200, rejected=1, present=1200, seconds=0.5),
+    TableResult(table="users", inserted=3, updated=0, present=98, seconds=0.25),
 ]
 MARKUP = "<b>*x*</b> [red]"
-HOLDS = CheckReport("users_not_empty", "users has rows.", "error")
-WARNS = CheckReport("songplays_matched", "Most plays find a song.", "warn", 1, [{"percent": 0.5}])
-FAILS = CheckReport("levels_known", "Every level is known.", "error", 3, [{"key": 1, "level": MARKUP}, {"key": 2}])
+HOLDS = CheckResult("users_not_empty", "users has rows.", "error")
+WARNS = CheckResult("songplays_matched", "Most plays find a song.", "warn", 1, [{"percent": 0.5}])
+FAILS = CheckResult("levels_known", "Every level is known.", "error", 3, [{"key": 1, "level": MARKUP}, {"key": 2}])
 
 
-def summary(*checks: CheckReport) -> Summary:
+def summary(*checks: CheckResult) -> Summary:
     return Summary(LOADS, list(checks), "The tables are in [here].")
 
 
 @pytest.mark.usefixtures("prefect_server")
 class TestArtifacts:
-    def published(self, *checks: CheckReport) -> dict[str, list[dict[str, Any]]]:
+    def published(self, *checks: CheckResult) -> dict[str, list[dict[str, Any]]]:
         @flow
         def publish() -> None:
             summary(*checks).publish()
@@ -71,7 +71,7 @@ class TestTerminal:
 
     def test_a_warning_is_described_and_strings_are_text(self, capsys: pytest.CaptureFixture[str]) -> None:
         rule = "Every level is known."
-        summary(CheckReport("levels_known", rule, "warn", 3, [{"level": MARKUP}])).show()
+        summary(CheckResult("levels_known", rule, "warn", 3, [{"level": MARKUP}])).show()
         out = capsys.readouterr().out
         assert f"warn: levels_known: broken by 3 rows: {rule}\n  level={MARKUP}\n  ... and 2 more\n" in out
         assert "The records that were rejected are in the table load_errors" in out

@@ -20,11 +20,11 @@ from flows.etl import etl
 from sql import catalog
 from tasks.create_tables import create_tables
 from tasks.load import load_dimension, load_fact
-from tasks.report import TableReport
+from tasks.results import TableResult
 from tasks.retries import BACKOFF_SECONDS, RETRIES, may_pass
 from tasks.stage import stage
 from tests.warehouses import Place, Session
-from warehouse.copy import Copy
+from warehouse.copy import Source
 from warehouse.errors import CopyError, PermanentError
 from warehouse.tables import Mode, Table
 
@@ -201,23 +201,23 @@ def test_create_tables_sees_what_somebody_altered(warehouse: Session, tmp_path: 
 def staged(warehouse: Session, place: Place, generated: Path) -> Session:
     create(warehouse, *catalog.TABLES)
     for table, folder in ((catalog.STAGING_EVENTS, "log_data"), (catalog.STAGING_SONGS, "song_data")):
-        run_stage(warehouse, Copy(table, place.put(generated / folder)))
+        run_stage(warehouse, Source(table, place.put(generated / folder)))
     return warehouse
 
 
-def run_stage(warehouse: Session, copy: Copy) -> TableReport:
+def run_stage(warehouse: Session, source: Source) -> TableResult:
     with disable_run_logger():
         return stage.fn(warehouse.target, copy)
 
 
-def counted(report: TableReport) -> dict[str, int | None]:
+def counted(report: TableResult) -> dict[str, int | None]:
     return {name: value for name, value in vars(report).items() if name not in ("seconds", "table")}
 
 
 def test_stage_replaces_and_may_be_repeated(staged: Session, place: Place, generated: Path) -> None:
     files = generated / "log_data"
     lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files.rglob("*.json"))
-    report = run_stage(staged, Copy(catalog.STAGING_EVENTS, place.put(files)))
+    report = run_stage(staged, Source(catalog.STAGING_EVENTS, place.put(files)))
     assert counted(report) == {
         "present": lines, "staged": lines, "rejected": 0, "inserted": None, "updated": None
     }  # fmt: skip
@@ -229,7 +229,7 @@ def test_stage_that_fails_leaves_the_rows_of_before(staged: Session, place: Plac
     assert before
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(CopyError, match=r"broken\.json, line 1"):
-        run_stage(staged, Copy(catalog.STAGING_EVENTS, place.put(tmp_path / "broken.json")))
+        run_stage(staged, Source(catalog.STAGING_EVENTS, place.put(tmp_path / "broken.json")))
     assert Counter(staged.rows("select * from staging_events")) == before
 
 
@@ -240,15 +240,15 @@ def test_stage_forgets_the_rejects_of_its_own_table_only(staged: Session, place:
     (tmp_path / "bad.json").write_text("bad")
     (tmp_path / "good.json").write_text('{"page": "Home", "ts": 1541030400000}')
     for table in (catalog.STAGING_EVENTS, catalog.STAGING_SONGS):
-        run_stage(staged, Copy(table, place.put(tmp_path / "bad.json"), max_errors=1))
+        run_stage(staged, Source(table, place.put(tmp_path / "bad.json"), max_errors=1))
     assert rejects() == [("staging_events", 1224), ("staging_songs", 1224)], "one staging forgot another's rejects"
-    run_stage(staged, Copy(catalog.STAGING_EVENTS, place.put(tmp_path / "good.json")))
+    run_stage(staged, Source(catalog.STAGING_EVENTS, place.put(tmp_path / "good.json")))
     assert rejects() == [("staging_songs", 1224)], "a staging forgets what its own last one rejected, and that only"
 
 
 @pytest.mark.parametrize("full_refresh", [False, True], ids=["incremental", "full refresh"])
 def test_loads_may_be_repeated(staged: Session, *, full_refresh: bool) -> None:
-    def load(table: Table) -> TableReport:
+    def load(table: Table) -> TableResult:
         mode: Mode = "replace" if full_refresh else table.mode
         return (load_fact if table in catalog.FACTS else load_dimension).fn(staged.target, table, mode)
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.warehouses import Session, embedded, select
 from warehouse.tables import Column, declared_columns, split_statements
-from warehouse.translate import translate
+from warehouse.duckdb.translate import translate
 
 ROOT = Path(__file__).parents[1]
 

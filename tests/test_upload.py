@@ -10,8 +10,8 @@ import pytest
 from deployments.upload import upload
 from sql import catalog
 from tests.s3 import KEYS, moto
-from warehouse.copy import Copy
-from warehouse.copy_statement import jsonpaths_url
+from warehouse.copy import Source
+from warehouse.redshift.copy_statement import jsonpaths_url
 from warehouse.errors import PermanentError
 
 
@@ -44,7 +44,7 @@ def test_every_file_and_the_jsonpaths_file_come_to_where_copy_looks(
     found = objects(s3, bucket)
     jsonpaths = catalog.STAGING_EVENTS.jsonpaths
     assert jsonpaths
-    where = jsonpaths_url(Copy(catalog.STAGING_EVENTS, f"{url}/log_data/"))
+    where = jsonpaths_url(Source(catalog.STAGING_EVENTS, f"{url}/log_data/"))
     assert found.pop(str(where), b"") == jsonpaths.read_bytes(), f"COPY looks for its JSONPaths file at {where}"
     files = [path for path in generated.rglob("*") if path.is_file()]
     assert found == {f"{url}/{path.relative_to(generated)}": path.read_bytes() for path in files}

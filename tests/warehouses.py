@@ -17,12 +17,12 @@ from tasks.check import check
 from tasks.create_tables import create_tables
 from tasks.lease import release_lease, take_lease
 from tasks.load import load_dimension, load_fact
-from tasks.report import CheckReport
+from tasks.results import CheckResult
 from tasks.stage import stage
 from tests.standin import Standin
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.copy import Copy
+from warehouse.copy import Source
 from warehouse.tables import Table
 
 SCHEMA = "sparkify"
@@ -42,14 +42,14 @@ class Place:
 
     def run(
         self, log_data: Path, song_data: Path, *, max_errors: int = 0, full_refresh: bool = False
-    ) -> list[CheckReport]:
+    ) -> list[CheckResult]:
         """Run what the flow runs, in its order, as plain functions."""
         logs, songs = self.put(log_data), self.put(song_data)
         with disable_run_logger():
             take_lease.fn(self.target)
             create_tables.fn(self.target, list(catalog.TABLES))
-            stage.fn(self.target, Copy(catalog.STAGING_EVENTS, logs, max_errors=max_errors))
-            stage.fn(self.target, Copy(catalog.STAGING_SONGS, songs, max_errors=max_errors))
+            stage.fn(self.target, Source(catalog.STAGING_EVENTS, logs, max_errors=max_errors))
+            stage.fn(self.target, Source(catalog.STAGING_SONGS, songs, max_errors=max_errors))
             self.load(full_refresh=full_refresh)
             checks = check.fn(self.target, list(catalog.TABLES), list(catalog.CHECKS))
             release_lease.fn(self.target)
@@ -118,7 +118,7 @@ def redshift(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
     standin.reset()
     standin.put(f"{BUCKET}/{JSONPATHS.name}", JSONPATHS.read_bytes())
     monkeypatch.setattr("warehouse.connect._load_block", lambda _: connector(standin))
-    monkeypatch.setattr("warehouse.s3.S3._block", credentials(standin))
+    monkeypatch.setattr("warehouse.s3.client.S3._block", credentials(standin))
     numbers = count()
 
     def put(path: Path) -> str:

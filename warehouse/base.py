@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from warehouse import lease
-from warehouse.copy import Copied, Copy
-from warehouse.findings import Finding
+from warehouse.copy import CopyResult, Source
+from warehouse.preflight import Finding
 from warehouse.plan import Plan
 from warehouse.tables import Column
 
@@ -95,11 +95,11 @@ class Warehouse(ABC):
         """Delete the lease of a holder that is known to have ended, where that can be known."""
 
     @abstractmethod
-    def preflight(self, copies: list[Copy], tables: list[str]) -> list[Finding]:
+    def preflight(self, sources: list[Source], tables: list[str]) -> list[Finding]:
         """Look whether a run would find all that it needs: sources, tables that it may write. Changes nothing."""
 
     @abstractmethod
-    def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
+    def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
         """Load files into a staging table, in the connection's transaction; rejected rows into load_errors.
 
         Raises:

@@ -7,9 +7,9 @@ from sqlalchemy import URL, make_url
 
 from warehouse.base import Target, Warehouse
 from warehouse.errors import PermanentError
-from warehouse.local import URL_PREFIX, Embedded
-from warehouse.planned import Planned
-from warehouse.redshift import DRIVER, Redshift
+from warehouse.duckdb.warehouse import URL_PREFIX, DuckDBWarehouse
+from warehouse.planned import PlannedWarehouse
+from warehouse.redshift.warehouse import DRIVER, RedshiftWarehouse
 
 if TYPE_CHECKING:
     from prefect_sqlalchemy import SqlAlchemyConnector
@@ -23,15 +23,15 @@ def open_warehouse(target: Target) -> Warehouse:
     """
     refuse_url(target.warehouse)
     if target.plan:
-        return Planned(target.plan, target)
+        return PlannedWarehouse(target.plan, target)
     if target.warehouse.startswith(URL_PREFIX):
-        return Embedded(target.warehouse.removeprefix(URL_PREFIX), target)
+        return DuckDBWarehouse(target.warehouse.removeprefix(URL_PREFIX), target)
     block = _load_block(target.warehouse)
     url = _url(block, target.warehouse)
     if url.drivername == DRIVER:
-        return Redshift(url, block.connect_args or {}, target)
+        return RedshiftWarehouse(url, block.connect_args or {}, target)
     if url.get_backend_name() == "duckdb":
-        return Embedded(url.database or "", target)
+        return DuckDBWarehouse(url.database or "", target)
     raise PermanentError(
         f"block {target.warehouse!r} is a {url.drivername} connection: name one of {DRIVER}, or of a duckdb driver, "
         "or a duckdb:///path"

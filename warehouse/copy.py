@@ -28,7 +28,7 @@ sortkey (loaded_at)"""
 
 
 @dataclass(frozen=True)
-class Copy:
+class Source:
     """A COPY ... FORMAT JSON of everything under `source` (a key prefix) into a table.
 
     `jsonpaths` is where the JSONPaths file lies; empty, it is the table's own. Up to `max_errors` rows
@@ -43,7 +43,7 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Copied:
+class CopyResult:
     """Rows that a COPY loaded, and rejected into load_errors. Together they are the records it read."""
 
     rows: int

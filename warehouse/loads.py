@@ -8,19 +8,19 @@ from warehouse.tables import Mode, Table
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadResult:
     """Rows of a table that one load inserted and updated."""
 
     inserted: int
     updated: int = 0
 
 
-def load(connection: Connection, table: Table, mode: Mode) -> Loaded:
+def load(connection: Connection, table: Table, mode: Mode) -> LoadResult:
     """Bring the rows of the table's SELECT into the table. Part of one transaction; safe to repeat."""
     return {"append": append, "replace": replace, "merge": merge}[mode](connection, table)
 
 
-def append(connection: Connection, table: Table) -> Loaded:
+def append(connection: Connection, table: Table) -> LoadResult:
     """Insert the rows whose key is new."""
     insert = f"""\
 insert into {table.name} ({_names(table)})
@@ -31,17 +31,17 @@ from (
 left join {table.name} as present
     on {_keys_match(table, "arriving", "present")}
 where present.{table.key[0]} is null"""
-    return Loaded(connection.exec_driver_sql(insert).rowcount)
+    return LoadResult(connection.exec_driver_sql(insert).rowcount)
 
 
-def replace(connection: Connection, table: Table) -> Loaded:
+def replace(connection: Connection, table: Table) -> LoadResult:
     """Delete every row, then insert. Not TRUNCATE, which would commit in between."""
     connection.exec_driver_sql(f"delete from {table.name}")
     insert = f"insert into {table.name} ({_names(table)})\n{table.select}"
-    return Loaded(connection.exec_driver_sql(insert).rowcount)
+    return LoadResult(connection.exec_driver_sql(insert).rowcount)
 
 
-def merge(connection: Connection, table: Table) -> Loaded:
+def merge(connection: Connection, table: Table) -> LoadResult:
     """Insert new rows and update changed ones, so that the newest of each key stays.
 
     Rows that would not change are not written. Of two rows as new as each other the first by value
@@ -57,7 +57,7 @@ def merge(connection: Connection, table: Table) -> Loaded:
     written = connection.exec_driver_sql(f"select count(*) from {changes}").scalar_one()
     connection.exec_driver_sql(_merge(table, changes))
     connection.exec_driver_sql(f"drop table {changes}")
-    return Loaded(inserted=written - updated, updated=updated)
+    return LoadResult(inserted=written - updated, updated=updated)
 
 
 def _changes(table: Table) -> str:

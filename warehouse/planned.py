@@ -5,22 +5,24 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
-from warehouse import redshift_copy, redshift_preflight
+from warehouse.redshift.warehouse import copy as redshift_copy
+
+from warehouse.redshift.warehouse import preflight as redshift_preflight
 from warehouse.base import Progress, Target
-from warehouse.copy import Copied, Copy
-from warehouse.copy_statement import Access, Keys, copy_statement, literal
-from warehouse.findings import Finding
-from warehouse.local import Embedded
+from warehouse.copy import CopyResult, Source
+from warehouse.redshift.copy_statement import Access, Keys, copy_statement, literal
+from warehouse.preflight import Finding
+from warehouse.duckdb.warehouse import DuckDBWarehouse
 from warehouse.plan import Plan
-from warehouse.redshift import COLUMNS
-from warehouse.s3 import S3
-from warehouse.server_errors import redacted
+from warehouse.redshift.warehouse import COLUMNS
+from warehouse.s3.client import S3
+from warehouse.redshift.errors import redacted
 from warehouse.tables import Column
 
 _REDACTED = Keys("***", "***")
 
 
-class Planned(Embedded):
+class PlannedWarehouse(DuckDBWarehouse):
     """Stands in Redshift's place for a run that only plans."""
 
     def __init__(self, plan: Plan, target: Target) -> None:
@@ -41,17 +43,17 @@ class Planned(Embedded):
         self._write(re.sub(r":(\w+)", lambda match: names[match[1]], COLUMNS))
         return super().columns(connection, table)
 
-    def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
+    def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
         access = Access(self.target.copy_role, _REDACTED if self.target.aws_credentials else None, self.s3.region)
         self._write(redshift_copy.SESSION)
         self._write(redacted(copy_statement(copy, access)))
         self._write(redshift_copy.COUNTS)
-        if copy.max_errors:
+        if source.max_errors:
             self._write(redshift_copy.rejects_of("pg_last_copy_id()"))
         redshift_copy.forget_rejects(connection, copy)
-        return Copied(rows=0)
+        return CopyResult(rows=0)
 
-    def preflight(self, copies: list[Copy], tables: list[str]) -> list[Finding]:
+    def preflight(self, sources: list[Source], tables: list[str]) -> list[Finding]:
         for statement in redshift_preflight.statements(self.target.schema, tables):
             self._write(statement)
         return []

@@ -200,7 +200,7 @@ class Session(Thread):
         if executed is not None:
             self._misbehave(executed)
         statement = translate(executed) if executed is not None else None
-        if statement and statement.copies and executed is not None:
+        if statement and statement.sources and executed is not None:
             answer = self._copy(executed)
         else:
             if statement:

@@ -6,7 +6,7 @@ from functools import lru_cache
 import sqlglot
 from sqlglot import exp
 
-from warehouse.locks import Lock
+from warehouse.duckdb.locks import Lock
 from warehouse.tables import Column, declared_columns
 
 STATEMENT_TIME = "statement_time"

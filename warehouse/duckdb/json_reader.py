@@ -3,9 +3,9 @@
 import json
 from dataclasses import dataclass
 
-from warehouse.copy import Copy
+from warehouse.copy import Source
 from warehouse.errors import CopyError
-from warehouse.json_rules import (
+from warehouse.duckdb.json_rules import (
     MAX_RECORD_BYTES,
     NESTED,
     examined_text,
@@ -85,9 +85,9 @@ def _struct(keys: list[str]) -> str:
 class Reader:
     """Reads records into the columns of one table; the JSONPaths file by `read`."""
 
-    def __init__(self, copy: Copy, columns: tuple[Column, ...], read: ReadFile) -> None:
+    def __init__(self, source: Source, columns: tuple[Column, ...], read: ReadFile) -> None:
         self.columns = columns
-        self.rules = [rule_for(column, copy.table.time_format) for column in columns]
+        self.rules = [rule_for(column, source.table.time_format) for column in columns]
         self.paths = column_paths(copy, columns, read)
 
     @property
@@ -166,16 +166,16 @@ class Reader:
         )
 
 
-def column_paths(copy: Copy, columns: tuple[Column, ...], read: ReadFile) -> list[Steps]:
+def column_paths(source: Source, columns: tuple[Column, ...], read: ReadFile) -> list[Steps]:
     """Return the path of each column: by the JSONPaths file, or by the columns' names where there is none.
 
     Raises:
         CopyError: the file cannot be read, or does not fit the table.
     """
-    file = copy.jsonpaths or copy.table.jsonpaths
+    file = source.jsonpaths or source.table.jsonpaths
     if file is None:
         return [(column.name,) for column in columns]
-    paths = read_jsonpaths(str(file), len(columns), copy.table.name, read)
+    paths = read_jsonpaths(str(file), len(columns), source.table.name, read)
     if any(isinstance(path[0], int) for path in paths):
         raise CopyError(f"{file}: arrays at the root are not loaded by the embedded warehouse")
     return paths

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from warehouse.base import Progress
-from warehouse.copy import Copied, Copy
-from warehouse.copy_statement import Access, copy_statement, jsonpaths_url
+from warehouse.copy import CopyResult, Source
+from warehouse.redshift.copy_statement import Access, copy_statement, jsonpaths_url
 from warehouse.errors import CopyError, PermanentError
 from warehouse.jsonpaths import Steps, read_jsonpaths
-from warehouse.local_files import batches
-from warehouse.read_back import ReadBack, Record
-from warehouse.s3 import S3
-from warehouse.server_errors import RefusedError, explain, secrets_in
+from warehouse.duckdb.files import batches
+from warehouse.redshift.rejected_records import RejectedRecords, Record
+from warehouse.s3.client import S3
+from warehouse.redshift.errors import RefusedError, explain, secrets_in
 
 _SHOWN_REJECTS = 3
 _INSERT_BYTES = 4 << 20
@@ -63,34 +63,34 @@ def rejects_of(query_id: str) -> str:
     return _REJECTS.format(query_id=query_id)
 
 
-def forget_rejects(connection: Connection, copy: Copy) -> None:
+def forget_rejects(connection: Connection, source: Source) -> None:
     """Delete what the table's last COPY rejected."""
-    connection.execute(text("delete from load_errors where load = :load"), {"load": copy.table.name})
+    connection.execute(text("delete from load_errors where load = :load"), {"load": source.table.name})
 
 
 class RedshiftCopy:
     """One COPY into a table, on a connection that is in a transaction."""
 
-    def __init__(self, connection: Connection, copy: Copy, access: Access, s3: S3) -> None:
+    def __init__(self, connection: Connection, source: Source, access: Access, s3: S3) -> None:
         self.connection = connection
-        self.copy = copy
+        self.source = source
         self.access = access
         self.s3 = s3
 
-    def run(self, progress: Progress) -> Copied:
+    def run(self, progress: Progress) -> CopyResult:
         """Load all objects under the prefix.
 
         Raises:
             CopyError: nothing was loaded: more rows than `max_errors` were rejected, or the objects cannot be read.
         """
-        name = self.copy.table.name
-        progress(f"{name}: COPY from {self.copy.source}")
+        name = self.source.table.name
+        progress(f"{name}: COPY from {self.source.location}")
         session = self.connection.exec_driver_sql(SESSION).one()
         refused = send(self.connection, copy_statement(self.copy, self.access))
         if refused:
             raise self._why_not_loaded(refused, session)
         counts = self.connection.exec_driver_sql(COUNTS).one()
-        rejects = self._rejects(rejects_of("pg_last_copy_id()")) if self.copy.max_errors else []
+        rejects = self._rejects(rejects_of("pg_last_copy_id()")) if self.source.max_errors else []
         self._keep(rejects)
         if counts.scanned is not None and counts.scanned != counts.loaded + len(rejects):
             progress(
@@ -98,13 +98,13 @@ class RedshiftCopy:
                 f"{len(rejects)} rejected: unless records share lines, or take several, look at query "
                 f"{counts.query_id} in SYS_LOAD_DETAIL"
             )
-        return Copied(counts.loaded, len(rejects))
+        return CopyResult(counts.loaded, len(rejects))
 
     def _rejects(self, query: str) -> list[Reject]:
         return [Reject(*row) for row in self.connection.exec_driver_sql(query)]
 
     def _keep(self, rejects: list[Reject]) -> None:
-        load = self.copy.table.name
+        load = self.source.table.name
         forget_rejects(self.connection, self.copy)
         now = datetime.now(UTC).replace(tzinfo=None)
         for batch in batches(self._with_records(rejects), _INSERT_BYTES, size=_size):
@@ -119,18 +119,18 @@ class RedshiftCopy:
 
     def _with_records(self, rejects: Iterable[Reject]) -> Iterator[tuple[Reject, Record]]:
         """Look the records up in S3, where the worker may read there."""
-        read_back = ReadBack(self.s3.read, self.copy.compression)
+        read_back = RejectedRecords(self.s3.read, self.source.compression)
         paths = self._paths()
         for reject in rejects:
             yield reject, read_back.record(reject.file, reject.line, paths.get(reject.column or ""))
 
     def _paths(self) -> dict[str, Steps]:
-        names = [column.name for column in self.copy.table.columns]
+        names = [column.name for column in self.source.table.columns]
         url = jsonpaths_url(self.copy)
         if url is None:
             return {name: (name,) for name in names}
         try:
-            return dict(zip(names, read_jsonpaths(url, len(names), self.copy.table.name, self.s3.read), strict=True))
+            return dict(zip(names, read_jsonpaths(url, len(names), self.source.table.name, self.s3.read), strict=True))
         except PermanentError:
             return {}
 
@@ -139,14 +139,14 @@ class RedshiftCopy:
         self.connection.exec_driver_sql("rollback")
         query = rejects_of(_LAST_OF_SESSION.format(session_id=session.session_id, asked_at=session.asked_at))
         rejects = self._rejects(query)
-        where = f"{self.copy.table.name}: nothing was loaded from {self.copy.source}"
+        where = f"{self.source.table.name}: nothing was loaded from {self.source.location}"
         if not rejects:
             return CopyError(f"{where}: {refused}")
         shown = [_describe(*found) for found in self._with_records(rejects[:_SHOWN_REJECTS])]
         if len(rejects) > len(shown):
             shown.append(f"... and {len(rejects) - len(shown)} more")
         return CopyError(
-            f"{where}: {len(rejects)} rejected, as far as Redshift read, where {self.copy.max_errors} may be.\n  "
+            f"{where}: {len(rejects)} rejected, as far as Redshift read, where {self.source.max_errors} may be.\n  "
             + "\n  ".join(shown)
             + "\nMend the files (or name the right ones), or let more rows be rejected, and kept in load_errors: "
             + f"max_errors = {len(rejects)} or more. All that Redshift tells of them:\n{query}"

@@ -5,15 +5,15 @@ from typing import Any
 from sqlalchemy import URL, Connection, Dialect, ExceptionContext, NullPool, create_engine, event, text
 
 from warehouse.base import Progress, Target, Warehouse
-from warehouse.copy import Copied, Copy
-from warehouse.copy_statement import Access, Keys
+from warehouse.copy import CopyResult, Source
+from warehouse.redshift.copy_statement import Access, Keys
 from warehouse.errors import PermanentError, TransientError
-from warehouse.findings import Finding
-from warehouse.redshift_copy import RedshiftCopy
-from warehouse.redshift_preflight import RedshiftPreflight
-from warehouse.s3 import S3
-from warehouse.server_errors import disconnect, explain, hang_up
-from warehouse.sources import Sources
+from warehouse.preflight import Finding
+from warehouse.redshift.copy import RedshiftCopy
+from warehouse.redshift.preflight import RedshiftPreflight
+from warehouse.s3.client import S3
+from warehouse.redshift.errors import disconnect, explain, hang_up
+from warehouse.s3.preflight import Sources
 from warehouse.tables import Column
 
 DRIVER = "redshift+redshift_connector"
@@ -44,7 +44,7 @@ _SPELLINGS = {
 }
 
 
-class Redshift(Warehouse):
+class RedshiftWarehouse(Warehouse):
     """A Redshift cluster, or a Serverless workgroup."""
 
     def __init__(self, url: URL, connect_args: dict[str, Any], target: Target) -> None:
@@ -70,10 +70,10 @@ class Redshift(Warehouse):
     def forget_dead_holders(self, connection: Connection) -> None:
         """Do nothing: Redshift does not know whose run has died, and its lease ends with time."""
 
-    def preflight(self, copies: list[Copy], tables: list[str]) -> list[Finding]:
+    def preflight(self, sources: list[Source], tables: list[str]) -> list[Finding]:
         preflight = RedshiftPreflight(self.engine, self.target, self.access, self.s3)
-        sources = Sources(self.s3, copies, may_be_barred=bool(self.target.copy_role))
-        return [*preflight.findings(copies, tables), *sources.objects(), *sources.surroundings()]
+        sources = Sources(self.s3, sources, may_be_barred=bool(self.target.copy_role))
+        return [*preflight.findings(sources, tables), *sources.objects(), *sources.surroundings()]
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         found = connection.execute(text(COLUMNS), {"schema": self.target.schema, "table": table})
@@ -82,7 +82,7 @@ class Redshift(Warehouse):
             for name, kind, *sizes, nullable in found
         )
 
-    def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
+    def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
         return RedshiftCopy(connection, copy, self.access(), self.s3).run(progress)
 
     def access(self) -> Access:

@@ -18,18 +18,18 @@ from sqlalchemy import URL, Connection, NullPool, PoolProxiedConnection, create_
 from sqlalchemy.dialects import registry
 
 from warehouse.base import Progress, Target, Warehouse
-from warehouse.copy import Copied, Copy
+from warehouse.copy import CopyResult, Source
 from warehouse.errors import PermanentError
-from warehouse.findings import Finding, look
-from warehouse.json_reading import Reader
+from warehouse.preflight import Finding, look
+from warehouse.duckdb.json_reader import Reader
 from warehouse.jsonpaths import read_local
-from warehouse.local_copy import LocalCopy
-from warehouse.local_files import File, list_files
-from warehouse.locks import TableLocks
-from warehouse.s3 import S3, is_s3
-from warehouse.sources import Sources
+from warehouse.duckdb.copy import DuckDBCopy
+from warehouse.duckdb.files import File, list_files
+from warehouse.duckdb.locks import TableLocks
+from warehouse.s3.client import S3, is_s3
+from warehouse.s3.preflight import Sources
 from warehouse.tables import Column
-from warehouse.translate import STATEMENT_TIME, translate
+from warehouse.duckdb.translate import STATEMENT_TIME, translate
 
 URL_PREFIX = "duckdb:///"
 _PROCESS = f"process {os.getpid()}, {uuid.uuid4().hex[:8]}"
@@ -110,7 +110,7 @@ class Dialect(duckdb_engine.Dialect):
 registry.register("redshift.duckdb", __name__, "Dialect")
 
 
-class Embedded(Warehouse):
+class DuckDBWarehouse(Warehouse):
     """The warehouse on a machine with nothing configured."""
 
     def __init__(self, path: str, target: Target) -> None:
@@ -182,10 +182,10 @@ class Embedded(Warehouse):
         """Delete the lease of any other process: a run keeps the file open, so the other has ended."""
         connection.execute(text("delete from run_lease where holder not like :ours"), {"ours": f"%({_PROCESS})"})
 
-    def copy(self, connection: Connection, copy: Copy, progress: Progress) -> Copied:
+    def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
         cursor = _raw(connection)
-        reader = Reader(copy, self.columns(connection, copy.table.name), self._read)
-        loading = LocalCopy(cursor, copy, reader, progress)
+        reader = Reader(copy, self.columns(connection, source.table.name), self._read)
+        loading = DuckDBCopy(cursor, copy, reader, progress)
         with self._files(copy, progress) as files, deadline(cursor, self.target.statement_timeout):
             return loading.run(files)
 
@@ -193,16 +193,16 @@ class Embedded(Warehouse):
         return self.s3.read(name) if is_s3(name) else read_local(name)
 
     @contextmanager
-    def _files(self, copy: Copy, progress: Progress) -> Iterator[list[File]]:
-        if is_s3(copy.source):
-            with self.s3.downloaded(copy.source, lambda news: progress(f"{copy.table.name}: {news}")) as files:
+    def _files(self, source: Source, progress: Progress) -> Iterator[list[File]]:
+        if is_s3(source.location):
+            with self.s3.downloaded(source.location, lambda news: progress(f"{source.table.name}: {news}")) as files:
                 yield files
         else:
-            yield list_files(copy.source)
+            yield list_files(source.location)
 
-    def preflight(self, copies: list[Copy], tables: list[str]) -> list[Finding]:
-        findings = [look(f"{c.table.name} files", partial(_found, c)) for c in copies if not is_s3(c.source)]
-        return [*findings, *Sources(self.s3, [copy for copy in copies if is_s3(copy.source)]).objects()]
+    def preflight(self, sources: list[Source], tables: list[str]) -> list[Finding]:
+        findings = [look(f"{c.table.name} files", partial(_found, c)) for c in sources if not is_s3(c.source)]
+        return [*findings, *Sources(self.s3, [copy for source in sources if is_s3(source.location)]).objects()]
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         cursor = _raw(connection).cursor()
@@ -255,9 +255,9 @@ def _interrupt(cursor: Any, seconds: float, ended: Event) -> None:
             cursor.interrupt()
 
 
-def _found(copy: Copy) -> str:
-    files = list_files(copy.source)
-    return f"{len(files):,} under {copy.source}, {decimal(sum(file.size for file in files))}"
+def _found(source: Source) -> str:
+    files = list_files(source.location)
+    return f"{len(files):,} under {source.location}, {decimal(sum(file.size for file in files))}"
 
 
 def _raw(connection: Connection) -> Any:

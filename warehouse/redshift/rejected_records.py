@@ -20,7 +20,7 @@ class Record(NamedTuple):
     raw: str | None = None
 
 
-class ReadBack:
+class RejectedRecords:
     """Looks records up in objects, of which it holds one at a time."""
 
     def __init__(self, read: Callable[[str], bytes], compression: Compression) -> None:

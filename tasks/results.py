@@ -7,7 +7,7 @@ from warehouse.tables import Severity
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableReport:
+class TableResult:
     """Rows of one table in one run: staged or rejected by COPY, inserted or updated by a load, present after it."""
 
     table: str
@@ -20,7 +20,7 @@ class TableReport:
 
 
 @dataclass(frozen=True)
-class CheckReport:
+class CheckResult:
     """A rule, how many rows break it, and some of them."""
 
     check: str

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html
 import re
 from dataclasses import dataclass, field
 
-from warehouse.copy import Compression, Copy
+from warehouse.copy import Compression, Source
 from warehouse.errors import CopyError, PermanentError
 
 ROLE = re.compile(r"default|arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+(,arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+)*")
@@ -59,25 +59,25 @@ class Access:
         return [f"{name} {literal(value)}" for name, value in given.items() if value]
 
 
-def copy_statement(copy: Copy, access: Access) -> str:
+def copy_statement(source: Source, access: Access) -> str:
     """Return the COPY of a source into its table.
 
     Raises:
         CopyError: a name in it is not one that Redshift can read, or be told.
         PermanentError: there is nothing to read with.
     """
-    columns = ", ".join(f'"{column.name}"' for column in copy.table.columns)
+    columns = ", ".join(f'"{column.name}"' for column in source.table.columns)
     jsonpaths = jsonpaths_url(copy)
     options = [
         *access.clauses(),
         f"format json {literal(jsonpaths or 'auto')}",
-        *([copy.compression] if copy.compression != "none" else []),
-        *([f"timeformat {literal(copy.table.time_format)}"] if copy.table.time_format else []),
-        f"maxerror {copy.max_errors + 1}",  # the load fails at so many, or more
+        *([source.compression] if source.compression != "none" else []),
+        *([f"timeformat {literal(source.table.time_format)}"] if source.table.time_format else []),
+        f"maxerror {source.max_errors + 1}",  # the load fails at so many, or more
         "compupdate off",
         "statupdate off",
     ]
-    return "\n".join([f"copy {copy.table.name} ({columns})", f"from {literal(_source(copy))}", *options])
+    return "\n".join([f"copy {source.table.name} ({columns})", f"from {literal(_source(copy))}", *options])
 
 
 def trial_statement(table: str, url: str, access: Access, compression: Compression) -> str:
@@ -92,24 +92,24 @@ def trial_statement(table: str, url: str, access: Access, compression: Compressi
     return "\n".join([f"copy {table}", f"from {literal(url)}", *options])
 
 
-def jsonpaths_url(copy: Copy) -> str | None:
+def jsonpaths_url(source: Source) -> str | None:
     """Return where the JSONPaths file lies: at the root of the source's bucket unless it is given.
 
     Raises:
         CopyError: it is no s3:// URL.
     """
-    if copy.table.jsonpaths is None:
+    if source.table.jsonpaths is None:
         return None
-    url = copy.jsonpaths or f"s3://{_source(copy).split('/')[2]}/{copy.table.jsonpaths.name}"
+    url = source.jsonpaths or f"s3://{_source(copy).split('/')[2]}/{source.table.jsonpaths.name}"
     if not url.startswith("s3://"):
         raise CopyError(f"{url}: Redshift reads JSONPaths files from S3: upload it and give its s3:// URL")
     return url
 
 
-def _source(copy: Copy) -> str:
-    if not re.match("s3://[^/]+", copy.source):
-        raise CopyError(f"{copy.source}: Redshift loads from S3 only: upload the files and give their s3:// prefix")
-    return copy.source
+def _source(source: Source) -> str:
+    if not re.match("s3://[^/]+", source.location):
+        raise CopyError(f"{source.location}: Redshift loads from S3 only: upload the files and give their s3:// prefix")
+    return source.location
 
 
 def literal(value: str) -> str:

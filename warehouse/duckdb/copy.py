@@ -9,10 +9,10 @@ import duckdb
 from rich.filesize import decimal
 
 from warehouse.base import Progress
-from warehouse.copy import KEPT_CHARACTERS, Copied, Copy
+from warehouse.copy import KEPT_CHARACTERS, CopyResult, Source
 from warehouse.errors import CopyError
-from warehouse.json_reading import RECORDS_OF_TEXTS, Reader, Shape
-from warehouse.local_files import (
+from warehouse.duckdb.json_reader import RECORDS_OF_TEXTS, Reader, Shape
+from warehouse.duckdb.files import (
     MARK,
     File,
     as_pattern,
@@ -50,21 +50,21 @@ create or replace temp table copy_rejects (
 """
 
 
-class LocalCopy:
+class DuckDBCopy:
     """One COPY into a table, on a DuckDB connection that is in a transaction.
 
     Files go through DuckDB's readers in batches. A file in which any record turns out to be broken is taken
     again, record by record with line numbers, so that what is good in it is loaded and the rest explained.
     """
 
-    def __init__(self, cursor: Any, copy: Copy, reader: Reader, progress: Progress) -> None:
+    def __init__(self, cursor: Any, source: Source, reader: Reader, progress: Progress) -> None:
         self.cursor = cursor
-        self.copy = copy
+        self.source = source
         self.progress = progress
         self.reader = reader
         self.rows = 0
 
-    def run(self, files: list[File]) -> Copied:
+    def run(self, files: list[File]) -> CopyResult:
         """Load all files.
 
         Raises:
@@ -72,15 +72,15 @@ class LocalCopy:
         """
         self._execute(_SCRATCH)
         try:
-            with uncompressed(files, self.copy.compression) as plain:
+            with uncompressed(files, self.source.compression) as plain:
                 self._load_files([file for file in plain if file.size])
         except duckdb.InvalidInputException as error:
             if "maximum_object_size" not in str(error):
                 raise
-            raise CopyError(f"{self.copy.source}: a record over 32 MB: {str(error).splitlines()[0]}") from None
-        self._refuse_rejects_over(self.copy.max_errors)
+            raise CopyError(f"{self.source.location}: a record over 32 MB: {str(error).splitlines()[0]}") from None
+        self._refuse_rejects_over(self.source.max_errors)
         self._keep_rejects()
-        return Copied(self.rows, self._count_rejects())
+        return CopyResult(self.rows, self._count_rejects())
 
     def _load_files(self, files: list[File]) -> None:
         large = [file for file in files if file.size > SMALL_FILE_BYTES]
@@ -99,7 +99,7 @@ class LocalCopy:
             for batch in batches(group, size):
                 self._execute("set variable copy_paths = ?", [[as_pattern(file.path) for file in batch]])
                 load(batch)
-                self._refuse_rejects_over(self.copy.max_errors + _COUNTED_REJECTS)
+                self._refuse_rejects_over(self.source.max_errors + _COUNTED_REJECTS)
                 self.done += _size(batch)
                 self._tell(self.done)
 
@@ -139,7 +139,7 @@ class LocalCopy:
         start = self._end_of_table()
         self._load_unbroken(files, source)
         if self._any("copy_broken"):
-            self._execute(f"delete from {self.copy.table.name} where rowid >= ?", [start])
+            self._execute(f"delete from {self.source.table.name} where rowid >= ?", [start])
             self.rows -= self.cursor.fetchone()[0]
             self._load_unbroken(files, f"from ({source}) where file_index not in (from copy_broken)")
             self._load_broken(files)
@@ -168,7 +168,7 @@ class LocalCopy:
 
         Of so many records that memory would not hold them it keeps the file only, which is then read again.
         """
-        name = f"keep_{self.copy.table.name}"  # functions are the database's, and other tables are loaded side by side
+        name = f"keep_{self.source.table.name}"  # functions are the database's, and other tables are loaded side by side
         aside: list[tuple[int, str | None]] = []
         room = _ASIDE_CHARACTERS
 
@@ -203,7 +203,7 @@ class LocalCopy:
             watcher.join()
 
     def _tell(self, done: float) -> None:
-        self.progress(f"{self.copy.table.name}: {done / self.total:.0%} of {decimal(self.total)} read")
+        self.progress(f"{self.source.table.name}: {done / self.total:.0%} of {decimal(self.total)} read")
 
     def _load_broken(self, files: list[File]) -> None:
         for _ in self._texts_of_broken(files):
@@ -212,7 +212,7 @@ class LocalCopy:
             self._reject(files)
 
     def _end_of_table(self) -> int:
-        self._execute(f"select coalesce(max(rowid) + 1, 0) from {self.copy.table.name}")
+        self._execute(f"select coalesce(max(rowid) + 1, 0) from {self.source.table.name}")
         return int(self.cursor.fetchall()[0][0])
 
     def _choose_shape(self, source: str) -> Shape:
@@ -228,7 +228,7 @@ class LocalCopy:
 
     def _insert(self, table: str, condition: str) -> None:
         names = self.reader.names
-        self._execute(f"insert into {self.copy.table.name} ({names}) select {names} from {table} where {condition}")
+        self._execute(f"insert into {self.source.table.name} ({names}) select {names} from {table} where {condition}")
         self.rows += self.cursor.fetchone()[0]
 
     def _texts_of_broken(self, files: list[File]) -> Iterator[None]:
@@ -269,10 +269,10 @@ class LocalCopy:
         return int(self.cursor.fetchone()[0])
 
     def _keep_rejects(self) -> None:
-        self._execute("delete from load_errors where load = ?", [self.copy.table.name])
+        self._execute("delete from load_errors where load = ?", [self.source.table.name])
         self._execute(
             "insert into load_errors select ?, *, make_timestamp(epoch_us(now())) from copy_rejects order by all",
-            [self.copy.table.name],
+            [self.source.table.name],
         )
 
     def _refuse_rejects_over(self, limit: int) -> None:
@@ -287,10 +287,10 @@ class LocalCopy:
         if rejected > len(lines):
             lines.append(f"... and {rejected - len(lines)} more")
         raise CopyError(
-            f"{self.copy.table.name}: {rejected} rejected, where {self.copy.max_errors} may be; nothing was loaded.\n  "
+            f"{self.source.table.name}: {rejected} rejected, where {self.source.max_errors} may be; nothing was loaded.\n  "
             + "\n  ".join(lines)
             + "\nMend the files (or name the right ones), or let so many rows be rejected, and kept in load_errors: "
-            + f"max_errors = {rejected}{' or more' if limit > self.copy.max_errors else ''}"
+            + f"max_errors = {rejected}{' or more' if limit > self.source.max_errors else ''}"
         )
 
     def _execute(self, statement: str, parameters: list[Any] | None = None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from flows.command_line import run_command
-from flows.generate_dirty import write_dirty
+from flows.generate.dirty import write_dirty
 from warehouse.errors import PermanentError
 
 START = datetime(2018, 11, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from warehouse.errors import CopyError
 from warehouse.jsonpaths import Steps
-from warehouse.local_files import MARK
+from warehouse.duckdb.files import MARK
 from warehouse.tables import Column
 
 ASSUMPTIONS = {

@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import Engine, Row, text
 
 from warehouse.base import Target
-from warehouse.copy import Copy
-from warehouse.copy_statement import Access, literal, trial_statement
+from warehouse.copy import Source
+from warehouse.redshift.copy_statement import Access, literal, trial_statement
 from warehouse.errors import PermanentError
-from warehouse.findings import Finding, look
-from warehouse.redshift_copy import send
-from warehouse.s3 import S3
+from warehouse.preflight import Finding, look
+from warehouse.redshift.copy import send
+from warehouse.s3.client import S3
 
 SESSION = "select current_user as user_name, current_database() as database_name, version() as version"
 
@@ -61,14 +61,14 @@ class RedshiftPreflight:
         self.access = access
         self.s3 = s3
 
-    def findings(self, copies: list[Copy], tables: list[str]) -> Iterator[Finding]:
+    def findings(self, sources: list[Source], tables: list[str]) -> Iterator[Finding]:
         """Look at the login, the privileges, and what COPY reads with. Changes nothing."""
         connection = look("connection", self._connects)
         yield connection
         if connection.result == "passed":
             yield look("schema", self._may_create)
             yield look("tables", partial(self._may_write, tables))
-            yield look("COPY", partial(self._may_copy, copies[0]), may_be_barred=bool(self.role))
+            yield look("COPY", partial(self._may_copy, sources[0]), may_be_barred=bool(self.role))
 
     def _connects(self) -> str:
         (row,) = self._ask(SESSION)
@@ -103,12 +103,12 @@ class RedshiftPreflight:
             )
         return "those that exist may be read and written"
 
-    def _may_copy(self, copy: Copy) -> str:
+    def _may_copy(self, source: Source) -> str:
         """Let COPY parse the smallest object, and load nothing."""
-        smallest = min((found for found in self.s3.list(copy.source) if found.size), key=lambda found: found.size)
+        smallest = min((found for found in self.s3.list(source.location) if found.size), key=lambda found: found.size)
         with self.engine.connect() as connection:
             connection.exec_driver_sql(TRIAL_TABLE)
-            refused = send(connection, trial_statement("preflight", smallest.url, self.access(), copy.compression))
+            refused = send(connection, trial_statement("preflight", smallest.url, self.access(), source.compression))
             connection.rollback()
         if refused:
             raise PermanentError(f"cannot read {smallest.url}: {refused}")

@@ -16,8 +16,8 @@ from rich.filesize import decimal
 
 from warehouse.base import Progress
 from warehouse.errors import CopyError, PermanentError
-from warehouse.local_files import File
-from warehouse.s3_errors import CUT_SHORT, explained
+from warehouse.duckdb.files import File
+from warehouse.s3.errors import CUT_SHORT, explained
 
 _AT_ONCE = 32
 _TRIES_OF_A_BODY = 3  # boto3 asks again for an answer that does not come, but not for one that breaks off

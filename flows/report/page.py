@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from flows import charts
+from flows.report.page import charts
 from tasks.answer import Answers
 from warehouse.questions import Answer, shown
 
