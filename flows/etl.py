@@ -30,7 +30,7 @@ from tasks.results import TableResult
 from tasks.stage import stage
 from warehouse.base import Target
 from warehouse.connect import refuse_url
-from warehouse.copy import Compression, Source
+from warehouse.sources import Compression, Source
 from warehouse.errors import PermanentError
 from warehouse.duckdb.warehouse import URL_PREFIX
 from warehouse.plan import Plan

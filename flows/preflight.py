@@ -11,7 +11,7 @@ from flows.command_line import run_command
 from flows.etl import TABLES, sources_of
 from warehouse.base import Target
 from warehouse.connect import open_warehouse, refuse_url
-from warehouse.copy import Compression
+from warehouse.sources import Compression
 from warehouse.errors import PermanentError
 
 

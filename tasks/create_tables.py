@@ -5,7 +5,7 @@ from prefect import task
 from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.copy import LOAD_ERRORS_DDL
+from warehouse.sources import LOAD_ERRORS_DDL
 from warehouse.errors import PermanentError
 from warehouse.tables import Column, Table, declared_columns
 

@@ -6,7 +6,7 @@ from prefect.logging import get_run_logger
 from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.copy import Source
+from warehouse.sources import Source
 from warehouse.errors import PermanentError
 from warehouse.preflight import Finding
 

@@ -9,7 +9,7 @@ from tasks.results import TableResult
 from tasks.retries import RETRIES
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.copy import Source
+from warehouse.sources import Source
 
 
 @task(task_run_name="stage {source.table.name}", **RETRIES)

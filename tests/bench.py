@@ -136,7 +136,7 @@ def song_files(database: Path) -> float:
     from tasks.lease import take_lease
     from tasks.stage import stage
     from warehouse.base import Target
-    from warehouse.copy import Source
+    from warehouse.sources import Source
 
     target = Target(f"duckdb:///{database}", "sparkify", "bench")
     with disable_run_logger():

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.copy import LOAD_ERRORS_DDL, Compression, Source
+from warehouse.sources import LOAD_ERRORS_DDL, Compression, Source
 from warehouse.tables import Table
 
 

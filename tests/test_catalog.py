@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from sql import catalog
 from tests.warehouses import embedded
-from warehouse.copy import LOAD_ERRORS_DDL
+from warehouse.sources import LOAD_ERRORS_DDL
 from warehouse.lease import DDL as LEASE_DDL
 from warehouse.tables import Check, Table
 

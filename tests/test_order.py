@@ -14,7 +14,7 @@ from tasks.create_tables import create_tables
 from tasks.lease import release_lease, take_lease
 from tasks.stage import stage
 from tests.warehouses import Rows, embedded
-from warehouse.copy import Source
+from warehouse.sources import Source
 
 Event = dict[str, Any]
 

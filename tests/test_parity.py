@@ -16,7 +16,7 @@ from sql import catalog
 from tests.standin import Standin
 from tests.test_copy import BAD_RECORDS, CASES, GOOD, MISSING, PATHS, among_good, type_ids
 from tests.warehouses import BUCKET, Place, Rows, Session, embedded, redshift
-from warehouse.copy import LOAD_ERRORS_DDL, Compression, Source
+from warehouse.sources import LOAD_ERRORS_DDL, Compression, Source
 from warehouse.tables import Table
 
 LINE = "Redshift tells the record's last line, not its place in it: what is no JSON is kept as that whole line"

@@ -21,7 +21,7 @@ from tasks.load import load_dimension, load_fact
 from tasks.stage import stage
 from tests.standin import Standin
 from tests.warehouses import BUCKET, Place, declared, redshift
-from warehouse.copy import Source
+from warehouse.sources import Source
 from warehouse.errors import CopyError, PermanentError
 from warehouse.plan import Plan
 from warehouse.tables import split_statements

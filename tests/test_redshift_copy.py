@@ -15,7 +15,7 @@ from tests.standin import Standin
 from tests.standin.s3 import ROLE
 from tests.warehouses import BUCKET, Place, Session, redshift
 from warehouse.connect import open_warehouse
-from warehouse.copy import LOAD_ERRORS_DDL, CopyResult, Source
+from warehouse.sources import LOAD_ERRORS_DDL, CopyResult, Source
 from warehouse.redshift.copy_statement import Access, Keys, copy_statement, jsonpaths_url, trial_statement
 from warehouse.errors import CopyError, PermanentError
 from warehouse.tables import Table

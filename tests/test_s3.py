@@ -26,7 +26,7 @@ from tests.s3 import KEYS, Bucket, answering, listing, moto, refusal, save_block
 from tests.warehouses import embedded
 from warehouse import s3 as module
 from warehouse.base import Target
-from warehouse.copy import Source
+from warehouse.sources import Source
 from warehouse.errors import CopyError, NotAllowedError, PermanentError, TransientError, is_transient
 from warehouse.s3.client import S3, Object, is_s3
 from warehouse.s3.errors import explained

@@ -18,7 +18,7 @@ from tests.standin import Standin
 from tests.standin.faults import Faults, When
 from tests.warehouses import BUCKET, Place, declared, redshift
 from warehouse.connect import open_warehouse
-from warehouse.copy import Source
+from warehouse.sources import Source
 from warehouse.errors import ChecksFailedError, PermanentError, TransientError, is_transient
 from warehouse.redshift.warehouse import DRIVER
 from warehouse.redshift.errors import ROLLED_BACK, TRANSIENT, explain

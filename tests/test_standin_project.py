@@ -11,7 +11,7 @@ from sql import catalog
 from tests import oracle
 from tests.standin import Standin
 from warehouse import lease, loads
-from warehouse.copy import LOAD_ERRORS_DDL
+from warehouse.sources import LOAD_ERRORS_DDL
 
 CREDENTIALS = "iam_role default"
 

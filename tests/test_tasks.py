@@ -24,7 +24,7 @@ from tasks.results import TableResult
 from tasks.retries import BACKOFF_SECONDS, RETRIES, may_pass
 from tasks.stage import stage
 from tests.warehouses import Place, Session
-from warehouse.copy import Source
+from warehouse.sources import Source
 from warehouse.errors import CopyError, PermanentError
 from warehouse.tables import Mode, Table
 

@@ -10,7 +10,7 @@ import pytest
 from deployments.upload import upload
 from sql import catalog
 from tests.s3 import KEYS, moto
-from warehouse.copy import Source
+from warehouse.sources import Source
 from warehouse.redshift.copy_statement import jsonpaths_url
 from warehouse.errors import PermanentError
 

@@ -22,7 +22,7 @@ from tasks.stage import stage
 from tests.standin import Standin
 from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.copy import Source
+from warehouse.sources import Source
 from warehouse.tables import Table
 
 SCHEMA = "sparkify"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from warehouse import lease
-from warehouse.copy import CopyResult, Source
+from warehouse.sources import CopyResult, Source
 from warehouse.preflight import Finding
 from warehouse.plan import Plan
 from warehouse.tables import Column

@@ -9,7 +9,7 @@ from warehouse.redshift.warehouse import copy as redshift_copy
 
 from warehouse.redshift.warehouse import preflight as redshift_preflight
 from warehouse.base import Progress, Target
-from warehouse.copy import CopyResult, Source
+from warehouse.sources import CopyResult, Source
 from warehouse.redshift.copy_statement import Access, Keys, copy_statement, literal
 from warehouse.preflight import Finding
 from warehouse.duckdb.warehouse import DuckDBWarehouse

@@ -9,7 +9,7 @@ import duckdb
 from rich.filesize import decimal
 
 from warehouse.base import Progress
-from warehouse.copy import KEPT_CHARACTERS, CopyResult, Source
+from warehouse.sources import KEPT_CHARACTERS, CopyResult, Source
 from warehouse.errors import CopyError
 from warehouse.duckdb.json_reader import RECORDS_OF_TEXTS, Reader, Shape
 from warehouse.duckdb.files import (

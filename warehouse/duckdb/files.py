@@ -15,7 +15,7 @@ from operator import attrgetter
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from warehouse.copy import Compression
+from warehouse.sources import Compression
 from warehouse.errors import CopyError
 
 Item = TypeVar("Item")

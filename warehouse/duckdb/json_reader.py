@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from warehouse.copy import Source
+from warehouse.sources import Source
 from warehouse.errors import CopyError
 from warehouse.duckdb.json_rules import (
     MAX_RECORD_BYTES,

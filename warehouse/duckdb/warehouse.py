@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, NullPool, PoolProxiedConnection, create_
 from sqlalchemy.dialects import registry
 
 from warehouse.base import Progress, Target, Warehouse
-from warehouse.copy import CopyResult, Source
+from warehouse.sources import CopyResult, Source
 from warehouse.errors import PermanentError
 from warehouse.preflight import Finding, look
 from warehouse.duckdb.json_reader import Reader

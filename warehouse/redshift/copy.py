@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from warehouse.base import Progress
-from warehouse.copy import CopyResult, Source
+from warehouse.sources import CopyResult, Source
 from warehouse.redshift.copy_statement import Access, copy_statement, jsonpaths_url
 from warehouse.errors import CopyError, PermanentError
 from warehouse.jsonpaths import Steps, read_jsonpaths

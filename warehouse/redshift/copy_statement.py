@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html
 import re
 from dataclasses import dataclass, field
 
-from warehouse.copy import Compression, Source
+from warehouse.sources import Compression, Source
 from warehouse.errors import CopyError, PermanentError
 
 ROLE = re.compile(r"default|arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+(,arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+)*")

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, Row, text
 
 from warehouse.base import Target
-from warehouse.copy import Source
+from warehouse.sources import Source
 from warehouse.redshift.copy_statement import Access, literal, trial_statement
 from warehouse.errors import PermanentError
 from warehouse.preflight import Finding, look

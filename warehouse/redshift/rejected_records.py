@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from warehouse.copy import KEPT_CHARACTERS, Compression
+from warehouse.sources import KEPT_CHARACTERS, Compression
 from warehouse.errors import CopyError, TransientError
 from warehouse.jsonpaths import Steps
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Dialect, ExceptionContext, NullPool, create_engine, event, text
 
 from warehouse.base import Progress, Target, Warehouse
-from warehouse.copy import CopyResult, Source
+from warehouse.sources import CopyResult, Source
 from warehouse.redshift.copy_statement import Access, Keys
 from warehouse.errors import PermanentError, TransientError
 from warehouse.preflight import Finding

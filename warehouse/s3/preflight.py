@@ -7,7 +7,7 @@ from functools import cache, partial
 
 from rich.filesize import decimal
 
-from warehouse.copy import Source
+from warehouse.sources import Source
 from warehouse.redshift.copy_statement import jsonpaths_url
 from warehouse.errors import CopyError
 from warehouse.preflight import Finding, look
