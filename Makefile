@@ -48,7 +48,7 @@ sweep: $(VENV)/dev ## Run the long tests: a run killed and cut off everywhere, a
 	$(BIN)/python -m pytest -m sweep --override-ini=faulthandler_timeout=0
 
 mutants: $(VENV)/dev ## Make mistakes in the code, and see whether tests notice them (minutes; N=400 SEED=2 for more)
-	$(BIN)/python -m tests.mutants
+	$(BIN)/python -m tests.long.mutants
 
 lint: $(VENV)/dev ## Check style and types
 	$(BIN)/ruff check .
@@ -56,10 +56,10 @@ lint: $(VENV)/dev ## Check style and types
 	$(BIN)/mypy
 
 bench: $(VENV)/dev ## Measure against hand-written DuckDB SQL (minutes)
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.long.bench
 
 screenshots: $(VENV)/dev ## Take the README's pictures anew, which needs Chromium
-	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.long.screenshots
 
 lock: $(VENV)/dev ## Write constraints.txt anew: what resolves on every Python, as new as it goes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \

@@ -16,11 +16,11 @@ from flows.command_line import leave
 from flows.generate import generate
 
 if TYPE_CHECKING:
-    from tests.browser import Page
+    from tests.support.browser import Page
     from tests.standin import Standin
-    from tests.warehouses import Place
+    from tests.support.warehouses import Place
 
-pytest_plugins = ["tests.served"]
+pytest_plugins = ["tests.support.served"]
 EXIT_STATUS = pytest.StashKey[int]()
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -84,7 +84,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="module")
 def browser(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Page"]:
     """A page of headless Chromium, where the machine has it."""
-    from tests.browser import CHROMIUM, MISSING, open_browser
+    from tests.support.browser import CHROMIUM, MISSING, open_browser
 
     if not CHROMIUM:
         pytest.skip(MISSING)
@@ -113,7 +113,7 @@ def standin(running_standin: "Standin") -> "Standin":
 @pytest.fixture(params=["embedded", pytest.param("redshift", marks=pytest.mark.served)])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Place":
     """Each warehouse there is, with nothing in it."""
-    from tests.warehouses import embedded, redshift
+    from tests.support.warehouses import embedded, redshift
 
     if request.param == "embedded":
         return embedded(tmp_path / "test.duckdb")

@@ -7,10 +7,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+from tests.support.project import ROOT
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOWEST = PROJECT["requires-python"].removeprefix(">=")
 PYTHONS = (LOWEST, "3.12", "3.13", "3.14")

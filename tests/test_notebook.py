@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from tests.support.project import ROOT
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.warehouses import embedded
+from tests.support.warehouses import embedded
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "dwh.ipynb"
+NOTEBOOK = ROOT / "notebooks" / "dwh.ipynb"
 
 
 @pytest.mark.usefixtures("processes")

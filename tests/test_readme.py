@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 import duckdb
+from tests.support.project import ROOT
 import pytest
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 RUN = """
 import sys
 from pathlib import Path
-from tests.warehouses import embedded
+from tests.support.warehouses import embedded
 checks = embedded(Path("w.duckdb")).run(Path(sys.argv[1]) / "log_data", Path(sys.argv[1]) / "song_data")
 print(*(report.check for report in checks if report.holds))
 """
@@ -39,7 +39,7 @@ def test_a_dimension_is_one_file_and_one_line(tmp_path: Path, generated: Path) -
 
     assert "locations_key_unique" in run.stdout, run.stderr
     rules = subprocess.run(
-        [sys.executable, "-m", "pytest", "tests/test_catalog.py"],
+        [sys.executable, "-m", "pytest", "tests/sql/test_catalog.py"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -28,7 +28,7 @@ def suite(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> pytest.P
     """Four tests, in a project with this one's rules."""
     markers = "\n".join(f"    {line}" for line in request.config.getini("markers"))
     pytester.makeini(f"[pytest]\nmarkers =\n{markers}\n")
-    pytester.makeconftest('pytest_plugins = ["tests.served"]')
+    pytester.makeconftest('pytest_plugins = ["tests.support.served"]')
     pytester.makepyfile(FOUR)
     return pytester
 

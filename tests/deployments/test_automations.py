@@ -1,0 +1,67 @@
+"""Automations leave alone what people changed, and end only runs that have died."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import TERMINAL_STATES
+from prefect.events.schemas.automations import AutomationCore, EventTrigger
+
+from deployments.automations import SILENCE, end_silent_runs, save
+from tests.support.deployed import ROOT
+
+FILES = ("prefect.yaml", "deployments/prefect.docker.yaml")
+
+
+@pytest.fixture
+def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def automation(client: SyncPrefectClient) -> Iterator[AutomationCore]:
+    automation = end_silent_runs()
+    yield automation
+    for saved in client.read_automations_by_name(automation.name):
+        client.delete_automation(saved.id)
+
+
+@pytest.mark.parametrize("enabled", [True, False], ids=["enabled", "paused"])
+def test_an_automation_stays_as_it_was_switched(
+    client: SyncPrefectClient, automation: AutomationCore, *, enabled: bool
+) -> None:
+    assert save(client, automation) == "created"
+    (saved,) = client.read_automations_by_name(automation.name)
+    (client.resume_automation if enabled else client.pause_automation)(saved.id)
+    for description, said in (("", "unchanged"), ("changed", "updated"), ("changed", "unchanged")):
+        what_was_done = save(client, automation.model_copy(update={"description": description}))
+        (now,) = client.read_automations_by_name(automation.name)
+        assert now.enabled == enabled, "an automation that somebody paused stays so"
+        assert (what_was_done, now.id, now.description) == (said, saved.id, description)
+
+
+def heartbeats() -> list[object]:
+    """Return how often the runs of each deployment tell that they live, in seconds."""
+    entries = [e for file in FILES for e in yaml.safe_load((ROOT / file).read_text())["deployments"]]
+    return [
+        pytest.param(e["work_pool"]["job_variables"]["env"].get("PREFECT_FLOWS_HEARTBEAT_FREQUENCY"), id=f"{e['name']}")
+        for e in entries
+    ]
+
+
+@pytest.mark.parametrize("seconds", heartbeats())
+def test_three_heartbeats_of_silence_are_death(seconds: str | None) -> None:
+    assert seconds, "a run that sends no heartbeat is never marked Crashed"
+    assert timedelta(seconds=3 * int(seconds)) == SILENCE, "one heartbeat that is late is no death"
+
+
+def test_a_run_that_ended_is_not_silent() -> None:
+    trigger = end_silent_runs().trigger
+    assert isinstance(trigger, EventTrigger)
+    assert trigger.within == SILENCE
+    ends = {f"prefect.flow-run.{state.value.capitalize()}" for state in TERMINAL_STATES}
+    assert trigger.expect == {"prefect.flow-run.heartbeat", *ends}, "whatever its end was"
+    assert trigger.after == {"prefect.flow-run.heartbeat"}

@@ -1,0 +1,258 @@
+"""What can be said of the deployments without running any: settings, Prefect's files, the image, the infrastructure."""
+
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import jmespath
+import pytest
+import yaml
+from prefect.flows import load_flow_from_entrypoint
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from deployments.blocks import aws, redshift
+from deployments.deploy import deploy
+from deployments.settings import PREFIX, Settings, read_settings
+from tests.support.deployed import ROOT, SETTINGS
+from warehouse.base import Target
+from warehouse.connect import open_warehouse
+from warehouse.errors import PermanentError, TransientError
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DEFAULT = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+DOCKER = yaml.safe_load((ROOT / "deployments/prefect.docker.yaml").read_text())
+BY_PASSWORD = SETTINGS
+BY_IAM = {name: value for name, value in SETTINGS.items() if "USER" not in name and "PASSWORD" not in name} | {
+    "SPARKIFY_REDSHIFT_IAM": "true"
+}
+
+
+def settings(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Settings:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return read_settings()
+
+
+def names() -> list[str]:
+    return [PREFIX + name.upper() for name in Settings.model_fields]
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("change", "line"),
+        [
+            ({"SPARKIFY_REDSHIFT_HOST": ""}, "SPARKIFY_REDSHIFT_HOST: missing"),
+            ({"SPARKIFY_LOG_DATA": "/canary"}, "SPARKIFY_LOG_DATA: String should match pattern '^s3://.'"),
+            ({"SPARKIFY_REDSHIFT_PORT": "canary"}, "SPARKIFY_REDSHIFT_PORT: Input should be a valid integer"),
+            (
+                {"SPARKIFY_REDSHIFT_PASSWORD": ""},
+                "SPARKIFY_REDSHIFT_PASSWORD missing: set it, or SPARKIFY_",
+            ),
+            ({"SPARKIFY_REDSHIFT_IAM": "true"}, "SPARKIFY_REDSHIFT_IAM contradicts SPARKIFY_REDSHIFT_USER and"),
+            ({"SPARKIFY_AWS_ACCESS_KEY_ID": ""}, "SPARKIFY_AWS_SECRET_ACCESS_KEY is set without its other half"),
+            ({"SPARKIFY_AWS_PROFILE": "etl"}, "SPARKIFY_AWS_PROFILE contradicts SPARKIFY_AWS_ACCESS_KEY_ID and"),
+            ({"SPARKIFY_NOTIFICATION_BLOCK": "https://canary"}, "SPARKIFY_NOTIFICATION_BLOCK: String should match"),
+        ],
+    )
+    def test_one_line_names_what_is_missing_or_contradicts(
+        self, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], line: str
+    ) -> None:
+        with pytest.raises(PermanentError) as caught:
+            settings(monkeypatch, BY_PASSWORD | change)
+        assert line in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert "canary" not in str(caught.value)
+
+    def test_a_misspelt_setting_in_the_env_file_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / ".env").write_text("SPARKIFY_COPY_ROL=default\nOTHER=1\n")
+        with pytest.raises(PermanentError, match=r"settings: \.env has SPARKIFY_COPY_ROL, which mean nothing"):
+            read_settings()
+
+    def test_a_password_is_kept_where_it_is_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        given = settings(monkeypatch, BY_PASSWORD)
+        assert "canary" not in f"{given!r}{redshift(given)!r}{aws(given)!r}"
+        assert redshift(given).connect_args == {}
+
+    def test_iam_logs_in_as_the_workers_role_or_profile(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        no_keys = {"SPARKIFY_AWS_ACCESS_KEY_ID": "", "SPARKIFY_AWS_SECRET_ACCESS_KEY": ""}
+        assert redshift(settings(monkeypatch, BY_IAM | no_keys)).connect_args == {"iam": True}
+        profile = settings(monkeypatch, BY_IAM | no_keys | {"SPARKIFY_AWS_PROFILE": "etl"})
+        assert redshift(profile).connect_args == {"iam": True, "profile": "etl"}
+        assert aws(profile).aws_access_key_id is None
+
+    def test_iam_tells_the_driver_the_cluster_it_cannot_derive(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cluster = {"SPARKIFY_REDSHIFT_HOST": "etl.abc123.us-west-2.redshift.amazonaws.com"}
+        assert redshift(settings(monkeypatch, BY_IAM | cluster)).connect_args == {
+            "iam": True, "cluster_identifier": "etl", "group_federation": True
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("host", "asked"),
+        [
+            ("etl.123456789012.us-west-2.redshift-serverless.amazonaws.com", {"workgroupName": "etl"}),
+            ("etl.abc123.us-west-2.redshift.amazonaws.com", {"ClusterIdentifier": "etl"}),
+        ],
+    )
+    def test_by_iam_the_driver_asks_aws_for_this_warehouses_credentials(
+        self, monkeypatch: pytest.MonkeyPatch, host: str, asked: dict[str, str]
+    ) -> None:
+        questions: list[tuple[str, dict[str, Any]]] = []
+
+        def ask(_client: Any, operation: str, arguments: dict[str, Any]) -> None:
+            questions.append((operation, arguments))
+            raise OSError("AWS is not here")
+
+        monkeypatch.setattr("botocore.client.BaseClient._make_api_call", ask)
+        block = redshift(settings(monkeypatch, BY_IAM | {"SPARKIFY_REDSHIFT_HOST": host}))
+        monkeypatch.setattr("warehouse.connect._load_block", lambda _: block)
+        with pytest.raises(TransientError, match="AWS is not here"):
+            open_warehouse(Target("sparkify-redshift", "public", "test")).engine.connect()
+        ((operation, arguments),) = questions
+        assert "Credentials" in operation
+        assert asked.items() <= arguments.items()
+
+    def test_the_example_and_the_readme_list_every_setting(self) -> None:
+        example = (ROOT / ".env.example").read_text()
+        assert sorted(re.findall(r"^(\w+)=", example, re.MULTILINE)) == sorted(names())
+        assert re.findall(r"^\| `(SPARKIFY_\w+)`", README, re.MULTILINE) == names()
+
+    def test_the_example_is_good_as_it_stands(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        example = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+        assert settings(monkeypatch, example).redshift_iam
+
+
+def test_without_a_server_nothing_is_deployed() -> None:
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(PermanentError, match="no Prefect server is configured: `prefect cloud login`, or"),
+    ):
+        deploy()
+
+
+def entries() -> list[Any]:
+    return [
+        pytest.param(entry, id=f"{file}-{entry['name']}")
+        for file, content in (("default", DEFAULT), ("docker", DOCKER))
+        for entry in content["deployments"]
+    ]
+
+
+class TestPrefectFiles:
+    @pytest.mark.parametrize("entry", entries())
+    def test_entrypoints_load_and_parameters_fit_the_flow(self, entry: dict[str, Any]) -> None:
+        flow = load_flow_from_entrypoint(entry["entrypoint"], use_placeholder_flow=False)
+        assert entry["parameters"]
+        assert set(entry["parameters"]) <= set(flow.parameters.properties)
+        flow.validate_parameters(entry["parameters"])
+
+    @pytest.mark.parametrize("entrypoint", sorted({entry["entrypoint"] for entry in DEFAULT["deployments"]}))
+    def test_the_form_asks_for_plain_values_and_describes_each(self, entrypoint: str) -> None:
+        fields = load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False).parameters.properties.values()
+        assert {field.get("type") for field in fields} <= {"string", "integer", "boolean"}
+        assert all(field["description"] for field in fields)
+
+    @pytest.mark.parametrize("entry", entries())
+    def test_entries_are_described_and_have_the_projects_version(self, entry: dict[str, Any]) -> None:
+        assert entry["version"] == PROJECT["version"]
+        assert entry["description"]
+        assert entry["tags"]
+
+    def test_the_analytics_follow_each_run_on_redshift(self) -> None:
+        etl = {entry["name"]: entry for entry in DEFAULT["deployments"] if entry["entrypoint"] == "flows/etl.py:etl"}
+        on_redshift = [name for name, entry in etl.items() if entry["parameters"]["warehouse"] == "sparkify-redshift"]
+        (analytics,) = (entry for entry in DEFAULT["deployments"] if entry["name"] == "analytics")
+        (trigger,) = analytics["triggers"]
+        assert trigger["expect"] == ["prefect.flow-run.Completed"]
+        assert trigger["match_related"] == [
+            {"prefect.resource.role": "flow", "prefect.resource.name": "sparkify-etl"},
+            {"prefect.resource.role": "deployment", "prefect.resource.name": on_redshift},
+        ]
+
+    def test_the_image_variant_differs_in_where_it_runs_only(self) -> None:
+        default = {entry["name"]: entry for entry in DEFAULT["deployments"]}
+        assert [entry["name"] for entry in DOCKER["deployments"]] == ["manual", "hourly"]
+        for entry in DOCKER["deployments"]:
+            other = default[entry["name"]]
+            assert {**entry, "work_pool": None} == {**other, "work_pool": None}
+            image = {"image": "{{ image.image }}"}
+            assert entry["work_pool"]["job_variables"] == other["work_pool"]["job_variables"] | image
+
+    def test_the_image_variants_steps_exist_and_take_what_they_are_given(self) -> None:
+        for step in [*DOCKER["build"], *DOCKER["push"]]:
+            ((name, inputs),) = step.items()
+            module, _, function = name.rpartition(".")
+            given = {key: value for key, value in inputs.items() if key not in ("id", "requires")}
+            inspect.signature(getattr(import_module(module), function)).bind(**given)
+        assert (ROOT / DOCKER["build"][0]["prefect_docker.deployments.steps.build_docker_image"]["dockerfile"]).exists()
+
+
+class TestContainers:
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ["hadolint", "deployments/Dockerfile"],
+            ["docker-compose", "--file", "deployments/compose.yaml", "config", "--quiet"],
+            ["cfn-lint", "--include-checks", "I", "--", "deployments/infrastructure.yaml"],
+        ],
+        ids=lambda command: command[0],
+    )
+    @pytest.mark.usefixtures("processes")
+    def test_linters_find_nothing(self, command: list[str]) -> None:
+        tool = Path(sys.executable).with_name(command[0])
+        done = subprocess.run([tool, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+    def test_the_image_holds_what_a_run_needs_and_nothing_else_is_sent_to_the_engine(self) -> None:
+        copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "deployments/Dockerfile").read_text(), re.MULTILINE)
+        sent = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+        assert "flows" in sent
+        assert sorted(" ".join(copied).split()) == sorted(sent)
+
+
+class TestInfrastructure:
+    template = yaml.load(
+        (ROOT / "deployments/infrastructure.yaml").read_text(),
+        type("Loader", (yaml.SafeLoader,), {"yaml_constructors": yaml.SafeLoader.yaml_constructors | {
+            None: lambda loader, node: f"{node.tag} {node.value}"
+        }}),
+    )  # fmt: skip
+
+    def test_outputs_are_named_as_settings_are(self) -> None:
+        for name, output in self.template["Outputs"].items():
+            assert output["Description"] == PREFIX + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+            assert output["Description"] in names()
+
+    def test_outputs_turned_into_an_env_file_as_the_readme_does_are_all_that_is_needed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        outputs = [
+            {"Description": output["Description"], "OutputValue": re.sub("^!Sub ", "", output["Value"])}
+            for output in self.template["Outputs"].values()
+        ]
+        (query,) = re.findall(r'--query "(.*?)"', README)
+        lines = jmespath.search(query, {"Stacks": [{"Outputs": outputs}]})
+        given = settings(monkeypatch, dict(line.split("=", 1) for line in lines))
+        assert given.redshift_iam
+        assert given.redshift_port == self.template["Resources"]["Workgroup"]["Properties"]["Port"]
+        assert given.redshift_database == self.template["Resources"]["Namespace"]["Properties"]["DbName"]
+
+    def test_copys_role_reads_the_sources_and_nothing_else(self) -> None:
+        policies = [
+            resource["Properties"]
+            for resource in self.template["Resources"].values()
+            if resource["Type"] == "AWS::IAM::ManagedPolicy" and "!Ref CopyRole" in resource["Properties"]["Roles"]
+        ]
+        statements = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+        assert {statement["Action"] for statement in statements} == {
+            "s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation"
+        }  # fmt: skip
+        assert all("${DataBucket}" in str(statement["Resource"]) for statement in statements)

@@ -1,0 +1,492 @@
+"""The questions, their answers, and the page that shows them."""
+
+import re
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import duckdb
+import pytest
+from prefect import flow
+
+from flows.analytics import Report, analytics
+from flows.report.charts import svg
+from flows.escape import escape_cell
+from flows.report.page import DARK, LIGHT, about, page, verdict, write_report
+from sql import catalog
+from tasks.answer import Answers, answer
+from tasks.results import CheckResult
+from tests.support import analytics_oracle
+from tests.support.artifacts import artifacts_of
+from tests.support.artifacts import rows_of as table_of
+from tests.support.browser import Page
+from tests.support.records import EVENT, SONG, Record, write_data
+from tests.sql.test_catalog import not_in_redshift
+from tests.support.warehouses import Place, embedded
+from warehouse.base import Target
+from warehouse.errors import PermanentError
+from warehouse.questions import Answer, Axis, Question, plain
+
+NASTY = "<script>alert('x')</script> $x$ [a](javascript:b) {0} & **b** | \u0007"
+
+
+def ask(target: Target) -> Answers:
+    return answer.fn(target, list(catalog.TABLES), list(catalog.CHECKS), list(catalog.QUESTIONS))
+
+
+def rows_of(answers: Answers) -> dict[str, list[tuple[Any, ...]]]:
+    return {found.question.name: [tuple(row.values()) for row in found.rows] for found in answers.answers}
+
+
+def assert_answers(found: Answers, data: Path) -> None:
+    expected = analytics_oracle.answers(data / "log_data", data / "song_data")
+    assert set(rows_of(found)) == set(expected)
+    for name, rows in rows_of(found).items():
+        assert len(rows) == len(expected[name]), name
+        for row, right in zip(rows, expected[name], strict=True):
+            assert row == tuple(pytest.approx(v) if isinstance(v, float) else v for v in right), name
+
+
+def event(**changes: Any) -> Record:
+    first = {"artist": "Björk", "firstName": "A", "lastName": "B", "song": "Army of Me", "ts": 1541106106796}
+    return EVENT | first | {"userAgent": "Mozilla/5.0 Firefox/31.0", "userId": "7"} | changes
+
+
+def song(**changes: Any) -> Record:
+    first = {"artist_id": "AR1", "artist_latitude": None, "artist_longitude": None, "artist_location": ""}
+    return SONG | first | {"artist_name": "Björk", "song_id": "SO1", "title": "Army of Me", "year": 1995} | changes
+
+
+def load(folder: Path, data: Path) -> Place:
+    place = embedded(folder / "warehouse.duckdb")
+    place.run(data / "log_data", data / "song_data")
+    return place
+
+
+@pytest.mark.parametrize("question", catalog.QUESTIONS, ids=lambda question: question.name)
+class TestQuestion:
+    def test_is_redshifts(self, question: Question) -> None:
+        assert not_in_redshift(question.select) == []
+
+    def test_head_names_columns_that_the_rows_have(self, question: Question, answered: Answers) -> None:
+        (columns,) = (found.columns for found in answered.answers if found.question == question)
+        axes = [axis.column for word in ("x", "y", "value") for axis in question.axes(word)]
+        assert {*axes, *([question.series] if question.series else [])} <= set(columns)
+        assert bool(axes) == (question.chart != "table")
+        assert question.head["question"].endswith("?")
+
+
+def test_a_head_that_lacks_its_finding_is_named(tmp_path: Path) -> None:
+    (tmp_path / "10_a.sql").write_text("-- title: A\n-- question: A?\n-- chart: pie\nselect 1 as a\n")
+    with pytest.raises(PermanentError, match=r"10_a\.sql: its head lacks \['finding'\] and has \['pie'\]"):
+        Question(tmp_path / "10_a.sql").head  # noqa: B018
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory, generated: Path) -> Answers:
+    return ask(load(tmp_path_factory.mktemp("answered"), generated).target)
+
+
+def test_answers_are_those_of_the_raw_files(place: Place, generated: Path) -> None:
+    place.run(generated / "log_data", generated / "song_data")
+    found = ask(place.target)
+    assert_answers(found, generated)
+    assert all(check.holds for check in found.checks)
+    assert found.loaded_at
+    assert not found.is_loading
+    assert abs((found.asked_at - found.loaded_at).total_seconds()) < 60
+
+
+def test_answers_on_real_data(place: Place, real_data: Path) -> None:
+    place.run(real_data / "log_data", real_data / "song_data")
+    assert_answers(ask(place.target), real_data)
+
+
+AGENTS = [
+    "Mozilla/5.0 (Windows NT 6.1) AppleWebKit/537.36 Chrome/36.0 Safari/537.36",
+    "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/64.0 Safari/537.36 Edge/17.0",
+    "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/99.0 Safari/537.36 Edg/99.0",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/36.0 Safari/537.36 OPR/23.0",
+    "Opera/9.80 (Macintosh; Intel Mac OS X) Presto/2.12",
+    "Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0) like Gecko",
+    "Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2)",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X) Gecko/20100101 Firefox/31.0",
+    "Mozilla/5.0 (Android 4.4; Mobile; Linux) Gecko/41.0 Firefox/41.0",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 7_1, like Macintosh) AppleWebKit/537.51 Version/7.0 Safari/9537.53",
+    "Mozilla/5.0 (iPad; CPU OS 7_1 like Macintosh) AppleWebKit/537.51 CriOS/36.0 Safari/9537.53",
+    "Mozilla/5.0 (Macintosh) AppleWebKit/600.1",
+    "Lynx/2.8",
+    None,
+]  # fmt: skip
+SESSION_SIZES = [1, 2, 5, 6, 10, 11, 20, 21, 50, 51]
+
+
+def crowd(folder: Path) -> Path:
+    """Write data that have ties, more than any list shows, and both sides of every bound that a question draws."""
+    draw = Random(1)
+    songs = [
+        song(song_id=f"S{n}", artist_id=f"A{n % 20}", artist_name=f"Artist {n % 20}", title=f"Song {n}")
+        for n in range(40)
+    ]
+    songs += [
+        song(song_id=f"T{n}-{m}", artist_id=f"B{n}", artist_name=f"Twin {n}", title=f"{title} {n}", duration=duration)
+        for n in range(8)
+        for m, (title, duration) in enumerate([("Double", 200.5), ("DOUBLE", 200.5), ("dou ble", 210.5)])
+    ]
+    played = [{"song": s["title"], "artist": s["artist_name"], "length": s["duration"]} for s in songs]
+    played += [
+        {"song": text(of["song"]), "artist": text(of["artist"]), "length": length}
+        for of in played[::3]
+        for text in (str, str.upper, lambda words: words.replace(" ", "-"))
+        for length in (200.5, 205.5, 300.25)
+    ]
+    played += [{"song": f"Unheard {n}", "artist": f"Nobody {n % 3}"} for n in range(20)]
+    events = []
+    for session, size in enumerate(SESSION_SIZES * 6):
+        user = draw.randrange(1, 16)
+        start = 1541106106796 + (user + draw.choice([0, 0, 1, 5])) * 7 * 86_400_000 + draw.randrange(7 * 24) * 3_600_000
+        of_session = {"userAgent": draw.choice(AGENTS), "location": f"Place {draw.randrange(20)}", "sessionId": session}
+        level = draw.choice(["free", "paid"] if user % 4 else ["free"])
+        for item in range(size):
+            if user % 4 > 1 and not item % 2 and draw.random() < 0.2:
+                level = {"free": "paid", "paid": "free"}[level]
+            own = {"userId": str(user) if user > 1 else "", "level": level, "ts": start + session + item // 2 * 95_500}
+            heard = draw.choice(played[: draw.choice([10, len(played)])])
+            events.append(event(itemInSession=item, **of_session, **own, **heard))
+            if draw.random() < 0.05:  # the same again, with another song
+                events.append(events[-1] | draw.choice(played))
+    draw.shuffle(events)
+    return write_data(folder, events, songs)
+
+
+def test_answers_are_right_where_there_are_ties_and_bounds(tmp_path: Path) -> None:
+    data = crowd(tmp_path / "data")
+    found = ask(load(tmp_path, data).target)
+    assert_answers(found, data)
+    rows = {name: len(rows) for name, rows in rows_of(found).items()}
+    assert [rows[name] for name in ("session_sizes", "near_misses", "missing_songs")] == [11, 50, 15], "a crowd of all"
+
+
+def test_near_misses_tell_what_to_repair(place: Place, tmp_path: Path) -> None:
+    texts = [
+        {"length": 201.5},
+        {"song": "ARMY  of me"},
+        {"artist": "BjÃ¶rk"},  # UTF-8 read as Latin-1
+        {"song": "日本", "artist": "東京"},
+        {},
+        {"song": "Hyperballad"},
+    ]
+    events = [event(ts=1541106106796 + n, itemInSession=n, **text) for n, text in enumerate(texts)]
+    data = write_data(tmp_path / "data", events, [song(), song(song_id="SO2", title="日", artist_name="東")])
+    place.run(data / "log_data", data / "song_data")
+    found = ask(place.target)
+    assert_answers(found, data)
+    assert {row[3] for row in rows_of(found)["near_misses"]} == {
+        "another duration", "case or spacing", "encoding or punctuation",
+    }  # fmt: skip
+
+
+def test_a_day_with_changes_of_plan(place: Place, tmp_path: Path) -> None:
+    levels = ["free", "free", "paid", "free", "paid"]
+    events = [event(ts=1541106106796 + n * 60_000, itemInSession=n, level=level) for n, level in enumerate(levels)]
+    data = write_data(tmp_path / "data", events, [song()])
+    place.run(data / "log_data", data / "song_data")
+    found = ask(place.target)
+    assert_answers(found, data)
+    assert [row[1:] for row in rows_of(found)["plan_changes"]] == [(2, 1)]
+
+
+def test_findings_count_both_plans_and_tell_how_many_weeks_later(tmp_path: Path) -> None:
+    """Of one plan alone the last day and its session have the most."""
+    day = 86_400_000
+    plays = [
+        (0, 1, "free"),
+        (0, 1, "free"),
+        (0, 2, "paid"),
+        (0, 2, "paid"),
+        (21, 3, "paid"),
+        (21, 3, "paid"),
+        (21, 3, "paid"),
+    ]
+    events = [
+        event(
+            ts=1541106106796 + days * day + n, itemInSession=n, sessionId=session, level=level, userId=str(session % 2)
+        )
+        for n, (days, session, level) in enumerate(plays)
+    ]
+    findings = {
+        a.question.name: a.finding
+        for a in ask(load(tmp_path, write_data(tmp_path / "data", events, [song()])).target).answers
+    }
+    assert findings["daily_activity"] == "1 November 2018 was the busiest day: listeners played 4 songs."
+    assert findings["session_sizes"] == "Most common are sessions of 2–5 songs: there were 3."  # noqa: RUF001
+    assert findings["weekly_retention"].endswith("50 % were back 3 weeks later.")
+
+
+def answers_with(folder: Path, checks: list[CheckResult], loaded_at: datetime | None = None, plays: int = 3) -> Answers:
+    """Return the answers to a question of figures and one of bars."""
+    found = []
+    for number, chart in enumerate(("figures", "bars")):
+        path = folder / f"{number}_{chart}_of_plays.sql"
+        path.write_text(
+            f"-- title: T {chart}\n-- question: Q?\n-- chart: {chart}\n-- x: plays (plays)\n-- y: who (a < b)\n"
+            "-- value: plays (plays in all)\n-- finding: {total[plays]:play} heard.\nselect 1"
+        )
+        rows: tuple[dict[str, Any], ...] = ({"who": "x", "plays": 1}, {"who": 7, "plays": 1234}) if plays else ()
+        found.append(Answer(Question(path), ("who", "plays"), rows[-1:] if chart == "figures" else rows))
+    return Answers(found, checks, datetime(2018, 11, 30, 12, 5), loaded_at)
+
+
+BROKEN = [
+    CheckResult("a_holds", "A & b.", "error"),
+    CheckResult("b", "B <c>.", "warn", 1),
+    CheckResult("c", "C.", "error", 2345),
+]
+ASKED = datetime(2018, 11, 30, 12, 5)
+
+
+class TestPage:
+    @pytest.mark.parametrize(
+        ("loaded_at", "told"),
+        [
+            (None, "no load is on record"),
+            (ASKED - timedelta(hours=2), "last loaded 2018-11-30 10:05 UTC"),
+            (ASKED, "last loaded 2018-11-30 12:05 UTC"),
+            (ASKED + timedelta(seconds=1), "a load is under way, or broke off: what follows may be half of it"),
+        ],
+    )
+    def test_tells_when_the_tables_were_loaded_and_asked(
+        self, tmp_path: Path, loaded_at: datetime | None, told: str
+    ) -> None:
+        answers = answers_with(tmp_path, BROKEN, loaded_at)
+        assert about(answers, "here") == ["1,234 plays heard.", f"From here: {told}, asked 2018-11-30 12:05 UTC."]
+
+    def test_tells_how_many_checks_hold(self, tmp_path: Path) -> None:
+        said = [verdict(answers_with(tmp_path, BROKEN[:number])) for number in range(4)]
+        assert said == [
+            "No check was made: the tables are not there yet.",
+            "All 1 checks of the data hold.",
+            "1 of 2 checks of the data does not hold.",
+            "2 of 3 checks of the data do not hold.",
+        ]
+        classes = [page(answers_with(tmp_path, BROKEN[:number], plays=0), "here") for number in range(4)]
+        assert [text.count('<p class="good">') for text in classes] == [0, 1, 0, 0]
+
+    def test_shows_figures_findings_charts_and_numbers(self, tmp_path: Path) -> None:
+        write_report(answers_with(tmp_path, BROKEN), "here", tmp_path / "report.html")
+        assert [path.name for path in tmp_path.glob("report*")] == ["report.html"]
+        html = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert "<li>B &lt;c&gt;. (b, warn: 1 row)</li>\n<li>C. (c, error: 2,345 rows)</li>\n</ul>" in html
+        assert "<div><dt>plays in all</dt><dd>1,234</dd></div>" in html
+        assert [part.partition('"')[0] for part in html.split('<section id="')[1:]] == ["bars_of_plays"]
+        assert '<th scope="col">who</th><th scope="col" class="number">plays</th>' in html
+        assert '<td>7</td><td class="number">1,234</td>' in html
+        label = "Chart (bars) of plays, a &lt; b, plays in all. 1,235 plays heard. The numbers are in the table below."
+        for width in ("wide", "narrow"):
+            assert f'<div class="{width}" role="img" aria-label="{label}"><svg' in html
+
+    def test_draws_in_the_colours_of_light_and_dark(self, tmp_path: Path) -> None:
+        html = page(answers_with(tmp_path, []), "here")
+        names = [*LIGHT]
+        assert names == [*DARK] == ["ink", "quiet", "grid", *(f"series-{n}" for n in range(1, 8))]
+        for colours in (LIGHT, DARK):
+            assert " ".join(f"--{name}: {colours[name]};" for name in names) in html
+            assert len(set(colours.values())) == len(names)
+            assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours.values())
+        charts = "".join(re.findall("<svg.*?</svg>", html, re.DOTALL))
+        assert "var(--series-1)" in charts
+        assert "var(--ink)" in charts
+        assert not [colour for colour in LIGHT.values() if colour in charts]
+
+    @pytest.mark.parametrize("count", [0, 1, 3])
+    def test_of_few_events(self, tmp_path: Path, count: int) -> None:
+        place = embedded(tmp_path / "warehouse.duckdb")
+        session = place.session()
+        session.run(*(table.ddl for table in catalog.TABLES))
+        session.warehouse.release_lease()
+        if count:
+            events = [event(ts=1541106106796 + n * 60_000, itemInSession=n) for n in range(count)]
+            data = write_data(tmp_path / "data", events, [song()])
+            place.run(data / "log_data", data / "song_data")
+        html = page(ask(place.target), "here")
+        assert ("There are no plays yet" in html) == (not count)
+        assert ("<svg" in html) == bool(count)
+        assert "nan" not in html.replace("finance", "")
+
+    def test_of_a_warehouse_without_tables_or_schema(self, tmp_path: Path) -> None:
+        duckdb.connect(str(tmp_path / "empty.duckdb")).close()
+        html = page(ask(embedded(tmp_path / "empty.duckdb").target), "here")
+        assert "There are no plays yet" in html
+        assert "No check was made" in html
+
+    def test_tells_which_checks_do_not_hold(
+        self, tmp_path: Path, generated: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("flows.report.page.WIDTHS", {})
+        place = load(tmp_path, generated)
+        session = place.session()
+        session.run("update songplays set level = 'gold' where level = 'paid'")
+        session.warehouse.release_lease()
+        answers = ask(place.target)
+        html = page(answers, "here")
+        assert f"1 of {len(answers.checks)} checks of the data does not hold" in html
+        assert "Every level is free or paid" in html
+
+    def test_and_artifacts_show_strings_as_text(self, prefect_server: None, tmp_path: Path) -> None:
+        data = write_data(
+            tmp_path / "data",
+            [event(song=NASTY, artist=NASTY, location=NASTY, level="free", userAgent=NASTY)],
+            [song(title=NASTY, artist_name=NASTY), song(song_id="SO2", title=NASTY, artist_name=NASTY, duration=9)],
+        )
+        found = Report(ask(load(tmp_path, data).target), "here", tmp_path / "report.html")
+        html = page(found.answers, found.source)
+        assert "<script" not in html
+        assert "&lt;script&gt;alert" in html
+        artifacts = artifacts_of(flow(found.publish)(return_state=True))
+        assert len(artifacts) == len(catalog.QUESTIONS) + 1
+        escaped = r"\<script\>alert\(\'x\'\)\<\/script\> \$x\$ \[a\]\(javascript\:b\)"
+        assert escaped in artifacts["analytics-summary"].data
+        assert escaped in artifacts["analytics-most-played-songs"].description
+        (played,) = table_of(artifacts["analytics-most-played-songs"])
+        assert escape_cell(NASTY) in played.values()
+        for key, artifact in artifacts.items():
+            assert "<script" not in f"{artifact.data} {artifact.description}".replace(r"\<", ""), key
+
+    def test_names_no_address(self, report: Path) -> None:
+        html = report.read_text(encoding="utf-8")
+        assert {part.split('"')[0] for part in html.split("http")[1:]} <= {
+            "://www.w3.org/2000/svg", "://www.w3.org/1999/xlink",
+        }  # fmt: skip
+
+
+def test_a_missing_file_is_named_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match=r"nothing\.duckdb is not there: load it first"):
+        ask(embedded(tmp_path / "nothing.duckdb").target)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_load_under_way_is_told(tmp_path: Path, generated: Path) -> None:
+    place = load(tmp_path, generated)
+    session = place.session()
+    found = ask(place.target)
+    session.warehouse.release_lease()
+    assert found.is_loading
+    assert "a load is under way" in about(found, "here")[1]
+
+
+def test_charts_are_the_same_each_time(answered: Answers) -> None:
+    found = answered.answers[1]
+    assert svg(found) == svg(found) != svg(found, 3)
+
+
+@pytest.mark.parametrize(
+    ("finding", "sentence"),
+    [
+        ("{first[a]:play} of {total[a]}", "1 play of 3,001"),
+        ("{last[a]:play}", "3,000 plays"),
+        ("{peak[a][name]}", "{b}"),
+        ("{peak[b][name]} of {first[name]} and {last[name]}", "x of x and {b}"),
+        ("{ratio[b/a]:.1f}", "0.1"),
+        ("{ratio[a/none]}", "0"),
+        ("{each[name a]}", "x 1, {b} 3,000"),
+        ("{each[name b]}", "x 2, {b} -"),
+        ("{first[share]}, {last[share]}", "1,234.5, 12"),
+        ("{first[day]}", "1 November 2018"),
+    ],
+)
+def test_findings_are_filled_from_the_rows(tmp_path: Path, finding: str, sentence: str) -> None:
+    (tmp_path / "1_q.sql").write_text(f"-- title: T\n-- question: Q?\n-- chart: table\n-- finding: {finding}\nselect 1")
+    rows = (
+        {"name": "x", "a": 1, "b": 2, "none": None, "share": 1234.46, "day": date(2018, 11, 1)},
+        {"name": "{b}", "a": 3000, "b": None, "none": 0, "share": 12.04, "day": None},
+    )
+    assert Answer(Question(tmp_path / "1_q.sql"), tuple(rows[0]), rows).finding == sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(Decimal("2.00"), "2"), (Decimal("2.50"), "2.5"), (7, "7"), ("x", "'x'"), (None, "None")]
+)
+def test_a_number_of_the_database_is_one_of_pythons(value: Any, kept: str) -> None:
+    assert repr(plain(value)) == kept
+
+
+def test_a_head_says_what_it_says(tmp_path: Path) -> None:
+    head = "-- title: A: b\n-- question: A?\n-- chart: bars\n-- x: n (plays, of all), share (%)\n-- series: level\n"
+    (tmp_path / "10_two_words.sql").write_text(f"{head}-- finding: F\n-- nothing: None yet.\nselect 1 -- x: no\n;\n")
+    question = Question(tmp_path / "10_two_words.sql")
+    assert (question.name, question.title, question.chart, question.series) == ("two_words", "A: b", "bars", "level")
+    assert question.axes("x") == [Axis("n", "plays, of all"), Axis("share", "%")]
+    assert question.axes("y") == []
+    assert question.select.endswith("select 1 -- x: no\n")
+    assert Answer(question).finding == "None yet."
+    (tmp_path / "20_q.sql").write_text(head.replace("title", "tittle").replace("A?", "A?\n-- finding: F") + "select 1")
+    with pytest.raises(PermanentError, match=r"its head lacks \['title'\] and has \['tittle'\]"):
+        Question(tmp_path / "20_q.sql").head  # noqa: B018
+
+
+@pytest.mark.usefixtures("prefect_server")
+class TestFlow:
+    def test_writes_the_page_and_artifacts_with_stable_keys(
+        self, place: Place, tmp_path: Path, generated: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("flows.report.page.WIDTHS", {})
+        place.run(generated / "log_data", generated / "song_data")
+        report = tmp_path / "report.html"
+        state = analytics(
+            warehouse=place.target.warehouse, schema=place.target.schema, report=str(report), return_state=True
+        )
+        assert "checks of the data hold" in report.read_text(encoding="utf-8")
+        found, artifacts = state.result(), artifacts_of(state)
+        assert artifacts.pop("analytics-summary").data == found.markdown
+        assert {key: len(table_of(artifact)) for key, artifact in artifacts.items()} == {
+            f"analytics-{one.question.name.replace('_', '-')}": len(one.rows) for one in found.answers.answers
+        }
+
+    def test_refuses_a_report_that_cannot_be_written(self, tmp_path: Path) -> None:
+        with pytest.raises(PermanentError, match="cannot be written: name a file in a directory that there is"):
+            analytics(report=str(tmp_path / "missing" / "report.html"))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, answered: Answers) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(answered, "duckdb:///sparkify.duckdb, schema public", path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("width", "dark"), [(1200, False), (1200, True), (360, False)], ids=["desktop", "dark", "phone"]
+)
+def test_in_a_browser(browser: Page, report: Path, width: int, *, dark: bool) -> None:
+    browser.open(report, width=width, dark=dark)
+    browser.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    assert browser.evaluate("document.documentElement.scrollWidth") == width
+    labels = browser.evaluate("[...document.querySelectorAll('[role=img]')].map(chart => chart.ariaLabel)")
+    assert labels
+    assert all(labels)
+    drawn = (
+        "[...document.querySelectorAll('figure svg')].filter(chart => chart.getBoundingClientRect().width > 0).length"
+    )
+    assert browser.evaluate(drawn) == browser.evaluate("document.querySelectorAll('figure').length") == 13
+    light = browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(246, 247, 249)"
+    assert light != dark
+    assert browser.requests == []
+    assert browser.complaints == []
+
+
+def test_texts_of_charts_stay_within_them(browser: Page, report: Path) -> None:
+    texts = "[...document.querySelectorAll('figure svg text')].filter(text => text.getBoundingClientRect().width)"
+    outside = (
+        f"{texts}.filter(text => {{"
+        + """
+        const [ours, chart] = [text, text.ownerSVGElement].map(element => element.getBoundingClientRect())
+        const isWide = ours.left < chart.left - 4 || ours.right > chart.right + 4
+        return isWide || ours.top < chart.top - 4 || ours.bottom > chart.bottom + 4
+    }).map(text => text.textContent)"""
+    )
+    for width in (1200, 360):
+        browser.open(report, width=width)
+        assert browser.evaluate(f"{texts}.length") > 50
+        assert browser.evaluate(outside) == []

@@ -1,0 +1,205 @@
+"""The flow as a person, a deployment and the UI meet it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.support.project import ROOT
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.flows import load_flow_from_entrypoint
+from prefect.settings import PREFECT_API_URL
+
+from flows.command_line import run_command
+from flows.etl import etl
+from sql import catalog
+from tests.support.artifacts import artifacts_of, rows_of
+from tests.support.deployed import free_port
+from tests.support.warehouses import Place
+from warehouse.errors import ChecksFailedError, CopyError, PermanentError
+
+
+
+def run_flow(place: Place, data: Path, **parameters: Any) -> Any:
+    return etl(
+        place.put(data / "log_data"),
+        place.put(data / "song_data"),
+        warehouse=place.target.warehouse,
+        schema=place.target.schema,
+        aws_credentials=place.target.aws_credentials,
+        return_state=True,
+        **parameters,
+    )
+
+
+@pytest.fixture
+def broken(tmp_path: Path, generated: Path) -> Path:
+    """The generated data, and one line that is not JSON."""
+    data = tmp_path / "broken"
+    shutil.copytree(generated, data)
+    (data / "log_data/bad.json").write_text('{"page": "Home", "ts": 1541030400000}\nnot json\n')
+    return data
+
+
+@pytest.mark.usefixtures("prefect_server")
+class TestFlow:
+    def test_a_run_tells_what_it_did_in_its_summary_and_its_artifacts(self, place: Place, generated: Path) -> None:
+        state = run_flow(place, generated)
+
+        summary = state.result()
+        present = place.contents(*(table.name for table in catalog.TABLES))
+        assert {report.table: report.present for report in summary.tables} == {
+            name: len(rows) for name, rows in present.items()
+        }
+        assert [report.check for report in summary.checks if not report.holds] == []
+        assert {report.check for report in summary.checks} >= {check.name for check in catalog.CHECKS}
+        artifacts = artifacts_of(state)
+        assert set(artifacts) == {"sparkify-tables", "sparkify-checks"}
+        assert rows_of(artifacts["sparkify-tables"]) == [asdict(report) for report in summary.tables]
+        assert [row["check"] for row in rows_of(artifacts["sparkify-checks"])] == [one.check for one in summary.checks]
+        flow_run = str(state.state_details.flow_run_id)
+        with get_client(sync_client=True) as client:
+            task_runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])))
+        # the number of task runs does not grow with that of files
+        assert len(task_runs) == 7 + len(catalog.FACTS) + len(catalog.DIMENSIONS) < len([*generated.rglob("*.json")])
+
+    def test_a_rejected_row_fails_the_run_or_within_max_errors_is_counted_and_kept(
+        self, place: Place, broken: Path
+    ) -> None:
+        """The run that failed has given the lease back: the next one begins."""
+        state = run_flow(place, broken)
+        assert state.is_failed()
+        with pytest.raises(CopyError, match=r"bad\.json, line 2: Not a JSON object"):
+            state.result()
+
+        summary = run_flow(place, broken, max_errors=1).result()
+        assert [report.rejected for report in summary.tables if report.table == "staging_events"] == [1]
+        ((load, file, line, *_, raw, _),) = place.contents("load_errors")["load_errors"]
+        assert (load, Path(file).name, line, raw) == ("staging_events", "bad.json", 2, "not json")
+
+    def test_a_broken_rule_fails_the_run_and_shows_the_rows(
+        self, place: Place, tmp_path: Path, generated: Path
+    ) -> None:
+        data = tmp_path / "data"
+        shutil.copytree(generated, data)
+        for log in (data / "log_data").rglob("*.json"):
+            log.write_text(log.read_text().replace('"level":"free"', '"level":"gold"'))
+        state = run_flow(place, data)
+        rule = r"levels_known: broken by [\d,]+ rows: Every level is free or paid\.\n  .*level=gold"
+        with pytest.raises(ChecksFailedError, match=rule):
+            state.result()
+
+    @pytest.mark.parametrize(
+        ("parameters", "message"),
+        [
+            ({"warehouse": "postgresql://u:canary@h/db"}, "save the connection as a SQLAlchemy Connector block"),
+            ({"song_data": ""}, "song_data is missing"),
+        ],
+    )
+    def test_bad_parameters_are_refused(self, parameters: dict[str, Any], message: str) -> None:
+        with pytest.raises(PermanentError, match=message) as caught:
+            etl(**({"log_data": "logs", "song_data": "songs"} | parameters))
+        assert "canary" not in str(caught.value)
+
+
+def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
+    flow = load_flow_from_entrypoint("flows/etl.py:etl", use_placeholder_flow=False)
+    properties = flow.parameters.properties
+    assert set(properties) == {
+        "log_data", "song_data", "log_jsonpaths", "warehouse", "schema", "aws_credentials", "copy_role",
+        "compression", "max_errors", "full_refresh", "statement_timeout", "plan",
+    }  # fmt: skip
+    assert [name for name, schema in properties.items() if not schema.get("description")] == []
+
+
+@pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens:UserWarning")
+def test_an_unknown_option_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["flows.etl", "--no-such-option"])
+    with pytest.raises(SystemExit, match=r"^2$"):
+        run_command(etl)
+    assert "--no-such-option" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("processes")
+class TestCommandLine:
+    """Commands, on the session's Prefect server where it does not matter which: one of its own takes ten seconds."""
+
+    def start(self, *options: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.etl", *options],
+            cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in background
+            start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *options: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*options, cwd=cwd, **environment) as process:
+            said, errors = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, said, errors)
+
+    def test_help_names_every_option_with_its_description(self, tmp_path: Path) -> None:
+        told = self.run("--help", cwd=tmp_path, COLUMNS="400")  # so that none is broken into lines
+        assert told.returncode == 0, told.stderr
+        shown = " ".join(told.stdout.replace("│", " ").split())
+        for name, schema in etl.parameters.properties.items():
+            option, description = f"--{name.replace('_', '-')}", " ".join(schema["description"].split())
+            assert re.search(rf"{option}\b.{{0,60}}? {re.escape(description)}", shown), f"{option}: {description}"
+
+    def test_with_no_options_it_generates_the_sample_once_and_an_interrupted_run_is_completed_by_the_next(
+        self, tmp_path: Path
+    ) -> None:
+        home = str(tmp_path / "prefect")
+        with self.start(cwd=tmp_path, PREFECT_HOME=home) as process:
+            assert process.stderr
+            heard = up_to("take lease", process.stderr)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does, so Prefect's temporary server gets it too
+            heard += process.stderr.read()
+        assert process.returncode == 130, heard
+        assert "generating a sample in data/" in heard
+        assert "interrupted" in heard.splitlines()[-1]
+        assert "Traceback" not in heard
+        assert "API" not in heard
+
+        again = self.run(cwd=tmp_path, PREFECT_HOME=home)
+        assert again.returncode == 0, again.stderr
+        assert "running on the sample in data/" in again.stderr
+        assert "sparkify.duckdb" in again.stdout
+        assert "Traceback" not in again.stderr
+
+    @pytest.mark.usefixtures("prefect_server")
+    def test_a_failure_ends_in_a_message_and_exit_code_1(self, tmp_path: Path) -> None:
+        nowhere = ("--log-data", "nowhere", "--song-data", "nowhere")
+        failed = self.run(*nowhere, cwd=tmp_path, PREFECT_API_URL=PREFECT_API_URL.value())
+        assert failed.returncode == 1
+        assert "nowhere: cannot be read: No such file or directory" in failed.stderr
+        assert "Traceback" not in failed.stderr
+
+    def test_a_prefect_server_that_does_not_answer_is_named(self, tmp_path: Path) -> None:
+        api = f"http://127.0.0.1:{free_port()}/api"
+        failed = self.run(cwd=tmp_path, PREFECT_API_URL=api)
+        assert failed.returncode == 1
+        assert f"the Prefect server at {api} does not answer: start it" in failed.stderr.splitlines()[-1]
+        assert "Traceback" not in failed.stderr
+
+
+def up_to(text: str, lines: Iterable[str]) -> str:
+    """Read up to the first line that holds a text."""
+    read = []
+    for line in lines:
+        read.append(line)
+        if text in line:
+            return "".join(read)
+    raise AssertionError(f"no line holds {text!r}:\n{''.join(read)}")

@@ -1,0 +1,96 @@
+"""What a flow or a command is told reaches the statements that it is for."""
+
+import gzip
+from collections.abc import Callable, Iterable
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import Flow
+
+from flows.analytics import analytics
+from flows.etl import etl
+from flows.preflight import preflight
+from tests.standin import Standin
+from tests.support.warehouses import BUCKET, JSONPATHS, connector, credentials
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+LOGS, SONGS, PATHS = f"{BUCKET}/logs/", f"{BUCKET}/songs/", f"{BUCKET}/paths.json"
+SOURCES: dict[str, tuple[Any, str]] = {
+    "log_data": (LOGS, f"from '{LOGS}"),
+    "song_data": (SONGS, f"from '{SONGS}"),
+    "log_jsonpaths": (PATHS, f"format json '{PATHS}'"),
+}
+CONNECTION: dict[str, tuple[Any, str]] = {
+    "warehouse": ("parameters-redshift", "music"),
+    "schema": ("music", 'set search_path to "music"'),
+    "statement_timeout": (77, "set statement_timeout to 77000"),
+}
+ACCESS: dict[str, tuple[Any, str]] = {
+    "aws_credentials": ("parameters-aws", "region 'us-west-2'"),
+    "copy_role": ("default", "iam_role default"),
+    "compression": ("gzip", "\ngzip\n"),
+}
+"""The value that a parameter is given, and what it is recognised by."""
+
+
+@pytest.fixture(autouse=True)
+def _ready(standin: Standin) -> None:
+    """The stand-in with a gzip file of each source, and its blocks."""
+    connector(standin).save("parameters-redshift", overwrite=True)
+    credentials(standin).save("parameters-aws", overwrite=True)
+    standin.put(PATHS, JSONPATHS.read_bytes())
+    standin.put(f"{LOGS}a.json.gz", gzip.compress(b'{"page": "Home", "ts": 1541030400000}'))
+    standin.put(f"{SONGS}a.json.gz", gzip.compress(b'{"song_id": "SO1", "artist_id": "AR1"}'))
+    standin.admin.query(f"create schema music authorization {standin.user}")
+    standin.faults.clear()
+
+
+def values(told: dict[str, tuple[Any, str]]) -> dict[str, Any]:
+    return {name: value for name, (value, _) in told.items()}
+
+
+def assert_reached(told: dict[str, tuple[Any, str]], text: str) -> None:
+    lost = {name: (value, mark) for name, (value, mark) in told.items() if mark not in text}
+    assert lost == {}, "parameters that do not arrive: each with its value, and what would show it"
+
+
+def assert_all_told(command: Callable[..., Any], told: Iterable[str]) -> None:
+    parameters = signature(command.fn if isinstance(command, Flow) else command).parameters
+    assert set(parameters) == set(told), "a parameter that nobody looks for"
+
+
+def test_of_a_run(standin: Standin) -> None:
+    told = SOURCES | CONNECTION | ACCESS
+    told |= {"max_errors": (5, "maxerror 6"), "full_refresh": (True, "delete from songplays")}
+    assert_all_told(etl, [*told, "plan"])
+    plan = etl(**values(told), plan=True)
+    assert standin.counts.statements == [], "a plan sends nothing"
+    assert_reached(told, str(plan))
+    etl(**values(told), return_state=True)  # there are no plays: its checks fail
+    assert_reached(told, "\n".join(standin.counts.statements))
+    by_preflight = "\n".join(sent for sent in standin.counts.statements if sent.startswith("copy preflight"))
+    assert_reached(ACCESS | {"log_data": SOURCES["log_data"]}, by_preflight)
+
+
+def test_of_the_preflight_command(standin: Standin, capsys: pytest.CaptureFixture[str]) -> None:
+    told = ACCESS | {
+        "log_data": SOURCES["log_data"],
+        "song_data": (SONGS, f"1 under {SONGS}"),
+        "log_jsonpaths": (PATHS, f"{PATHS} has one path for each"),
+        "warehouse": ("parameters-redshift", "connection: as sparkify to dev"),
+        "schema": ("music", "tables may be created in music"),
+    }
+    assert_all_told(preflight, told)
+    preflight(**values(told))
+    assert_reached(told, "\n".join([*standin.counts.statements, capsys.readouterr().out]))
+
+
+def test_of_the_questions(standin: Standin, tmp_path: Path) -> None:
+    report = tmp_path / "given.html"
+    assert_all_told(analytics, [*CONNECTION, "report"])
+    analytics(**values(CONNECTION), report=str(report))
+    assert_reached(CONNECTION, "\n".join(standin.counts.statements))
+    assert report.exists(), "report: the page is where it was told to be"

@@ -1,0 +1,99 @@
+"""What a person is told of a run: in a terminal, in Prefect's UI, and where it failed."""
+
+from typing import Any
+
+import pytest
+from prefect import flow
+
+from flows.summary import Summary
+from tasks.results import CheckResult, TableResult
+from tests.support.artifacts import artifacts_of, rows_of
+from warehouse.errors import ChecksFailedError
+
+LOADS = [
+    TableResult(table="staging_events", staged=1200, rejected=1, present=1200, seconds=0.5),
+    TableResult(table="users", inserted=3, updated=0, present=98, seconds=0.25),
+]
+MARKUP = "<b>*x*</b> [red]"
+HOLDS = CheckResult("users_not_empty", "users has rows.", "error")
+WARNS = CheckResult("songplays_matched", "Most plays find a song.", "warn", 1, [{"percent": 0.5}])
+FAILS = CheckResult("levels_known", "Every level is known.", "error", 3, [{"key": 1, "level": MARKUP}, {"key": 2}])
+
+
+def summary(*checks: CheckResult) -> Summary:
+    return Summary(LOADS, list(checks), "The tables are in [here].")
+
+
+@pytest.mark.usefixtures("prefect_server")
+class TestArtifacts:
+    def published(self, *checks: CheckResult) -> dict[str, list[dict[str, Any]]]:
+        @flow
+        def publish() -> None:
+            summary(*checks).publish()
+
+        return {key: rows_of(artifact) for key, artifact in artifacts_of(publish(return_state=True)).items()}
+
+    def test_each_table_has_its_row(self) -> None:
+        found = self.published(HOLDS)
+        assert set(found) == {"sparkify-tables", "sparkify-checks"}
+        assert found["sparkify-tables"] == [
+            {"table": "staging_events", "staged": 1200, "rejected": 1, "inserted": None, "updated": None,
+             "present": 1200, "seconds": 0.5},
+            {"table": "users", "staged": None, "rejected": None, "inserted": 3, "updated": 0,
+             "present": 98, "seconds": 0.25},
+        ]  # fmt: skip
+
+    def test_each_check_has_its_result_and_strings_of_the_data_are_text(self) -> None:
+        checks = self.published(HOLDS, WARNS, FAILS)["sparkify-checks"]
+        assert {row["check"]: row["result"] for row in checks} == {
+            "users_not_empty": "holds", "songplays_matched": "warn", "levels_known": "error"
+        }, "a check that does not hold is told by its severity"  # fmt: skip
+        assert [row["rows"] for row in checks] == [0, 1, 3]
+        assert [row["rule"] for row in checks] == [HOLDS.rule, WARNS.rule, FAILS.rule]
+        mark = "\ufeff"
+        assert [row.get("sample") for row in checks] == [
+            None, "percent=0.5", f"key=1, level=<{mark}b>*{mark}x*{mark}<{mark}/b> [red]{mark}; key=2",
+        ], "strings of the data are escaped"  # fmt: skip
+
+
+class TestTerminal:
+    def test_each_table_and_each_check_has_its_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        summary(HOLDS, WARNS, FAILS).show()
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        for line in (
+            ["staging_events", "1,200", "1", "1,200", "0.50"],
+            ["users", "3", "0", "98", "0.25"],
+            ["users_not_empty", "holds", "0"],
+            ["songplays_matched", "warn", "1"],
+            ["levels_known", "error", "3"],
+        ):
+            assert line in lines
+
+    def test_a_warning_is_described_and_strings_are_text(self, capsys: pytest.CaptureFixture[str]) -> None:
+        rule = "Every level is known."
+        summary(CheckResult("levels_known", rule, "warn", 3, [{"level": MARKUP}])).show()
+        out = capsys.readouterr().out
+        assert f"warn: levels_known: broken by 3 rows: {rule}\n  level={MARKUP}\n  ... and 2 more\n" in out
+        assert "The records that were rejected are in the table load_errors" in out
+        assert out.endswith("The tables are in [here].\n")
+
+    def test_a_run_that_rejected_nothing_does_not_speak_of_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+        Summary(LOADS[1:], [HOLDS], "").show()
+        assert "load_errors" not in capsys.readouterr().out
+
+
+class TestFailure:
+    def test_checks_that_hold_or_warn_fail_no_run(self) -> None:
+        summary(HOLDS, WARNS).raise_for_checks()
+
+    def test_a_failed_check_is_named_with_its_rule_and_rows(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(ChecksFailedError) as raised:
+            summary(HOLDS, WARNS, FAILS).raise_for_checks()
+        assert str(raised.value) == (
+            "checks failed: levels_known\n"
+            "error: levels_known: broken by 3 rows: Every level is known.\n"
+            f"  key=1, level={MARKUP}\n"
+            "  key=2\n"
+            "  ... and 1 more"
+        )
+        assert "levels_known" in capsys.readouterr().out, "the summary is shown where the run fails too"

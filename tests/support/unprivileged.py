@@ -1,0 +1,19 @@
+"""Python as a user whom a file's mode can keep from it, as it cannot keep root."""
+
+import os
+import subprocess
+import sys
+from tests.support.project import ROOT
+from pathlib import Path
+
+_WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+
+
+def run_unprivileged(*arguments: str) -> str:
+    """Run Python in the project's folder, and return what it prints.
+
+    Root runs it without capabilities rather than as another user, whom the folder's mode may keep from the project.
+    """
+    prefix = _WITHOUT_CAPABILITIES if os.geteuid() == 0 else ()
+    command = [*prefix, sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,0 +1,276 @@
+"""Every check holds on good tables, and finds what is planted to break it."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sql import catalog
+from tasks.check import SAMPLE_ROWS, all_rules, check, offending_rows, table_rules
+from tasks.results import CheckResult
+from tests.standin import Standin
+from tests.support.warehouses import Session, embedded, redshift
+from warehouse.tables import Check, Table
+
+CHECKS = [rule.name for table in catalog.TABLES for rule in table_rules(table)] + [c.name for c in catalog.CHECKS]
+LONG_AGO = datetime(1999, 1, 1)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Statements that break a rule, in how many rows, and what each row of the sample shows (`...`: whatever)."""
+
+    statements: list[str]
+    rows: int = 1
+    sample: list[dict[str, Any]] = field(default_factory=list)
+
+
+def planted_play(**values: str) -> str:
+    """A songplay like another, but for some values."""
+    columns = [column.name for column in catalog.FACTS[0].columns]
+    values = {"songplay_id": "'planted'"} | values
+    selected = ", ".join(values.get(name, name) for name in columns)
+    return f"insert into songplays ({', '.join(columns)}) select {selected} from songplays limit 1"
+
+
+def planted_event(**values: str) -> str:
+    """One NextSong event's copy, but for some values."""
+    columns = [column.name for column in catalog.STAGING_EVENTS.columns]
+    selected = ", ".join(values.get(name, name) for name in columns)
+    return (
+        f"insert into staging_events ({', '.join(columns)}) select {selected} from staging_events "
+        "where page = 'NextSong' and ts = (select min(ts) from staging_events where page = 'NextSong') limit 1"
+    )
+
+
+def planted_time(**values: int) -> str:
+    columns = ("hour", "day", "week", "month", "year", "weekday")
+    good = dict.fromkeys(columns, 1) | values
+    # as many rows as calls, each with a time of its own
+    return (
+        f"insert into time (start_time, {', '.join(columns)}) "
+        f"select dateadd(second, -1, min(start_time)), {', '.join(str(good[name]) for name in columns)} from time"
+    )
+
+
+VIOLATIONS = {
+    "songplays_users_exist": Violation(
+        [planted_play(user_id="999999"), planted_play(user_id="null")],
+        sample=[{"songplay_id": "planted", "user_id": 999999}],
+    ),
+    "songplays_songs_exist": Violation(
+        [planted_play(song_id="'SONONE'"), planted_play(song_id="null")],
+        sample=[{"songplay_id": "planted", "song_id": "SONONE"}],
+    ),
+    "songplays_artists_exist": Violation(
+        [planted_play(artist_id="'ARNONE'"), planted_play(artist_id="null")],
+        sample=[{"songplay_id": "planted", "artist_id": "ARNONE"}],
+    ),
+    "songplays_times_exist": Violation(
+        [planted_play(start_time="timestamp '1999-01-01 00:00:00'")],
+        sample=[{"songplay_id": "planted", "start_time": LONG_AGO}],
+    ),
+    "songplays_complete": Violation(
+        [
+            planted_event(ts="timestamp '1999-01-01 00:00:00'", user_id="null"),
+            planted_event(ts="timestamp '1999-01-01 00:00:00'", user_id="null"),
+            planted_event(ts="timestamp '1999-01-01 00:00:00'", page="'Home'"),
+        ],
+        sample=[{"ts": LONG_AGO, "user_id": None, "session_id": ..., "item_in_session": ...}],
+    ),
+    "levels_known": Violation(
+        [
+            planted_play(level="'gold'"),
+            planted_play(level="null"),
+            "update users set level = 'Paid' where user_id = (select min(user_id) from users)",
+            "update users set level = null where user_id = (select max(user_id) from users)",
+        ],
+        rows=4,
+        sample=[
+            {"table_name": "songplays", "key": "planted", "level": "gold"},
+            {"table_name": "songplays", "key": "planted", "level": None},
+            {"table_name": "users", "key": ..., "level": "Paid"},
+            {"table_name": "users", "key": ..., "level": None},
+        ],
+    ),
+    "time_parts_in_range": Violation(
+        [
+            *(planted_time(hour=hour) for hour in (-1, 24, 0, 23)),
+            *(planted_time(day=day) for day in (0, 32, 31)),
+            *(planted_time(week=week) for week in (0, 54, 53)),
+            *(planted_time(month=month) for month in (0, 13, 12)),
+            *(planted_time(weekday=weekday) for weekday in (-1, 7, 0, 6)),
+        ],
+        rows=10,
+    ),
+    "users_up_to_date": Violation(
+        [
+            f"update users set updated_at = dateadd(ms, {ms}, updated_at) where user_id = (select {which} from users)"
+            for ms, which in ((-1, "max(user_id)"), (1, "min(user_id)"))
+        ],
+        sample=[{"user_id": ..., "level": ..., "updated_at": ..., "played_at": ...}],
+    ),
+    "deliveries_agree": Violation(
+        [
+            "delete from staging_events where page = 'NextSong' "
+            "and ts > (select min(ts) from staging_events where page = 'NextSong')",
+            planted_event(),  # the same content: no offence
+            planted_event(page="'Home'", level="'gold'"),  # no play
+            planted_event(session_id="null", user_id="-1"),  # two plays
+            planted_event(session_id="null", user_id="null", level="'gold'"),
+            planted_event(session_id="null", user_id="null", level="null", item_in_session="1"),  # and one that differs
+            planted_event(session_id="null", user_id="null", level="'gold'", item_in_session="1"),
+            planted_event(session_id="null", user_id="null", level="'gold'", item_in_session="1"),
+        ],
+        sample=[{"ts": ..., "user_id": None, "session_id": None, "item_in_session": 1, "count_contents": 2}],
+    ),
+    "songplays_matched": Violation(
+        ["update songplays set song_id = null"],
+        sample=[{"count_songplays": ..., "count_matched": 0, "percent_matched": 0}],
+    ),
+}
+
+
+def table_violations(table: Table) -> Iterator[tuple[str, Violation]]:
+    """Yield what breaks the rules that follow from a table's line in the catalogue."""
+    name = table.name
+    yield f"{name}_not_empty", Violation([f"delete from {name}"], sample=[{"table_name": name}])
+    for key in table.key:
+        first = f"{key} = (select min({key}) from {name})"
+        nullable = f"alter table {name} alter column {key} drop not null"
+        yield f"{name}_key_not_null", Violation([nullable, f"update {name} set {key} = null where {first}"])
+        twice = f"insert into {name} select * from {name} where {first}"
+        yield f"{name}_key_unique", Violation([twice, twice], sample=[{key: ..., "count_rows": 4}])
+
+
+VIOLATIONS |= dict(violation for table in catalog.TABLES for violation in table_violations(table))
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory, generated: Path) -> Path:
+    file = tmp_path_factory.mktemp("checks") / "test.duckdb"
+    embedded(file).run(generated / "log_data", generated / "song_data")
+    return file
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, good: Path) -> Iterator[Session]:
+    shutil.copy(good, tmp_path)
+    copy = embedded(tmp_path / "test.duckdb").session()
+    yield copy
+    copy.warehouse.release_lease()
+
+
+def reports(warehouse: Session) -> dict[str, CheckResult]:
+    found = check.fn(warehouse.target, list(catalog.TABLES), list(catalog.CHECKS))
+    return {report.check: report for report in found}
+
+
+def test_every_check_has_its_violation() -> None:
+    assert sorted(VIOLATIONS) == sorted(CHECKS)
+    assert len(set(CHECKS)) == len(CHECKS)
+
+
+def test_all_checks_hold_on_good_tables(warehouse: Session) -> None:
+    found = reports(warehouse)
+    assert list(found) == CHECKS
+    assert {name: report.sample for name, report in found.items() if not report.holds} == {}
+    assert not any(report.fails_run for report in found.values())
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_check_finds_its_violation(warehouse: Session, name: str) -> None:
+    violation = VIOLATIONS[name]
+    warehouse.run(*violation.statements)
+    assert_found(violation, reports(warehouse)[name])
+
+
+def assert_found(violation: Violation, report: CheckResult) -> None:
+    assert report.offending == violation.rows
+    assert len(report.sample) == min(violation.rows, SAMPLE_ROWS)
+    shown = sorted(report.sample, key=str)
+    for row, expected in zip(shown, sorted(violation.sample, key=str), strict=False):
+        assert row == {key: row[key] if value is ... else value for key, value in expected.items()}
+    assert report.fails_run == (report.severity == "error")
+
+
+def test_each_check_finds_its_violation_in_redshift(
+    standin: Standin, monkeypatch: pytest.MonkeyPatch, generated: Path
+) -> None:
+    place = redshift(standin, monkeypatch)
+    place.run(generated / "log_data", generated / "song_data")
+    session = place.session()
+    for rule in all_rules(list(catalog.TABLES), list(catalog.CHECKS)):
+        if rule.name.endswith("_key_not_null"):
+            continue  # Redshift lets nobody take NOT NULL from a column
+        with contextlib.suppress(UndoneError), session.warehouse.task() as connection:
+            assert offending_rows(connection, rule).holds, rule.name
+            for statement in VIOLATIONS[rule.name].statements:
+                connection.exec_driver_sql(statement)
+            assert_found(VIOLATIONS[rule.name], offending_rows(connection, rule))
+            raise UndoneError
+
+
+class UndoneError(Exception):
+    """Ends a transaction that is not to be kept."""
+
+
+def test_only_doubts_about_the_data_are_warnings() -> None:
+    assert {c.name for c in catalog.CHECKS if c.severity == "warn"} == {"deliveries_agree", "songplays_matched"}
+
+
+KEY = {"user_id": "1", "session_id": "1", "item_in_session": "1"}
+CONTENT = {
+    "level": ("'free'", "'paid'"), "location": ("'Here'", "'There'"), "user_agent": ("'Lynx'", "'Links'"),
+    "song": ("'Harbor'", "'Comet'"), "artist": ("'Foxes'", "'Wolves'"), "length": ("200.50000", "200.50001"),
+}  # fmt: skip
+
+
+def test_deliveries_that_differ_in_one_part_of_their_content_disagree(warehouse: Session) -> None:
+    content = {part: this for part, (this, _) in CONTENT.items()}
+    pairs = {
+        f"{part}: {one} and {other}": (KEY, {part: one}, {part: other})
+        for part, (this, that) in CONTENT.items()
+        for one, other in ((this, that), (this, "null"))
+    }
+    pairs |= {f"no {part}": (KEY | {part: "null"}, {"level": "'free'"}, {"level": "'paid'"}) for part in KEY}
+    select = catalog_check("deliveries_agree").select
+    unnoticed = []
+    for name, (key, one, other) in pairs.items():
+        warehouse.run(
+            "delete from staging_events",
+            insert_event(key | content | one),
+            insert_event(key | content | other),
+        )
+        unnoticed += [] if len(warehouse.rows(select)) == 1 else [name]
+    assert unnoticed == [], "two deliveries of an event that differ, and are said to agree"
+
+
+def catalog_check(name: str) -> Check:
+    return next(check for check in catalog.CHECKS if check.name == name)
+
+
+def insert_event(values: dict[str, str]) -> str:
+    values = {"ts": "timestamp '2018-11-01 00:00:00'", "page": "'NextSong'"} | values
+    return f"insert into staging_events ({', '.join(values)}) values ({', '.join(values.values())})"
+
+
+def test_matching_warns_below_one_in_a_hundred(warehouse: Session) -> None:
+    some = "select song_id from songs limit 1"
+    hundred = "insert into songplays select songplay_id || {n}, start_time, user_id, level, null, null, session_id, "
+    hundred += "location, user_agent from songplays where songplay_id = 'planted'"
+    warehouse.run(
+        planted_play(song_id=f"({some})"),
+        "delete from songplays where songplay_id <> 'planted'",
+        *(hundred.format(n=n) for n in range(99)),
+    )
+    assert reports(warehouse)["songplays_matched"].holds
+    warehouse.run(hundred.format(n=99))
+    report = reports(warehouse)["songplays_matched"]
+    assert report.sample == [{"count_songplays": 101, "count_matched": 1, "percent_matched": Decimal("0.99")}]

@@ -1,0 +1,264 @@
+"""Tasks: retried when it helps, safe to repeat, and clear about tables that differ."""
+
+from collections import Counter
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+import duckdb
+import pytest
+from prefect import Task, flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import disable_run_logger
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DBAPIError
+
+import tasks
+from flows.etl import etl
+from sql import catalog
+from tasks.create_tables import create_tables
+from tasks.load import load_dimension, load_fact
+from tasks.results import TableResult
+from tasks.retries import BACKOFF_SECONDS, RETRIES, may_pass
+from tasks.stage import stage
+from tests.support.warehouses import Place, Session
+from warehouse.sources import Source
+from warehouse.errors import CopyError, PermanentError
+from warehouse.tables import Mode, Table
+
+MODULES = [import_module(f"tasks.{module.name}") for module in iter_modules(tasks.__path__)]
+TASKS = {each.name: each for module in MODULES for each in vars(module).values() if isinstance(each, Task)}
+CONFLICT = DBAPIError("update t", None, duckdb.TransactionException("Conflict on update!"))
+
+
+@pytest.fixture
+def warehouse(place: Place) -> Iterator[Session]:
+    run = place.session()
+    yield run
+    run.warehouse.release_lease()
+
+
+def test_every_file_of_tasks_was_looked_at() -> None:
+    assert set(TASKS) == {
+        "answer", "check", "create_tables", "load_dimension", "load_fact", "preflight", "release_lease", "stage",
+        "take_lease",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_retried_with_growing_delays(name: str) -> None:
+    one = TASKS[name]
+    assert one.retries == 3, f"{name}: a task tries three times more"
+    assert one.retry_delay_seconds == [BACKOFF_SECONDS * factor for factor in (1, 2, 4)]
+    assert one.retry_jitter_factor == 0.5
+    assert one.retry_condition_fn is may_pass
+    assert one.cache_policy == NO_CACHE
+
+
+def test_the_delay_is_a_setting_and_none_in_tests() -> None:
+    assert BACKOFF_SECONDS == 0
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize(
+    ("error", "failures", "attempts"),
+    [(CONFLICT, 3, 4), (CONFLICT, 4, 4), (PermanentError("mend the file"), 1, 1), (ValueError("a bug"), 1, 1)],
+    ids=["transient", "transient for too long", "permanent", "bug"],
+)
+def test_only_what_may_pass_is_tried_again(error: Exception, failures: int, attempts: int) -> None:
+    tried = []
+
+    @task(**RETRIES)
+    def work() -> None:
+        tried.append(1)
+        if len(tried) <= failures:
+            raise error
+
+    @flow
+    def run() -> Any:
+        return work(return_state=True)
+
+    state = run(return_state=True)
+    assert len(tried) == attempts
+    assert state.is_completed() == (failures < attempts)
+    assert state.is_failed() == (failures >= attempts)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_fails_by_its_first_error_though_its_release_fails_too(tmp_path: Path) -> None:
+    def fail(*execution: Any) -> None:
+        if execution[2].startswith("update run_lease set expires_at = getdate()"):
+            raise PermanentError("the release failed")
+
+    (tmp_path / "bad.json").write_text("bad")
+    event.listen(Engine, "before_cursor_execute", fail)
+    try:
+        state = etl(*[f"{tmp_path}/bad.json"] * 2, warehouse=f"duckdb:///{tmp_path}/w.duckdb", return_state=True)
+    finally:
+        event.remove(Engine, "before_cursor_execute", fail)
+    with pytest.raises(CopyError, match=r"bad\.json, line 1"):
+        state.result()
+
+
+def create(warehouse: Session, *tables: Table) -> None:
+    create_tables.fn(warehouse.target, list(tables))
+
+
+def differences(warehouse: Session, *tables: Table) -> list[str]:
+    with pytest.raises(PermanentError) as raised:
+        create(warehouse, *tables)
+    head, *lines = str(raised.value).splitlines()
+    assert head == "tables differ from what is declared: rename or drop them, or change the SQL files"
+    return [line.strip() for line in lines]
+
+
+def things(folder: Path, columns: str, name: str = "things") -> Table:
+    (folder / f"{name}.sql").write_text(f"-- One row per thing.\ncreate table if not exists {name} ({columns});\n")
+    return Table(folder / f"{name}.sql")
+
+
+DECLARED = "id integer not null, name varchar(16), size decimal(10, 5)"
+
+
+def test_create_tables_may_be_repeated(warehouse: Session, tmp_path: Path) -> None:
+    tables = [*catalog.TABLES, things(tmp_path, DECLARED)]
+    create(warehouse, *tables)
+    warehouse.run("insert into things values (1, 'a', 0.5)")
+    create(warehouse, *tables)
+    assert warehouse.rows("select count(*) from things") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("present", "expected"),
+    [
+        ("id integer not null, name varchar(16)", ["column size decimal(10,5) is missing"]),
+        (f"{DECLARED}, more integer", ["column more integer is not declared"]),
+        (
+            "key integer not null, name varchar(16), size decimal(10, 5)",
+            ["column id integer not null is missing", "column key integer not null is not declared"],
+        ),
+        (
+            "id bigint not null, name varchar(15), size decimal(10, 4)",
+            [
+                "column id bigint not null is declared as id integer not null",
+                "column name varchar(15) is declared as name varchar(16)",
+                "column size decimal(10,4) is declared as size decimal(10,5)",
+            ],
+        ),
+        (
+            "id integer, name varchar(16) not null, size decimal(10, 5)",
+            [
+                "column id integer is declared as id integer not null",
+                "column name varchar(16) not null is declared as name varchar(16)",
+            ],
+        ),
+        (
+            "name varchar(16), id integer not null, size decimal(10, 5)",
+            ["columns stand in the order name, id, size, which is not the declared one"],
+        ),
+        (
+            "size varchar, id integer not null, more date",
+            [
+                "column name varchar(16) is missing",
+                "column more date is not declared",
+                "column size varchar(256) is declared as size decimal(10,5)",
+                "columns stand in the order size, id, which is not the declared one",
+            ],
+        ),
+    ],
+    ids=["missing", "extra", "renamed", "types", "nullability", "order", "all at once"],
+)
+def test_create_tables_names_every_difference(
+    warehouse: Session, tmp_path: Path, present: str, expected: list[str]
+) -> None:
+    warehouse.run(f"create table things ({present})")
+    assert differences(warehouse, things(tmp_path, DECLARED)) == [f"things: {line}" for line in expected]
+
+
+def test_create_tables_names_the_differences_of_all_tables_and_creates_none(warehouse: Session, tmp_path: Path) -> None:
+    warehouse.run("create table things (id integer)", "create table load_errors (id integer)")
+    lines = differences(warehouse, things(tmp_path, "id date", "extra"), things(tmp_path, "id bigint"))
+    assert "things: column id integer is declared as id bigint" in lines
+    assert "load_errors: column id integer is not declared" in lines
+    with warehouse.warehouse.task() as connection:
+        assert warehouse.warehouse.columns(connection, "extra") == ()
+        assert len(warehouse.warehouse.columns(connection, "things")) == 1
+
+
+def test_create_tables_sees_what_somebody_altered(warehouse: Session, tmp_path: Path) -> None:
+    table = things(tmp_path, DECLARED)
+    create(warehouse, table)
+    warehouse.run("alter table things drop column name", "alter table things add column name integer")
+    assert differences(warehouse, table) == [
+        "things: column name integer is declared as name varchar(16)",
+        "things: columns stand in the order id, size, name, which is not the declared one",
+    ]
+
+
+@pytest.fixture
+def staged(warehouse: Session, place: Place, generated: Path) -> Session:
+    create(warehouse, *catalog.TABLES)
+    for table, folder in ((catalog.STAGING_EVENTS, "log_data"), (catalog.STAGING_SONGS, "song_data")):
+        run_stage(warehouse, Source(table, place.put(generated / folder)))
+    return warehouse
+
+
+def run_stage(warehouse: Session, source: Source) -> TableResult:
+    with disable_run_logger():
+        return stage.fn(warehouse.target, copy)
+
+
+def counted(report: TableResult) -> dict[str, int | None]:
+    return {name: value for name, value in vars(report).items() if name not in ("seconds", "table")}
+
+
+def test_stage_replaces_and_may_be_repeated(staged: Session, place: Place, generated: Path) -> None:
+    files = generated / "log_data"
+    lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files.rglob("*.json"))
+    report = run_stage(staged, Source(catalog.STAGING_EVENTS, place.put(files)))
+    assert counted(report) == {
+        "present": lines, "staged": lines, "rejected": 0, "inserted": None, "updated": None
+    }  # fmt: skip
+    assert staged.rows("select count(*) from staging_events") == [(lines,)]
+
+
+def test_stage_that_fails_leaves_the_rows_of_before(staged: Session, place: Place, tmp_path: Path) -> None:
+    before = Counter(staged.rows("select * from staging_events"))
+    assert before
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(CopyError, match=r"broken\.json, line 1"):
+        run_stage(staged, Source(catalog.STAGING_EVENTS, place.put(tmp_path / "broken.json")))
+    assert Counter(staged.rows("select * from staging_events")) == before
+
+
+def test_stage_forgets_the_rejects_of_its_own_table_only(staged: Session, place: Place, tmp_path: Path) -> None:
+    def rejects() -> list[tuple[Any, ...]]:
+        return staged.rows("select load, code from load_errors order by load")
+
+    (tmp_path / "bad.json").write_text("bad")
+    (tmp_path / "good.json").write_text('{"page": "Home", "ts": 1541030400000}')
+    for table in (catalog.STAGING_EVENTS, catalog.STAGING_SONGS):
+        run_stage(staged, Source(table, place.put(tmp_path / "bad.json"), max_errors=1))
+    assert rejects() == [("staging_events", 1224), ("staging_songs", 1224)], "one staging forgot another's rejects"
+    run_stage(staged, Source(catalog.STAGING_EVENTS, place.put(tmp_path / "good.json")))
+    assert rejects() == [("staging_songs", 1224)], "a staging forgets what its own last one rejected, and that only"
+
+
+@pytest.mark.parametrize("full_refresh", [False, True], ids=["incremental", "full refresh"])
+def test_loads_may_be_repeated(staged: Session, *, full_refresh: bool) -> None:
+    def load(table: Table) -> TableResult:
+        mode: Mode = "replace" if full_refresh else table.mode
+        return (load_fact if table in catalog.FACTS else load_dimension).fn(staged.target, table, mode)
+
+    for table in (*catalog.FACTS, *catalog.DIMENSIONS):
+        once = load(table)
+        rows = staged.rows(f"select * from {table.name} order by 1")
+        assert counted(once) == {
+            "present": len(rows), "staged": None, "rejected": None, "inserted": len(rows), "updated": 0
+        }  # fmt: skip
+        assert rows
+        again = load(table)
+        assert (again.inserted, again.updated) == (len(rows) if full_refresh else 0, 0)
+        assert staged.rows(f"select * from {table.name} order by 1") == rows

@@ -1,0 +1,199 @@
+"""The files that a COPY finds, and what is wrong with them."""
+
+import gzip
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.support.copying import Copying
+from tests.support.unprivileged import run_unprivileged
+from warehouse.errors import CopyError
+from warehouse.duckdb.files import MARK, File, batches, list_files, read_chunks, uncompressed
+
+GOOD = b'{"k": "a"}\n'
+
+
+@pytest.fixture(scope="module")
+def copying(tmp_path_factory: pytest.TempPathFactory) -> Copying:
+    return Copying(tmp_path_factory.mktemp("copying"))
+
+
+def test_a_directory_is_everything_under_it_by_name(tmp_path: Path) -> None:
+    for name in ("b.json", "a/z.json", "a/b/c", ".hidden", "_under", "été.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(GOOD)
+    names = [".hidden", "_under", "a/b/c", "a/z.json", "b.json", "été.json"]
+    assert list_files(str(tmp_path)) == [File(f"{tmp_path}/{name}", f"{tmp_path}/{name}", 11) for name in names]
+
+
+def test_a_file_stands_for_itself(copying: Copying) -> None:
+    folder = copying.write({"a.json": GOOD, "a.json.more": GOOD})
+    assert copying.load(copying.table("k varchar"), folder / "a.json").rows == [("a",)]
+
+
+def test_names_are_no_patterns(copying: Copying) -> None:
+    names = [
+        f"{kind}{name}" for kind in "sl" for name in ("[ab].json", "a.json", "b.json", "*.json", "?.json", "'.json")
+    ]
+    counts = {name: 500 if name.startswith("l") else 1 for name in names}
+    files = {name: b'{"k": "%s"}\n' % name.encode() * count for name, count in counts.items()}
+    loaded = copying.load(copying.table("k varchar"), files)
+    assert Counter(name for (name,) in loaded.rows) == counts, "each file is loaded once"
+    for name in names:
+        alone = copying.load(copying.table("k varchar"), copying.write(files) / name)
+        assert alone.rows == [(name,)] * counts[name], "a name means the file of that name"
+
+
+def test_a_missing_directory_is_named(copying: Copying, tmp_path: Path) -> None:
+    with pytest.raises(CopyError, match=r"none: cannot be read: No such file or directory"):
+        copying.load(copying.table("k varchar"), tmp_path / "none")
+
+
+def test_an_empty_directory_is_named(copying: Copying, tmp_path: Path) -> None:
+    (tmp_path / "empty" / "deep").mkdir(parents=True)
+    with pytest.raises(CopyError, match=r"empty: no files in this directory"):
+        copying.load(copying.table("k varchar"), tmp_path / "empty")
+
+
+def test_a_directory_without_json_is_rejected_by_its_lines(copying: Copying) -> None:
+    files = {"README.md": b"# Logs\n\nnone yet\n", "table.csv": b"a,b\n" * 2000}
+    table = copying.table("k varchar")
+    with pytest.raises(
+        CopyError, match=r"2000 rejected(.|\n)*table\.csv, line 1: Not a JSON object(.|\n)*= 2000 or more$"
+    ):
+        copying.load(table, files)
+    assert copying.load(table, files, max_errors=2002).reported == (0, 2002)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"  \r\n\t\n", b"\n" * 5000])
+def test_an_empty_file_has_no_records(copying: Copying, content: bytes) -> None:
+    loaded = copying.load(copying.table("k varchar"), {"empty.json": content, "good.json": GOOD})
+    assert loaded.reported == (1, 0)
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"\x00", b"\xff", b"{", b"\\"])
+@pytest.mark.parametrize("count", [1, 5000])
+def test_a_file_of_no_record_is_rejected(copying: Copying, content: bytes, count: int) -> None:
+    loaded = copying.load(copying.table("k varchar"), {"bad.json": content * count, "good.json": GOOD}, max_errors=1)
+    assert loaded.reported == (1, 1)
+
+
+@pytest.mark.parametrize("count", [1, 500])
+def test_gzip_files_load(copying: Copying, count: int) -> None:
+    files = {"a.json.gz": gzip.compress(GOOD * count), "b.json": gzip.compress(GOOD) + gzip.compress(GOOD + b"bad")}
+    loaded = copying.load(copying.table("k varchar"), files, max_errors=1, compression="gzip")
+
+    assert loaded.reported == (count + 2, 1)
+    assert loaded.rejects[0].file.endswith("b.json")
+    assert loaded.rejects[0].line == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (gzip.compress(GOOD * 500)[:-9], "cut short"),
+        (gzip.compress(GOOD * 500)[:5], "cut short"),
+        (GOOD, "not a good gzip file"),
+        (gzip.compress(GOOD)[:-8] + b"12345678", "not a good gzip file"),
+        (gzip.compress(GOOD) + b"more", "not a good gzip file"),
+    ],
+    # not by their bytes: gzip writes the time into its head, and all workers of a test run have to find the same tests
+    ids=["cut in its body", "cut in its head", "not gzip", "wrong checksum", "more after its end"],
+)
+def test_a_bad_gzip_file_fails_the_load(copying: Copying, content: bytes, reason: str) -> None:
+    table = copying.table("k varchar")
+    with pytest.raises(CopyError, match=rf"bad\.gz: .*{reason}"):
+        copying.load(table, {"a.gz": gzip.compress(GOOD), "bad.gz": content}, max_errors=9, compression="gzip")
+    assert copying.present(table) == []
+
+
+def test_an_empty_gzip_file_has_no_records(copying: Copying) -> None:
+    assert copying.load(copying.table("k varchar"), {"a.gz": b"", "b.gz": gzip.compress(b"")}, 0, "gzip").rows == []
+
+
+def test_a_gzip_file_without_the_word_is_named(copying: Copying) -> None:
+    table = copying.table("k varchar")
+    with pytest.raises(CopyError, match=r"b\.json\.gz: compressed, as it seems: .*gzip"):
+        copying.load(table, {"a.json": GOOD, "b.json.gz": gzip.compress(GOOD)}, max_errors=9)
+    with pytest.raises(CopyError, match=r"a\.json, line 1"):
+        copying.load(table, {"a.json": gzip.compress(GOOD * 900)})
+
+
+def test_a_dangling_link_is_named(copying: Copying) -> None:
+    folder = copying.write(GOOD)
+    (folder / "link.json").symlink_to(folder / "none.json")
+    with pytest.raises(CopyError, match=r"link\.json: cannot be read: No such file or directory"):
+        copying.load(copying.table("k varchar"), folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are Unix's")
+def test_a_pipe_is_no_file(copying: Copying) -> None:
+    folder = copying.write(GOOD)
+    os.mkfifo(folder / "pipe.json")
+    with pytest.raises(CopyError, match=r"pipe\.json: cannot be read: not a regular file"):
+        copying.load(copying.table("k varchar"), folder)
+
+
+LOAD = """
+import sys
+from pathlib import Path
+from tests.support.copying import Copying
+from warehouse.errors import CopyError
+copying = Copying(Path(sys.argv[1]) / "database")
+try:
+    copying.load(copying.table("k varchar"), Path(sys.argv[1]) / "data")
+except CopyError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("count", [1, 500])
+@pytest.mark.parametrize("shut", ["data/shut.json", "data/shut"])
+@pytest.mark.usefixtures("processes")
+def test_an_unreadable_file_or_folder_is_named(tmp_path: Path, count: int, shut: str) -> None:
+    folder = tmp_path
+    for name, text in (("good.json", GOOD), ("shut.json", GOOD * count), ("shut/a.json", GOOD)):
+        (folder / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "data" / name).write_bytes(text)
+    (folder / "database").mkdir()
+    (folder / shut).chmod(0)
+    try:
+        refusal = run_unprivileged("-c", LOAD, str(folder))
+    finally:
+        (folder / shut).chmod(0o755)
+    assert f"{shut}: cannot be read: Permission denied" in refusal
+
+
+def test_a_file_that_goes_away_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(CopyError, match=r"gone\.gz: cannot be read"),
+        uncompressed([File("gone.gz", "gone.gz", 1)], "gzip"),
+    ):
+        pass
+
+
+def test_chunks_are_whole_records_with_their_first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.duckdb.files._CHUNK_BYTES", 30)
+    text = '{"k": "é"}\n{"k":\n"b"}\n\n {"k": "}"}\nbad\n{"k": "' + "x" * 100 + '"}\n{"k": 1}\n'
+    (tmp_path / "a.json").write_text(text)
+    chunks = list(read_chunks(str(tmp_path / "a.json")))
+
+    assert len(chunks) == 3
+    assert "".join(chunk for _, chunk in chunks) == text
+    for line, chunk in chunks:
+        assert "".join(text.splitlines(keepends=True)[line - 1 :]).lstrip().startswith(chunk.lstrip())
+
+
+def test_bytes_that_are_not_utf8_are_marked(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"a\xff\xc3\xa9\xed\xa0\x80\xc3")
+    ((line, text),) = read_chunks(str(tmp_path / "a.json"))
+    assert (line, text) == (1, f"a{MARK}é{MARK * 3}{MARK}")
+
+
+def test_batches_keep_the_order_and_the_size() -> None:
+    files = [File(str(n), str(n), size) for n, size in enumerate([5, 5, 1, 20, 3, 3, 3, 3, 3])]
+    sizes = [[file.size for file in batch] for batch in batches(files, 10)]
+    assert sizes == [[5, 5], [1], [20], [3, 3, 3], [3, 3]]
+    assert list(batches([], 10)) == []

@@ -1,0 +1,261 @@
+"""The database file that cannot be used, the statement that takes too long, and the name that is none."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from threading import Timer
+from time import sleep
+
+import duckdb
+from tests.support.project import ROOT
+import pytest
+
+from tests.support.copying import Copying
+from tests.support.unprivileged import run_unprivileged
+from tests.support.warehouses import Session, embedded, select
+from warehouse.base import Target
+from warehouse.connect import open_warehouse, refuse_url
+from warehouse.errors import PermanentError, is_transient, was_interrupted
+from warehouse.duckdb.warehouse import deadline
+
+
+
+def refusal(file: str | Path) -> str:
+    """Return why a file is not taken as the warehouse."""
+    with pytest.raises(PermanentError) as raised:
+        open_warehouse(Target(f"duckdb:///{file}", "sparkify", "test")).take_lease()
+    assert not is_transient(raised.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == f"{tmp_path} is a directory: name a file in it, such as {tmp_path}/sparkify.duckdb"
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "no" / "such" / "file.duckdb"
+    assert refusal(file) == (
+        f"{file} cannot be made: there is no directory {file.parent}: make it, or name another file"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database", b"{}\n" * 10_000], ids=["empty", "short", "long"])
+def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "events.json"
+    file.write_bytes(content)
+    assert refusal(file) == f"{file} is not a DuckDB database: name another file, or a new one"
+    assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["", ":memory:"])
+def test_a_database_in_memory_is_refused(name: str) -> None:
+    assert "names no file" in refusal(name)
+
+
+@pytest.mark.parametrize("name", ["a b.duckdb", "a%20b.duckdb", "a?b=c.duckdb", "a#b@c.duckdb", "é.duckdb"])
+def test_a_file_may_bear_any_name(tmp_path: Path, name: str) -> None:
+    warehouse = open_warehouse(Target(f"duckdb:///{tmp_path}/{name}", "sparkify", "test"))
+    warehouse.take_lease()
+    warehouse.release_lease()
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_file_that_another_process_has_open_names_the_process(tmp_path: Path) -> None:
+    file = tmp_path / "busy.duckdb"
+    code = f"import duckdb; c = duckdb.connect({str(file)!r}); print('open', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        child.stdout.readline()
+        reason = refusal(file)
+        child.communicate(b"\n")
+    assert reason.startswith(f"{file} is in use by process {child.pid} (")
+    assert reason.endswith("): wait until it ends, or name another file")
+
+
+def refusal_of_a_user(file: Path) -> str:
+    """Return why a user who may be kept from a file cannot use it."""
+    code = f"""
+from warehouse.base import Target
+from warehouse.connect import open_warehouse
+from warehouse.errors import PermanentError
+try:
+    open_warehouse(Target("duckdb:///{file}", "sparkify", "test")).take_lease()
+except PermanentError as error:
+    print(error)
+"""
+    return run_unprivileged("-c", code)
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_read_only_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "kept.duckdb"
+    duckdb.connect(str(file)).close()
+    file.chmod(0o444)
+    assert refusal_of_a_user(file) == (
+        f"{file} cannot be written: this user may not read and write {file}: allow it, or name another file"
+    )
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_file_in_a_read_only_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    new, old = folder / "new.duckdb", folder / "old.duckdb"
+    duckdb.connect(str(old)).close()
+    old.chmod(0o666)
+    folder.chmod(0o555)
+    for file in (new, old):
+        assert f"may not read and write {folder}: allow it" in refusal_of_a_user(file)
+
+
+LONG = "select sum(a.n * b.n + c.n) from copies as a cross join copies as b cross join copies as c"
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Session:
+    warehouse = embedded(tmp_path / "test.duckdb").session()
+    double = "insert into numbers select n + 1 from numbers"
+    warehouse.run("create table numbers (n integer)", "insert into numbers values (1)", *[double] * 13)
+    warehouse.run("create table copies (n integer)", "insert into copies select n from numbers")
+    return warehouse
+
+
+def test_a_statement_that_takes_too_long_is_cancelled_and_its_transaction_undone(numbers: Session) -> None:
+    limited = open_warehouse(Target(numbers.target.warehouse, "sparkify", "test run", statement_timeout=1))
+    reason = r"^a statement ran longer than statement_timeout, 1 s, and was cancelled: allow it more, or 0$"
+    with pytest.raises(PermanentError, match=reason), limited.task() as connection:  # noqa: PT012
+        for statement in ("delete from numbers", "insert into numbers values (1)", LONG):
+            connection.exec_driver_sql(statement)
+    assert numbers.rows("select count(*) from numbers") == [(8192,)]
+    with limited.task() as connection:
+        assert select(connection, "select max(n) from numbers") == [(14,)]
+
+
+def test_a_copy_that_takes_too_long_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """COPY is many statements here: one that begins when the time is over is cancelled."""
+    monkeypatch.setattr("warehouse.duckdb.copy.LINES_BATCH_BYTES", 1)
+    copying = Copying(tmp_path, statement_timeout=1)
+    files = {"a.json": b'{"k": "a"}\n' * 1000, "b.json": b'{"k": "b"}\n' * 1_000_000}
+    table = copying.table("k varchar")
+    with pytest.raises(PermanentError, match="longer than statement_timeout, 1 s, and was cancelled"):
+        copying.load(table, files, progress=lambda _: sleep(1.2))
+    assert copying.load(table, b'{"k": "a"}').rows == [("a",)], "what the cancelled COPY left stands in nobody's way"
+
+
+SECONDS_LONG = "select sum(a.range * b.range) from range(500) a, range(1_000_000) b"
+"""Some seconds' work of one thread that ends by itself, so that a test fails where nothing interrupts it."""
+
+
+def test_time_between_statements_does_not_lose_the_interrupt() -> None:
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        with deadline(connection, 0.1):
+            sleep(0.2)
+            connection.execute(SECONDS_LONG).fetchall()
+
+    one_thread = duckdb.connect(config={"threads": 1})
+    with one_thread as connection, pytest.raises(PermanentError, match="statement_timeout"):
+        work(connection)
+
+
+def test_a_statement_within_its_time_is_left_alone() -> None:
+    before = threading.enumerate()
+    with duckdb.connect() as connection:
+        for _ in range(20):
+            with deadline(connection, 5):
+                assert connection.execute("select 1").fetchall() == [(1,)]
+    watching = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in watching:
+        thread.join(2)
+    assert not any(thread.is_alive() for thread in watching), "a statement is watched no longer than it runs"
+
+
+def test_ctrl_c_in_a_statement_is_known_for_what_it_is() -> None:
+    """In one thread: DuckDB looks for signals between steps that it takes itself, not while it awaits other threads."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+    try:
+        with duckdb.connect(config={"threads": 1}) as connection:
+            Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+            with pytest.raises(RuntimeError) as raised:
+                connection.execute(SECONDS_LONG).fetchall()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert was_interrupted(raised.value)
+    assert not was_interrupted(RuntimeError("another"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "redshift+redshift_connector://user:hunter2@host:5439/db",
+        "redshift-data://user:hunter2@host/db",
+        "postgresql://user:hunter2@host:port/db",
+        "duckdb:user:hunter2@host",
+        "duckdb://user:hunter2@host/db",
+        "md:hunter2",
+    ],
+)
+def test_a_url_is_refused_without_repeating_its_password(name: str) -> None:
+    for refuse in (refuse_url, lambda name: open_warehouse(Target(name, "sparkify", "test"))):
+        with pytest.raises(PermanentError, match=r"password.+SQLAlchemy Connector block.+duckdb:///path") as raised:
+            refuse(name)
+        assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["", "My Block", "sparkify.db"])
+def test_what_no_block_can_be_named_is_refused(name: str) -> None:
+    with pytest.raises(PermanentError, match=r"not a name.+duckdb:///path"):
+        refuse_url(name)
+
+
+@pytest.mark.parametrize("path", ["sparkify.duckdb", "./sparkify.duckdb", "/data/sparkify.duckdb"])
+def test_of_a_file_the_url_is_told(path: str) -> None:
+    with pytest.raises(PermanentError, match=f"a DuckDB file is named duckdb:///{path}$") as told:
+        refuse_url(path)
+    refuse_url(str(told.value).split()[-1])
+
+
+@pytest.mark.usefixtures("prefect_server")
+class TestBlocks:
+    """Connections that are saved in Prefect."""
+
+    def save(self, name: str, connection_info: object) -> Target:
+        from prefect_sqlalchemy import SqlAlchemyConnector
+
+        SqlAlchemyConnector(connection_info=connection_info).save(name, overwrite=True)
+        return Target(name, "sparkify", "test")
+
+    def test_a_block_of_a_file_is_the_embedded_warehouse(self, tmp_path: Path) -> None:
+        from prefect_sqlalchemy import ConnectionComponents
+
+        file = tmp_path / "a block's.duckdb"
+        components = ConnectionComponents(driver="duckdb", database=str(file))
+        for name, info in (("by-components", components), ("by-url", f"duckdb:///{tmp_path}/url.duckdb")):
+            warehouse = open_warehouse(self.save(name, info))
+            warehouse.take_lease()
+            warehouse.release_lease()
+        assert file.exists()
+        assert (tmp_path / "url.duckdb").exists()
+
+    def test_a_block_of_another_database_is_refused(self) -> None:
+        from prefect_sqlalchemy import ConnectionComponents
+
+        components = ConnectionComponents(driver="postgresql+psycopg2", host="h", username="u", password="hunter2")
+        with pytest.raises(
+            PermanentError, match=r"'elsewhere' is a postgresql\+psycopg2.+name one of redshift"
+        ) as raised:
+            open_warehouse(self.save("elsewhere", components))
+        assert "hunter2" not in str(raised.value)
+
+    def test_a_missing_block_is_named(self) -> None:
+        with pytest.raises(PermanentError, match=r"no SQLAlchemy Connector block named 'missing': `prefect block ls`"):
+            open_warehouse(Target("missing", "sparkify", "test"))
+
+
+def test_a_file_named_as_the_schema_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match=r"sparkify\.duckdb and the schema sparkify bear one name"):
+        open_warehouse(Target(f"duckdb:///{tmp_path}/sparkify.duckdb", "sparkify", "test"))

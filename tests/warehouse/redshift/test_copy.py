@@ -1,0 +1,330 @@
+"""COPY on Redshift's stand-in: what is loaded, what is told of the rest, and the statement that is sent."""
+
+import gzip
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.logging import disable_run_logger
+
+from tasks.results import TableResult
+from tasks.stage import stage
+from tests.standin import Standin
+from tests.standin.s3 import ROLE
+from tests.support.warehouses import BUCKET, Place, Session, redshift
+from warehouse.connect import open_warehouse
+from warehouse.sources import LOAD_ERRORS_DDL, CopyResult, Source
+from warehouse.redshift.copy_statement import Access, Keys, copy_statement, jsonpaths_url, trial_statement
+from warehouse.errors import CopyError, PermanentError
+from warehouse.tables import Table
+
+SOURCE = f"{BUCKET}/things/"
+PATHS = f"{BUCKET}/paths.json"
+GOOD = b'{"Id": 1, "Name": "one"}\n'
+BAD = b'{"Id": 2}\nnot json\n{"Id": 7.5, "Name": "x"}\n{"Id": "nine"}\n{\n"Id": [3],\n"Name": "long"}\n'
+BAD_ROWS = [
+    (2, None, None, 1224, "not json"),
+    (3, "id", "7.5", 1207, '{"Id": 7.5, "Name": "x"}'),
+    (4, "id", "nine", 1207, '{"Id": "nine"}'),
+    (7, "id", None, 1207, '{\n"Id": [3],\n"Name": "long"}'),
+]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    path = tmp_path / "things.sql"
+    path.write_text("create table things (id integer, name varchar(16))")
+    jsonpaths = tmp_path / "paths.json"
+    jsonpaths.write_text('{"jsonpaths": ["$.Id", "$.Name"]}')
+    return Table(path, jsonpaths=jsonpaths, time_format="epochmillisecs")
+
+
+@pytest.fixture
+def there(standin: Standin, monkeypatch: pytest.MonkeyPatch, table: Table) -> Place:
+    place = redshift(standin, monkeypatch)
+    standin.put(PATHS, Path(str(table.jsonpaths)).read_bytes())
+    standin.put(f"{SOURCE}good.json", GOOD)
+    return place
+
+
+@pytest.fixture
+def session(there: Place, table: Table) -> Session:
+    session = there.session()
+    session.run(LOAD_ERRORS_DDL, table.ddl)
+    return session
+
+
+def run_stage(session: Session, source: Source, **changes: Any) -> TableResult:
+    with disable_run_logger():
+        return stage.fn(replace(session.target, **changes), copy)
+
+
+def rejects(session: Session) -> list[tuple[Any, ...]]:
+    return session.rows('select line, "column", value, code, raw_record from load_errors order by file, line')
+
+
+def test_rows_are_loaded_and_counted(session: Session, table: Table) -> None:
+    report = run_stage(session, Source(table, SOURCE))
+    assert (report.table, report.present, report.staged, report.rejected) == ("things", 1, 1, 0)
+    assert session.rows("select * from things") == [(1, "one")]
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_rejects_are_kept_with_their_records(
+    session: Session, standin: Standin, table: Table, compression: Any
+) -> None:
+    files = {"good.json": GOOD, "bad.json": BAD}
+    for name, content in files.items():
+        standin.put(SOURCE + name, gzip.compress(content) if compression == "gzip" else content)
+    report = run_stage(session, Source(table, SOURCE, max_errors=4, compression=compression))
+    assert (report.staged, report.rejected) == (2, 4)
+    assert rejects(session) == BAD_ROWS
+    assert session.rows("select distinct load, file from load_errors") == [("things", f"{SOURCE}bad.json")]
+    run_stage(session, Source(table, f"{SOURCE}bad.json", max_errors=4, compression=compression))
+    assert len(rejects(session)) == 4  # those of the last load only
+    session.run("insert into load_errors (load, file, line, code, message, loaded_at) "
+                "values ('others', 'x', 1, 1, 'x', getdate())")  # fmt: skip
+    run_stage(session, Source(table, f"{SOURCE}good.json", compression=compression))
+    assert session.rows("select load from load_errors") == [("others",)], "those of this table go, even if none come"
+
+
+def test_records_are_null_where_the_worker_may_not_read(
+    session: Session, standin: Standin, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setattr("warehouse.s3.client.S3._block", None)
+    standin.put(f"{SOURCE}bad.json", BAD)
+    report = run_stage(session, Source(table, SOURCE, PATHS, max_errors=4), aws_credentials="", copy_role="default")
+    assert (report.staged, report.rejected) == (2, 4)
+    assert rejects(session) == [(line, column, None, code, None) for line, column, _, code, _ in BAD_ROWS]
+
+
+def test_a_record_that_does_not_fit_load_errors_is_cut(session: Session, standin: Standin, table: Table) -> None:
+    standin.put(
+        f"{SOURCE}bad.json", b"".join(b'{"Id": 1, "Name": "%d%s\\u0000"}\n' % (n, b"x" * 70_000) for n in range(150))
+    )
+    assert run_stage(session, Source(table, SOURCE, max_errors=150)).rejected == 150
+    assert session.rows("select distinct len(value), len(raw_record) from load_errors") == [(16_000, 16_000)]
+
+
+def test_many_rejects_are_kept(session: Session, standin: Standin, table: Table) -> None:
+    standin.put(f"{SOURCE}bad.json", b"".join(b"bad %d\n" % n for n in range(1100)))
+    run_stage(session, Source(table, SOURCE, max_errors=1100))
+    assert session.rows("select count(distinct raw_record) from load_errors") == [(1100,)]
+
+
+def test_too_many_rejects_fail_with_one_error_that_says_all(session: Session, standin: Standin, table: Table) -> None:
+    standin.put(f"{SOURCE}bad.json", BAD)
+    session.run("insert into things values (0, 'before')")
+    with pytest.raises(CopyError) as caught:
+        run_stage(session, Source(table, SOURCE, max_errors=3))
+    text = str(caught.value)
+    first, *lines = text.splitlines()
+    assert first == (f"things: nothing was loaded from {SOURCE}: 4 rejected, as far as Redshift read, where 3 may be.")
+    bad = f"  {SOURCE}bad.json, line"
+    assert lines[:4] == [
+        f"{bad} 2: Not a JSON object (code 1224)",
+        f"{bad} 3, column id int4, value '7.5': Invalid digit, Value '.', Pos 1, Type: Integer (code 1207)",
+        f"{bad} 4, column id int4, value 'nine': Invalid digit, Value 'n', Pos 0, Type: Integer (code 1207)",
+        "  ... and 1 more",
+    ]
+    assert "max_errors = 4 or more" in lines[4]
+    shown = session.rows(text[text.index("\nselect") :])
+    assert [(row[1], row[2], row[4]) for row in shown] == [
+        (line, column, code) for line, column, _, code, _ in BAD_ROWS
+    ]
+    assert session.rows("select * from things") == [(0, "before")]
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_the_query_shows_this_load_only(session: Session, standin: Standin, table: Table) -> None:
+    standin.put(f"{SOURCE}bad.json", b"earlier\n")
+    for _ in range(2):
+        with pytest.raises(CopyError, match="1 rejected") as caught:
+            run_stage(session, Source(table, SOURCE))
+    text = str(caught.value)
+    assert len(session.rows(text[text.index("\nselect") :])) == 1
+
+
+def test_rejects_of_an_earlier_copy_are_not_told_as_this_ones(session: Session, standin: Standin, table: Table) -> None:
+    """Whether the session is the same, as Redshift gives their numbers again, or another of the same moment."""
+    standin.put(f"{SOURCE}bad.json", b"earlier\n")
+    with session.warehouse.task() as connection:
+        with pytest.raises(CopyError, match="1 rejected"):
+            session.warehouse.copy(connection, Source(table, SOURCE), lambda _: None)
+        standin.admin.query("update redshift.load_error_detail set start_time = start_time - interval '1 hour'")
+        with pytest.raises(CopyError, match="'nothing/' does not exist") as caught:
+            session.warehouse.copy(connection, Source(table, f"{BUCKET}/nothing/", PATHS), lambda _: None)
+    assert "rejected" not in str(caught.value), "an hour ago the session rejected something else"
+    standin.admin.query("update redshift.load_error_detail set start_time = now() at time zone 'utc'")
+    with pytest.raises(CopyError, match="'nothing/' does not exist") as caught:
+        run_stage(session, Source(table, f"{BUCKET}/nothing/", PATHS))
+    assert "rejected" not in str(caught.value), "another session rejected something else"
+
+
+FAILURES = {
+    "no objects": ({}, {"source": f"{BUCKET}/nothing/"}, "The specified S3 prefix 'nothing/' does not exist"),
+    "no bucket": ({}, {"source": "s3://sparkify-none/x/", "jsonpaths": PATHS}, "NoSuchBucket"),
+    "no JSONPaths file": ({}, {"jsonpaths": f"{BUCKET}/missing.json"}, "NoSuchKey"),
+    "JSONPaths that do not fit": ({}, {"jsonpaths": f"{SOURCE}short.json"}, "JSONPath size: 1, Number of columns.*: 2"),
+    "another role": ({"copy_role": ROLE + "s"}, {}, "not authorized to assume IAM Role"),
+    "no role": ({"copy_role": "me' region 'x"}, {}, "copy_role: .* is no role"),
+    "not compressed": ({}, {"compression": "gzip"}, "decompression of .*good.json failed"),
+    "a local file": ({}, {"source": "/tmp/things"}, "Redshift loads from S3 only"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FAILURES)
+def test_a_copy_that_cannot_read_says_why(session: Session, standin: Standin, table: Table, what: str) -> None:
+    target, copy, message = FAILURES[what]
+    standin.put(f"{SOURCE}short.json", b'{"jsonpaths": ["$.Id"]}')
+    with pytest.raises(PermanentError, match=message) as caught:
+        run_stage(session, replace(Source(table, SOURCE), **copy), **target)
+    assert standin.keys.secret_access_key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"aws_access_key_id": "AKIAOTHER"}, "InvalidAccessKeyId"),
+        ({"aws_secret_access_key": "other"}, "SignatureDoesNotMatch"),
+        ({"aws_session_token": "other"}, "InvalidToken"),
+        ({"region_name": "eu-west-1"}, "PermanentRedirect"),
+    ],
+)
+def test_wrong_keys_and_regions_are_told(
+    session: Session, table: Table, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+) -> None:
+    block = session.warehouse.s3._block  # type: ignore[attr-defined]
+    monkeypatch.setattr("warehouse.s3.client.S3._block", type(block)(**(dict(block) | changes)))
+    with pytest.raises(CopyError, match=f"nothing was loaded from {SOURCE}.*{message}"):
+        run_stage(session, Source(table, SOURCE))
+
+
+def test_it_warns_where_redshift_scanned_another_number_of_lines(
+    session: Session, standin: Standin, table: Table
+) -> None:
+    news: list[str] = []
+
+    def load() -> CopyResult:
+        warehouse = open_warehouse(session.target)
+        with warehouse.task() as connection:
+            return warehouse.copy(connection, Source(table, SOURCE), news.append)
+
+    assert load() == CopyResult(1)
+    assert news == [f"things: COPY from {SOURCE}"]
+    standin.put(f"{SOURCE}spread.json", b'{\n"Id": 2\n}')
+    assert load() == CopyResult(2)
+    assert re.match(r"things: WARNING: 4 lines were read, but 2 rows loaded and 0 rejected: .*query \d+", news[-1])
+
+
+def test_the_statement_says_all_options(table: Table) -> None:
+    access = Access(keys=Keys("AKIA", "se'cret", "to/ken"), region="us-west-2")
+    assert (
+        copy_statement(Source(table, "s3://b/it's/", max_errors=3, compression="gzip"), access)
+        == """\
+copy things ("id", "name")
+from 's3://b/it''s/'
+access_key_id 'AKIA'
+secret_access_key 'se''cret'
+session_token 'to/ken'
+region 'us-west-2'
+format json 's3://b/paths.json'
+gzip
+timeformat 'epochmillisecs'
+maxerror 4
+compupdate off
+statupdate off"""
+    )
+
+
+def test_the_statement_says_no_more_than_it_needs(table: Table) -> None:
+    plain = Source(Table(table.path), "s3://b/logs/")
+    assert (
+        copy_statement(plain, Access(role="default", keys=Keys("a", "b")))
+        == """\
+copy things ("id", "name")
+from 's3://b/logs/'
+iam_role default
+format json 'auto'
+maxerror 1
+compupdate off
+statupdate off"""
+    )
+    assert "\niam_role 'arn:aws:iam::123456789012:role/copy'\n" in copy_statement(plain, Access(role=ROLE))
+    assert "session_token" not in copy_statement(plain, Access(keys=Keys("a", "b")))
+
+
+def test_a_trial_reads_as_a_load_would_and_loads_nothing() -> None:
+    access = Access(keys=Keys("AKIA", "secret"), region="us-west-2")
+    assert (
+        trial_statement("preflight", "s3://b/it's.json", access, "gzip")
+        == """\
+copy preflight
+from 's3://b/it''s.json'
+access_key_id 'AKIA'
+secret_access_key 'secret'
+region 'us-west-2'
+format json 'auto'
+gzip
+maxerror 100000
+noload"""
+    )
+    assert "none" not in trial_statement("preflight", "s3://b/a.json", access, "none")
+
+
+def test_keys_are_in_no_repr() -> None:
+    assert repr(Access(keys=Keys("AKIA", "secret", "token"))) == "Access(role='', keys=Keys(), region=None)"
+
+
+def test_the_jsonpaths_file_lies_at_the_root_of_the_bucket_unless_it_is_named(table: Table) -> None:
+    assert jsonpaths_url(Source(table, "s3://b/logs/2018/")) == "s3://b/paths.json"
+    assert jsonpaths_url(Source(table, "s3://b")) == "s3://b/paths.json"
+    assert jsonpaths_url(Source(table, "s3://b/logs/", PATHS)) == PATHS
+    assert jsonpaths_url(Source(Table(table.path), "s3://b/logs/")) is None
+    with pytest.raises(CopyError, match=r"paths\.json: Redshift reads JSONPaths files from S3"):
+        jsonpaths_url(Source(table, "s3://b/logs/", "paths.json"))
+    for source in ("s3:///logs/", "https://b/logs/", "/s3://b"):
+        with pytest.raises(CopyError, match="Redshift loads from S3 only"):
+            copy_statement(Source(table, source, PATHS), Access(role="default"))
+
+
+ROLES = [ROLE, "arn:aws-us-gov:iam::123456789012:role/path/to/a+b=c,d.e@f-g_h", f"{ROLE},{ROLE}-2"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_arn_of_a_role_is_one(table: Table, role: str) -> None:
+    assert f"\niam_role '{role}'\n" in copy_statement(Source(table, SOURCE), Access(role=role))
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        "",
+        "Default",
+        "arn:aws:iam::1:role/x",
+        f"{ROLE}'",
+        f"{ROLE};drop table x",
+        "x y",
+        f"x{ROLE}",
+        "arn:aws:iam::12345678901a:role/x",
+        "arn:aws:iam::123456789012:user/x",
+        "arn:aws:iam::123456789012:role/",
+        "defaults",
+    ],
+)
+def test_what_is_no_role_is_refused(table: Table, role: str) -> None:
+    with pytest.raises(PermanentError, match="copy_role"):
+        copy_statement(Source(table, SOURCE), Access(role=role))
+
+
+@pytest.mark.parametrize("name", ["s3://b/a\\'b/", "s3://b/a\nb/", "s3://b/a\0"])
+def test_what_could_end_a_literal_is_refused(table: Table, name: str) -> None:
+    with pytest.raises(CopyError, match="backslash or a control character"):
+        copy_statement(Source(table, name, PATHS), Access(role="default"))

@@ -1,0 +1,47 @@
+"""A run that was killed, and run again, leaves the tables of a run that was not."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.crash import count_points, run_killed, run_whole
+
+pytestmark = pytest.mark.usefixtures("processes")
+
+
+@pytest.fixture
+def half_loaded(tmp_path: Path, generated: Path) -> tuple[Path, Path, Path]:
+    """A database that holds the first days, the logs that overlap it and go on, and the catalogue."""
+    logs = sorted((generated / "log_data").rglob("*.json"))
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, days in ((first, logs[:4]), (second, logs[3:])):
+        folder.mkdir()
+        for log in days:
+            shutil.copy(log, folder)
+    run_whole(tmp_path / "half.duckdb", first, generated / "song_data")
+    return tmp_path / "half.duckdb", second, generated / "song_data"
+
+
+def rerun_mends_every(points: int, half_loaded: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    database, *data = half_loaded
+    undisturbed = tmp_path / "undisturbed.duckdb"
+    shutil.copy(database, undisturbed)
+    last = count_points(undisturbed, *data)
+    expected = run_whole(undisturbed, *data)
+    for number in range(points):
+        point = number * last // points
+        killed = tmp_path / f"killed-{point}.duckdb"
+        shutil.copy(database, killed)
+        run_killed(killed, *data, point=point)
+        assert run_whole(killed, *data) == expected, f"killed at point {point} of {last}"
+        killed.unlink()
+
+
+def test_a_rerun_mends_a_killed_run(half_loaded: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    rerun_mends_every(8, half_loaded, tmp_path)
+
+
+@pytest.mark.sweep
+def test_a_rerun_mends_a_run_killed_at_200_points(half_loaded: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    rerun_mends_every(200, half_loaded, tmp_path)

@@ -1,0 +1,198 @@
+"""Connections that break: wherever one does, the run ends complete, or fails and is complete when run again."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+from flows.etl import etl
+from tests.standin import Standin
+from tests.standin.faults import When
+from tests.support.steps import PLACES, RETRIES, Keeper, Step, contents, make_data, steps_of
+from tests.support.warehouses import BUCKET, JSONPATHS, SCHEMA, Place, connector, credentials, redshift
+from warehouse.errors import TransientError
+from warehouse.redshift.errors import ROLLED_BACK
+
+Cuts = Callable[[int], Sequence[tuple[int, When]]]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def place(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The stand-in, empty."""
+    return redshift(standin, monkeypatch)
+
+
+@pytest.fixture
+def half_loaded(place: Place, data: tuple[Path, Path]) -> Place:
+    """The stand-in, with the first day's data loaded."""
+    run(steps_of(place, data[0]))
+    return place
+
+
+def run(steps: list[Step]) -> None:
+    for step in steps:
+        step.run()
+
+
+def two(messages: int) -> list[tuple[int, When]]:
+    """Two cuts, which differ from task to task as the numbers of messages do."""
+    return [(at, PLACES[at % 4]) for at in (messages // 3, messages - messages // 3)]
+
+
+def every(messages: int) -> list[tuple[int, When]]:
+    """A cut at every message, of kinds that take turns."""
+    return [(at, PLACES[at % 4]) for at in range(1, messages + 1)]
+
+
+def assert_cuts_change_nothing(standin: Standin, steps: list[Step], cuts: Cuts) -> int:
+    """Take every step from the same tables undisturbed, then with each cut. Return how many cuts that were."""
+    tried = 0
+    for step in steps:
+        before = Keeper(standin)
+        standin.faults.clear()
+        step.run(retries=0)
+        messages = standin.counts.messages
+        expected = contents(standin)
+        for at, when in cuts(messages):
+            before.restore()
+            standin.faults.clear()
+            standin.faults.cut(at, when)
+            step.run(retries=1)
+            where = f"{step.name}: cut {when} message {at} of {messages}"
+            assert contents(standin) == expected, where
+            assert standin.counts.messages > messages, f"{where}: it was not tried again"
+            tried += 1
+    return tried
+
+
+def test_two_cuts_in_each_task_of_a_second_run_change_nothing(
+    standin: Standin, half_loaded: Place, data: tuple[Path, Path]
+) -> None:
+    steps = steps_of(half_loaded, data[1])
+    assert assert_cuts_change_nothing(standin, steps, two) == 2 * len(steps)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("first", [True, False], ids=["first run", "second run"])
+def test_no_cut_at_any_message_changes_anything(
+    standin: Standin, place: Place, data: tuple[Path, Path], capsys: pytest.CaptureFixture[str], *, first: bool
+) -> None:
+    if not first:
+        run(steps_of(place, data[0]))
+    started = monotonic()
+    tried = assert_cuts_change_nothing(standin, steps_of(place, data[0 if first else 1]), every)
+    with capsys.disabled():
+        print(
+            f"\n{tried} cuts, at every message of a {'first' if first else 'second'} run, {monotonic() - started:.0f} s"
+        )
+    assert tried > 400
+
+
+COMMITTED = ("stage staging_events", "load songplays", "load users", "load songs", "load time")
+
+
+@pytest.mark.parametrize("full_refresh", [False, True], ids=["append and merge", "replace"])
+def test_a_commit_whose_answer_was_lost_is_safe(
+    standin: Standin, half_loaded: Place, data: tuple[Path, Path], *, full_refresh: bool
+) -> None:
+    """The last message of a task is its COMMIT's: it is done, and the task, which cannot know, is done again."""
+    committed = 0
+    for step in steps_of(half_loaded, data[1], full_refresh=full_refresh):
+        before = Keeper(standin)
+        standin.faults.clear()
+        step.run(retries=0)
+        messages, expected = standin.counts.messages, contents(standin)
+        before.restore()
+        if step.name in COMMITTED:
+            standin.faults.cut(messages, "after")
+            with pytest.raises(TransientError, match=f"the connection to the warehouse was lost, and {ROLLED_BACK}"):
+                step.run(retries=0)
+            assert standin.counts.statements[-1] == "commit"
+            assert contents(standin) == expected, f"{step.name} was committed"
+            committed += 1
+        step.run(retries=0)
+        assert contents(standin) == expected
+    assert committed == len(COMMITTED)
+
+
+def assert_a_rerun_mends(standin: Standin, place: Place, data: tuple[Path, Path], names: Sequence[str]) -> None:
+    """Break a second run off in some step, at every try, and see that a third comes to what an undisturbed one does."""
+    before = Keeper(standin)
+    steps = steps_of(place, data[1])
+    run(steps)
+    expected = contents(standin)
+    for name in names:
+        before.restore()
+        standin.faults.clear()
+        *done, broken = steps_until(name, steps)
+        run(done)
+        standin.faults.hang_up(pattern="^(copy|insert into (songplays|time)|merge)", times=RETRIES + 1)
+        with pytest.raises(TransientError, match="the connection to the warehouse was lost"):
+            broken.run()
+        steps[-1].run()  # the flow gives the lease back, whatever happens
+        run([step.held_by("next run") for step in steps])
+        assert contents(standin) == expected, f"after {name} had failed"
+
+
+def steps_until(name: str, steps: list[Step]) -> list[Step]:
+    return steps[: [step.name for step in steps].index(name) + 1]
+
+
+def test_a_rerun_mends_a_run_that_lost_every_try(standin: Standin, half_loaded: Place, data: tuple[Path, Path]) -> None:
+    assert_a_rerun_mends(standin, half_loaded, data, ["stage staging_events", "load songplays", "load users"])
+
+
+CUTS = {
+    "preflight": "^copy preflight",
+    "take lease": "^lock table run_lease",
+    "create tables": "create table if not exists songplays",
+    "stage staging_events": "^copy staging_events",
+    "stage staging_songs": "^copy staging_songs",
+    "load songplays": "^insert into songplays",
+    "load users": "^merge into users",
+    "load songs": "^merge into songs",
+    "load artists": "^create temp table artists_changes",
+    "load time": "^insert into time",
+    "check": r"^select count\(\*\) over \(\)",
+    "release lease": "^update run_lease",
+}
+"""A statement of each task."""
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_prefect_mends_a_run_that_lost_its_connection_once_in_every_task(
+    standin: Standin, place: Place, data: tuple[Path, Path]
+) -> None:
+    run(steps_of(place, data[1]))
+    expected = place.contents()
+    standin.reset()
+    connector(standin).save("sparkify-redshift", overwrite=True)
+    credentials(standin).save("sparkify-aws", overwrite=True)
+    logs, songs = (place.put(data[1] / name) for name in ("log_data", "song_data"))
+    for pattern in CUTS.values():
+        standin.faults.hang_up(pattern=pattern)
+    state = etl(
+        logs,
+        songs,
+        log_jsonpaths=standin.put(f"{BUCKET}/paths.json", JSONPATHS.read_bytes()),
+        warehouse="sparkify-redshift",
+        schema=SCHEMA,
+        aws_credentials="sparkify-aws",
+        max_errors=1,
+        return_state=True,
+    )
+    assert state.is_completed(), state.message
+    assert place.contents() == expected
+    flow_run = FlowRunFilterId(any_=[state.state_details.flow_run_id])
+    with get_client(sync_client=True) as client:
+        runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=flow_run))
+    tries = {run.name: run.run_count for run in runs if run.name in CUTS}
+    assert tries == dict.fromkeys(CUTS, 2), "each task was cut, and tried again"

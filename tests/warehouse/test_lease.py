@@ -1,0 +1,341 @@
+"""One run at a time in a warehouse, whatever happens to the runs."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier, Event, Thread
+from time import sleep
+
+import duckdb
+from tests.support.project import ROOT
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from tests.support.warehouses import Place, Session, embedded, select
+from warehouse import lease
+from warehouse.base import Target, Warehouse
+from warehouse.connect import open_warehouse
+from warehouse.errors import LeaseLostError, PermanentError, is_transient
+from warehouse.duckdb.locks import Lock, TableLocks
+
+
+
+@pytest.fixture
+def first(place: Place) -> Iterator[Session]:
+    """A run that holds the lease, in each warehouse there is."""
+    run = place.session("first")
+    run.run("create table numbers (n integer)")
+    yield run
+    run.warehouse.release_lease()
+
+
+@pytest.fixture
+def in_file(tmp_path: Path) -> Iterator[Session]:
+    """A run that holds the lease, in a DuckDB file."""
+    run = embedded(tmp_path / "test.duckdb").session("first")
+    run.run("create table numbers (n integer)")
+    yield run
+    run.warehouse.release_lease()
+
+
+def another(first: Session, holder: str = "second") -> Warehouse:
+    return open_warehouse(replace(first.target, holder=holder))
+
+
+def expire(run: Session) -> None:
+    run.run("update run_lease set expires_at = dateadd(second, -1, getdate())")
+
+
+def test_a_second_run_is_refused_and_told_whose_turn_it_is(first: Session) -> None:
+    with pytest.raises(LeaseLostError, match=r"in use by first( \(process \d+, \w+\))? until \d{4}-.+ UTC") as raised:
+        another(first).take_lease()
+    assert not is_transient(raised.value)
+    assert first.one("1") == 1
+
+
+def test_a_run_that_holds_no_lease_loads_nothing(first: Session) -> None:
+    with pytest.raises(LeaseLostError, match="in use by first"), another(first).task():
+        pass
+    first.warehouse.release_lease()
+    with pytest.raises(LeaseLostError, match=r"second.* no longer holds the lease"), another(first).task():
+        pass
+    first.warehouse.take_lease()
+
+
+def test_the_lease_given_back_is_free(first: Session) -> None:
+    first.warehouse.release_lease()
+    second = another(first)
+    second.take_lease()
+    with second.task() as connection:
+        lease = select(connection, "select * from run_lease")
+    first.warehouse.release_lease()
+    with second.task() as connection:
+        assert select(connection, "select * from run_lease") == lease, "a lease that is not the run's own stays so"
+    second.release_lease()
+
+
+def test_a_run_that_lost_its_lease_changes_nothing_of_the_next_ones(first: Session) -> None:
+    expire(first)
+    second = another(first)
+    second.take_lease()
+    with second.task() as connection:
+        before = select(connection, "select holder, expires_at from run_lease")
+    first.warehouse.release_lease()
+    with first.warehouse.reading() as connection:
+        lease.renew(connection, first.warehouse.holder)
+    with second.task() as connection:
+        assert select(connection, "select holder, expires_at from run_lease") == before, "only its holder ends a lease"
+    second.release_lease()
+
+
+def test_the_same_holder_may_take_it_again(first: Session) -> None:
+    another(first, "first").take_lease()
+    assert first.one("1") == 1
+
+
+def test_an_expired_lease_is_taken_over_and_the_first_fails_for_good(first: Session) -> None:
+    expire(first)
+    second = another(first)
+    second.take_lease()
+    with pytest.raises(LeaseLostError, match="in use by second") as raised:
+        first.run("insert into numbers values (1)")
+    assert not is_transient(raised.value)
+    with second.task() as connection:
+        assert select(connection, "select * from numbers") == []
+    second.release_lease()
+
+
+def test_each_task_renews_the_lease(first: Session) -> None:
+    expire(first)
+    first.run("insert into numbers values (1)")
+    with pytest.raises(LeaseLostError, match="in use by first"):
+        another(first).take_lease()
+
+
+@pytest.mark.parametrize(("left", "renewed"), [(610, False), (590, True)])
+def test_a_lease_is_renewed_where_little_of_it_is_left_and_only_there(
+    first: Session, left: int, *, renewed: bool
+) -> None:
+    with first.warehouse.reading() as connection:
+        set_seconds_left(connection, left)
+    remaining = "datediff(second, getdate(), (select expires_at from run_lease))"
+    assert (first.one(remaining) > 880) == renewed, f"of a lease with {left} s left: renewed below 600 s, to 900 s"
+
+
+@pytest.mark.parametrize("left", [290, 310])
+def test_no_task_begins_with_less_than_a_statement_may_need(first: Session, left: int) -> None:
+    """A task comes to this where it waited for the table between its look at the lease and its own transaction."""
+    with first.warehouse.reading() as connection:
+        set_seconds_left(connection, left)
+        refused = pytest.raises(LeaseLostError, match="no longer holds the lease") if left < 300 else nullcontext()
+        with refused:
+            lease.verify(connection, first.warehouse.holder)
+
+
+def set_seconds_left(connection: Connection, seconds: int) -> None:
+    connection.exec_driver_sql(f"update run_lease set expires_at = dateadd(second, {seconds}, getdate())")
+
+
+def test_a_taker_waits_until_a_task_ends(first: Session) -> None:
+    second, taken = another(first), Event()
+    taker = Thread(target=lambda: (second.take_lease(), taken.set()))
+    with first.warehouse.task() as connection:
+        with first.warehouse.engine.begin() as other:
+            other.exec_driver_sql("update sparkify.run_lease set expires_at = dateadd(second, -1, getdate())")
+        taker.start()
+        assert not taken.wait(0.5)
+        connection.exec_driver_sql("insert into numbers values (1)")
+    assert taken.wait(10)
+    taker.join()
+    with second.task() as connection:
+        assert select(connection, "select * from numbers") == [(1,)]
+    second.release_lease()
+
+
+def test_a_taker_that_waited_looks_at_the_clock_afresh(first: Session) -> None:
+    second, taken = another(first), Event()
+    taker = Thread(target=lambda: (second.take_lease(), taken.set()))
+    with first.warehouse.task():
+        with first.warehouse.engine.begin() as other:
+            other.exec_driver_sql("update sparkify.run_lease set expires_at = dateadd(second, 1, getdate())")
+        taker.start()
+        sleep(1.2)
+    assert taken.wait(10), "the lease expired while it waited"
+    taker.join()
+    second.release_lease()
+
+
+def test_tasks_of_one_run_neither_conflict_nor_wait_for_each_other(in_file: Session) -> None:
+    in_file.run(*(f"create table numbers_{n} (n integer)" for n in range(8)))
+    side_by_side = Barrier(8)
+
+    def work(table: int) -> None:
+        for _ in range(5):
+            with in_file.warehouse.task() as connection:
+                connection.exec_driver_sql(f"delete from numbers_{table}")
+                connection.exec_driver_sql(f"insert into numbers_{table} values (1)")
+                side_by_side.wait(timeout=30)  # raises where one of them waits for another
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+
+
+DIES = """
+import sys, time
+from pathlib import Path
+from tests.support.warehouses import embedded
+run = embedded(Path(sys.argv[1]) / "test.duckdb").session("dies")
+run.run("create table numbers (n integer)", "insert into numbers values (1)")
+with run.warehouse.task() as connection:
+    connection.exec_driver_sql("insert into numbers values (2)")
+    print("in its task", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_run_that_was_killed_does_not_block_the_next(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", DIES, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    with child:
+        assert child.stdout
+        assert child.stdout.readline() == "in its task\n"
+        with pytest.raises(PermanentError, match=f"in use by process {child.pid} "):
+            open_warehouse(Target(f"duckdb:///{tmp_path}/test.duckdb", "sparkify", "second")).take_lease()
+        os.kill(child.pid, signal.SIGKILL)
+    run = embedded(tmp_path / "test.duckdb").session("next")
+    assert run.rows("select * from numbers") == [(1,)]
+    run.warehouse.release_lease()
+
+
+@pytest.mark.usefixtures("processes")
+def test_no_other_process_gets_at_the_file_between_tasks(in_file: Session, tmp_path: Path) -> None:
+    code = f"import duckdb; duckdb.connect({str(tmp_path / 'test.duckdb')!r})"
+    held = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert f"PID {os.getpid()}" in held.stderr
+    in_file.warehouse.release_lease()
+    assert subprocess.run([sys.executable, "-c", code], check=True).returncode == 0
+    in_file.warehouse.take_lease()
+
+
+def test_a_refused_run_leaves_the_file_closed(in_file: Session) -> None:
+    with pytest.raises(LeaseLostError) as refused:
+        another(in_file).take_lease()
+    in_file.warehouse.release_lease()
+    assert not is_open(in_file), f"the run that was refused still has the file: {refused.value}"
+
+
+def test_a_release_that_fails_gives_the_file_back(tmp_path: Path) -> None:
+    run = embedded(tmp_path / "test.duckdb").session()
+    run.run("drop table run_lease")
+    with pytest.raises(DBAPIError) as failed:
+        run.warehouse.release_lease()
+    assert not is_open(run), f"the run still has the file, after its release failed: {failed.value}"
+
+
+def is_open(session: Session) -> bool:
+    """Whether this process has a session's file open: DuckDB opens none twice with other settings."""
+    file = session.target.warehouse.removeprefix("duckdb:///")
+    try:
+        duckdb.connect(file, config={"threads": 1}).close()
+    except duckdb.ConnectionException as error:
+        assert "different configuration" in str(error)  # noqa: PT017
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "waits"),
+    [
+        ("read", "read", False),
+        ("read", "write", False),
+        ("read", "exclusive", True),
+        ("write", "read", False),
+        ("write", "write", True),
+        ("write", "exclusive", True),
+        ("exclusive", "read", True),
+        ("exclusive", "write", True),
+        ("exclusive", "exclusive", True),
+    ],
+)
+def test_which_locks_wait_for_which(held: Lock, wanted: Lock, waits: bool) -> None:  # noqa: FBT001
+    locks, holder, other = TableLocks(), object(), object()
+    locks.acquire(holder, "songs", held)
+    locks.acquire(holder, "songs", wanted)  # an owner never waits for itself
+    locks.release(holder)
+    locks.acquire(holder, "songs", held)
+    locks.acquire(other, "users", wanted)
+    if waits:
+        with pytest.raises(PermanentError, match="songs is still in use by another transaction after"):
+            locks.acquire(other, "songs", wanted, timeout=0.01)
+        locks.release(holder)
+    locks.acquire(other, "songs", wanted, timeout=0)
+
+
+def locks_of(warehouse: Warehouse) -> TableLocks:
+    locks: TableLocks = warehouse.engine.dialect.locks  # type: ignore[attr-defined]
+    return locks
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback", "close", "invalidate", "forgotten", "failed commit"])
+def test_locks_end_with_their_transaction_however_it_ends(in_file: Session, end: str) -> None:
+    connection = in_file.warehouse.engine.connect()
+    connection.exec_driver_sql("insert into sparkify.numbers values (1)")
+    if end == "forgotten":
+        del connection
+        gc.collect()
+    elif end == "failed commit":
+        with closing(in_file.warehouse.engine.raw_connection()) as other:
+            other.driver_connection.execute("alter table sparkify.numbers add column other integer")  # type: ignore[union-attr]
+        with pytest.raises(DBAPIError, match="conflict") as raised:
+            connection.commit()
+        assert is_transient(raised.value)
+        connection.close()
+    else:
+        getattr(connection, end)()
+    locks_of(in_file.warehouse).acquire(object(), "numbers", "exclusive", timeout=0)
+    if end in ("commit", "rollback", "invalidate"):
+        connection.close()
+
+
+@pytest.mark.parametrize("way", ["link to it", "link to its folder", "relative path"])
+def test_a_file_has_one_set_of_locks_whichever_way_it_is_reached(
+    in_file: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link.duckdb").symlink_to("test.duckdb")
+    Path("folder").symlink_to(tmp_path)
+    path = {"link to it": "link.duckdb", "link to its folder": f"{tmp_path}/folder/test.duckdb"}.get(way, "test.duckdb")
+    other = open_warehouse(replace(in_file.target, warehouse=f"duckdb:///{path}"))
+    assert locks_of(other) is locks_of(in_file.warehouse), f"two sets: by its path, and by a {way}"
+
+
+def test_two_schemas_of_a_file_do_not_wait_for_each_other(in_file: Session) -> None:
+    other = open_warehouse(Target(in_file.target.warehouse, "elsewhere", "second"))
+    with in_file.warehouse.task():
+        other.take_lease()
+    other.release_lease()
+
+
+def test_conflicts_are_transient(in_file: Session) -> None:
+    with duckdb.connect() as raw, raw.cursor() as other:
+        raw.execute("create table numbers as select 1 as n")
+        raw.execute("begin; update numbers set n = 2")
+        other.execute("begin")
+        with pytest.raises(duckdb.TransactionException) as raised:
+            other.execute("update numbers set n = 3")
+        assert is_transient(raised.value)
+        raw.execute("create table made (n integer)")
+        other.execute("rollback; begin")
+        with pytest.raises(duckdb.TransactionException) as raised:
+            other.execute("create table made (n integer)")
+        assert is_transient(raised.value)
+    assert not is_transient(duckdb.TransactionException("Failed to commit: No space left on device"))
+    assert not is_transient(duckdb.IOException("Conflicting lock is held"))

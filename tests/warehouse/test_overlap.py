@@ -1,0 +1,193 @@
+"""Two runs in one warehouse never mix: the stand-in for Redshift, whose table locks are real."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from sql import catalog
+from tests.standin import Standin
+from tests.support.steps import Keeper, Step, Tables, contents, make_data, steps_of
+from tests.support.warehouses import Place, redshift
+from warehouse.base import Warehouse
+from warehouse.connect import open_warehouse
+from warehouse.errors import LeaseLostError, TransientError, is_transient
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("data"))[1]
+
+
+@pytest.fixture
+def place(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The stand-in, empty."""
+    return redshift(standin, monkeypatch)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+@pytest.fixture
+def steps(place: Place, data: Path) -> list[Step]:
+    """The steps of the first run, the preflight left out: it holds nothing."""
+    return steps_of(place, data)[1:]
+
+
+def run(steps: list[Step]) -> None:
+    for step in steps:
+        step.run(retries=0)
+
+
+def second(place: Place) -> Warehouse:
+    return open_warehouse(replace(place.target, holder="second run"))
+
+
+def expire(standin: Standin) -> None:
+    standin.admin.query("update sparkify.run_lease set expires_at = timestamp '2000-01-01'")
+
+
+def loaded(standin: Standin) -> Tables:
+    """Return all tables but the lease."""
+    return {name: rows for name, rows in contents(standin).items() if name != "run_lease"}
+
+
+def undisturbed(standin: Standin, steps: list[Step]) -> Tables:
+    """Return what a run loads that nobody disturbs, and undo it."""
+    before = Keeper(standin)
+    run(steps)
+    tables = loaded(standin)
+    before.restore()
+    return tables
+
+
+@contextmanager
+def at_statement(text: str, action: Any) -> Iterator[list[Future[Any]]]:
+    """Call something once, when this thread has executed a statement that holds a text."""
+    started: list[Future[Any]] = []
+    main = threading.get_ident()
+
+    def look(*execution: Any) -> None:
+        if threading.get_ident() == main and text in execution[2] and not started:
+            started.append(action())
+
+    event.listen(Engine, "after_cursor_execute", look)
+    try:
+        yield started
+    finally:
+        event.remove(Engine, "after_cursor_execute", look)
+
+
+def test_a_second_run_started_at_every_step_of_a_first_is_refused(
+    standin: Standin, place: Place, steps: list[Step], pool: ThreadPoolExecutor
+) -> None:
+    expected = undisturbed(standin, steps)
+    take, *work, release = steps
+    with at_statement("delete from run_lease", lambda: pool.submit(second(place).take_lease)) as started:
+        take.run(retries=0)
+    assert_refused(started)
+    for step in work:
+        with pytest.raises(LeaseLostError, match="in use by test run until"):
+            second(place).take_lease()
+        with at_statement("select 1 from run_lease", lambda: pool.submit(second(place).take_lease)) as started:
+            step.run(retries=0)
+        assert_refused(started)
+    with at_statement("update run_lease", lambda: pool.submit(second(place).take_lease)) as started:
+        release.run(retries=0)
+    started[0].result()  # it waited, and came next
+    assert loaded(standin) == expected
+
+
+def assert_refused(started: list[Future[Any]]) -> None:
+    error = started[0].exception()
+    assert isinstance(error, LeaseLostError), error
+    assert "in use by test run until" in str(error)
+    assert not is_transient(error)
+
+
+def test_a_taker_waits_for_the_task_that_is_inside_its_transaction(
+    standin: Standin, place: Place, steps: list[Step], pool: ThreadPoolExecutor
+) -> None:
+    """Even where the lease has expired meanwhile: what the task loads is there when the taker comes in."""
+    run(steps[:2])
+    with open_warehouse(place.target).task() as connection:
+        expire(standin)
+        taker = pool.submit(second(place).take_lease)
+        await_waiting(standin, taker)
+        connection.exec_driver_sql("insert into time select getdate(), 1, 1, 1, 1, 1, 1")
+        assert not taker.done()
+    taker.result()
+    assert len(place.contents("time")["time"]) == 1
+    assert place.contents("run_lease")["run_lease"][0][0] == "second run"
+
+
+def await_waiting(standin: Standin, taker: Future[Any]) -> None:
+    """Return when somebody waits for a lock of the lease's table."""
+    waiting = "select 1 from pg_locks where not granted and relation = 'sparkify.run_lease'::regclass"
+    while not standin.admin.query(waiting):
+        assert not taker.done(), taker.exception()
+
+
+def test_a_run_that_died_holding_the_lease_is_waited_for_and_then_replaced(
+    standin: Standin, place: Place, steps: list[Step]
+) -> None:
+    expected = undisturbed(standin, steps)
+    run(steps[:4])
+    standin.faults.hang_up(pattern="^insert into songplays")
+    with pytest.raises(TransientError):
+        steps[4].run(retries=0)  # it dies in the midst of it
+    following = [step.held_by("second run") for step in steps]
+    with pytest.raises(LeaseLostError, match=r"in use by test run until .* UTC, or until it ends before"):
+        following[0].run()
+    expire(standin)
+    run(following)
+    assert loaded(standin) == expected
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["while the other is at work", "after the other has ended"])
+def test_a_run_that_stalls_past_its_lease_fails_for_good_and_changes_nothing(
+    standin: Standin, steps: list[Step], *, ended: bool
+) -> None:
+    """It may wake up before any of its tasks."""
+    expected = undisturbed(standin, steps)
+    run(steps[:1])
+    expire(standin)
+    following = [step.held_by("second run") for step in steps]
+    run(following if ended else following[:4])
+    before = contents(standin)
+    for step in steps[1:-1]:
+        message = "test run no longer holds the lease" if ended else "in use by second run until"
+        with pytest.raises(LeaseLostError, match=message) as raised:
+            step.run()
+        assert not is_transient(raised.value)
+    steps[-1].run()  # gives back nothing: the lease is not its own
+    assert contents(standin) == before
+    if not ended:
+        run(following[4:])
+    assert loaded(standin) == expected
+
+
+@pytest.mark.parametrize("seconds", [900, 400], ids=["with time left", "when the lease is to be renewed"])
+def test_loads_of_one_run_side_by_side_do_not_disturb_each_other(
+    standin: Standin, steps: list[Step], pool: ThreadPoolExecutor, seconds: int
+) -> None:
+    expected = undisturbed(standin, steps)
+    *before, last, release = steps
+    loads = [step for step in before if step.name.startswith("load ") and step.name != "load songplays"]
+    run([step for step in before if step not in loads])
+    standin.admin.query(
+        f"update sparkify.run_lease set expires_at = (now() at time zone 'utc') + interval '{seconds} s'"
+    )
+    list(pool.map(lambda step: step.run(retries=0), loads))
+    run([last, release])
+    assert len(loads) == len(catalog.DIMENSIONS)
+    assert loaded(standin) == expected

@@ -1,0 +1,357 @@
+"""What a run needs is looked for before it begins, and nothing is changed."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.support.project import ROOT
+import pytest
+from pydantic import SecretStr
+
+from flows.etl import TABLES, sources_of
+from flows.preflight import preflight
+from tests.standin import Standin
+from tests.standin.s3 import ROLE
+from tests.support.warehouses import BUCKET, JSONPATHS, Place, connector, redshift
+from warehouse.connect import open_warehouse
+from warehouse.errors import PermanentError
+from warehouse.preflight import Finding
+from warehouse.s3.client import S3, Object
+from warehouse.s3.preflight import Sources, _age
+from warehouse.tables import split_statements
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EVENT = b'{"page": "Home", "ts": 1541030400000}\n'
+SONG = b'{"song_id": "SO1", "artist_id": "AR1"}\n'
+LOGS, SONGS = f"{BUCKET}/log_data/", f"{BUCKET}/song_data/"
+
+
+@pytest.fixture
+def ready(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The stand-in with a file of each source."""
+    place = redshift(standin, monkeypatch)
+    standin.put(f"{LOGS}2018/11/events.json", EVENT)
+    standin.put(f"{SONGS}A/A/song.json", SONG)
+    return place
+
+
+def findings(place: Place, logs: str = LOGS, jsonpaths: str = "", **options: Any) -> dict[str, Finding]:
+    found = open_warehouse(place.target).preflight(sources_of(logs, SONGS, jsonpaths, **options), TABLES)
+    return {finding.subject: finding for finding in found}
+
+
+def the_failure(found: dict[str, Finding]) -> str:
+    """Return the one finding that failed."""
+    (failed,) = [str(finding) for finding in found.values() if finding.result != "passed"]
+    return failed
+
+
+def test_everything_is_looked_at_and_nothing_changed(ready: Place, standin: Standin) -> None:
+    found = findings(ready)
+    assert [subject for subject, finding in found.items() if finding.result != "passed"] == []
+    assert found["staging_events objects"].text.startswith(f"1 under {LOGS}, 38 bytes, the newest 0 minutes old")
+    assert found["connection"].text.startswith("as sparkify to dev, Redshift 1.0.")
+    assert "may be created" in found["schema"].text
+    assert standin.admin.query("select count(*) from pg_tables where schemaname in ('public', 'sparkify')") == [("0",)]
+    assert standin.counts.starting("commit") == 0
+
+
+def test_it_passes_on_what_a_run_has_made(ready: Place, standin: Standin, generated: Path) -> None:
+    ready.run(generated / "log_data", generated / "song_data")
+    found = findings(ready)
+    assert {finding.result for finding in found.values()} == {"passed"}
+    assert found["schema"].text == "tables may be created in sparkify"
+    made = standin.admin.query("select tablename from pg_tables where schemaname = 'sparkify' order by 1")
+    assert [name for (name,) in made] == sorted(TABLES), "the tables that a run writes are those that are looked at"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the driver leaves its socket open
+def test_a_login_that_is_refused(ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = connector(standin)
+    monkeypatch.setattr(block.connection_info, "password", SecretStr("wrong"))
+    monkeypatch.setattr("warehouse.connect._load_block", lambda _: block)
+    failure = the_failure(findings(ready))
+    assert failure.startswith("failed   connection: Redshift refused: ")
+    assert "mend the user and the password" in failure
+
+
+def test_a_schema_of_somebody_else(ready: Place, standin: Standin) -> None:
+    standin.admin.query("create schema theirs")
+    theirs = replace(ready, target=replace(ready.target, schema="theirs"))
+    assert the_failure(findings(theirs)).endswith("grant usage, create on schema theirs to this user")
+
+
+@pytest.mark.parametrize("privilege", ["usage", "create"])
+def test_either_privilege_on_a_schema_is_not_enough(ready: Place, standin: Standin, privilege: str) -> None:
+    standin.admin.query(f"create schema theirs; grant {privilege} on schema theirs to {standin.user}")
+    theirs = replace(ready, target=replace(ready.target, schema="theirs"))
+    assert findings(theirs)["schema"].result == "failed", f"a run may do nothing with {privilege} alone"
+
+
+def test_a_database_in_which_no_schema_may_be_made(ready: Place, no_create_on_database: None) -> None:
+    assert "there is no schema sparkify: create it" in the_failure(findings(ready))
+
+
+@pytest.fixture
+def no_create_on_database(standin: Standin) -> Iterator[None]:
+    standin.admin.query(f"revoke create on database {standin.database} from {standin.user}")
+    yield
+    standin.admin.query(f"grant create on database {standin.database} to {standin.user}")
+
+
+def test_the_privileges_in_the_readme_suffice(
+    ready: Place, standin: Standin, generated: Path, no_create_on_database: None
+) -> None:
+    loader, analysts = re.findall(r"```sql\n(create (?:user|group) .*?)```", README, re.DOTALL)
+    _, *privileges = split_statements(loader.replace(" loader", f" {standin.user}"))
+    for statement in privileges:
+        standin.admin.query(statement.replace("on database sparkify", f"on database {standin.database}"))
+    assert {finding.result for finding in findings(ready).values()} == {"passed"}
+    ready.run(generated / "log_data", generated / "song_data")
+    try:
+        standin.admin.query(analysts)
+        assert readable(standin, "analysts") == {"artists", "songplays", "songs", "time", "users"}
+    finally:
+        standin.admin.query("drop owned by analysts; drop group analysts")
+
+
+def readable(standin: Standin, group: str) -> set[str]:
+    """Return the tables that a group may read."""
+    granted = f"select table_name from information_schema.role_table_grants where grantee = '{group}'"
+    return {str(name) for (name,) in standin.admin.query(granted)}
+
+
+def test_tables_of_somebody_else(ready: Place, standin: Standin) -> None:
+    standin.admin.query(f"create schema sparkify authorization {standin.user}")
+    standin.admin.query("create table sparkify.users (user_id integer); create table sparkify.others (id integer)")
+    assert "failed   tables: users may not be written" in the_failure(findings(ready))
+
+
+NEEDED = {"songs": "select", "artists": "insert", "users": "update", "time": "delete"}
+
+
+def test_each_privilege_on_a_table_is_needed(ready: Place, standin: Standin) -> None:
+    standin.admin.query(f"create schema sparkify; grant usage, create on schema sparkify to {standin.user}")
+    for table in ("songplays", *NEEDED):
+        standin.admin.query(f"create table sparkify.{table} (id integer)")
+        granted = ", ".join(sorted(set(NEEDED.values()) - {NEEDED.get(table)}))
+        standin.admin.query(f"grant {granted} on sparkify.{table} to {standin.user}")
+    failure = the_failure(findings(ready))
+    missed = {table: privilege for table, privilege in NEEDED.items() if table not in failure}
+    assert missed == {}, f"a run needs these privileges too, and is not told: {failure}"
+    assert "songplays" not in failure
+
+
+def test_a_prefix_without_objects(ready: Place) -> None:
+    found = findings(ready, f"{BUCKET}/nothing/")
+    assert "does not exist" in found["staging_events objects"].text
+    assert [subject for subject, finding in found.items() if finding.result == "failed"] == [
+        "COPY", "staging_events objects",
+    ]  # fmt: skip
+
+
+def test_a_prefix_that_matches_its_neighbours(ready: Place, standin: Standin) -> None:
+    for name in ("log_data_2017/old.json", "log_data.bak"):
+        standin.put(f"{BUCKET}/{name}", EVENT)
+    failure = the_failure(findings(ready, LOGS.rstrip("/")))
+    assert f"{LOGS.rstrip('/')} also matches {BUCKET}/log_data.bak, {BUCKET}/log_data_2017/: end it with /" in failure
+
+
+def test_a_prefix_without_a_slash_and_without_neighbours(ready: Place) -> None:
+    assert findings(ready, LOGS.rstrip("/"))["staging_events prefix"].result == "passed"
+
+
+@pytest.mark.parametrize(
+    ("name", "compression", "told"),
+    [
+        ("events.json.gz", "none", "said to be none, but .*events.json.gz looks like gzip"),
+        ("events.json", "gzip", "said to be gzip, but .*events.json looks like none"),
+    ],
+)
+def test_names_that_disagree_with_the_compression(
+    ready: Place, standin: Standin, name: str, compression: Any, told: str
+) -> None:
+    standin.put(f"{LOGS}{name}", EVENT)
+    failures = [f for f in findings(ready, compression=compression).values() if f.result == "failed"]
+    assert failures[0].subject in ("COPY", "staging_events compression")
+    assert any(re.search(told, finding.text) for finding in failures)
+
+
+PATHS = json.loads(JSONPATHS.read_text())["jsonpaths"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (PATHS[:-1], "17 paths for the 18 columns of staging_events"),
+        ([PATHS[1], PATHS[0], *PATHS[2:]], "path 1 leads to auth, where the table's column is artist"),
+        ([*PATHS[:-1], "$.*"], "not a JSONPath that Redshift reads"),
+        (None, "there is no such object"),
+    ],
+)
+def test_a_jsonpaths_file_that_does_not_fit(ready: Place, standin: Standin, paths: Any, told: str) -> None:
+    url = f"{BUCKET}/other.json"
+    if paths:
+        standin.put(url, json.dumps({"jsonpaths": paths}).encode())
+    assert told in the_failure(findings(ready, jsonpaths=url))
+
+
+def test_a_jsonpaths_file_that_would_be_loaded_as_data(ready: Place, standin: Standin) -> None:
+    url = standin.put(f"{LOGS}paths.json", JSONPATHS.read_bytes())
+    assert "it would be loaded as data" in the_failure(findings(ready, jsonpaths=url))
+
+
+def test_a_bucket_in_another_region(ready: Place, standin: Standin) -> None:
+    standin.s3.make_bucket("sparkify-far", "eu-west-1")
+    standin.put("s3://sparkify-far/log_data/events.json", EVENT)
+    standin.put(f"s3://sparkify-far/{JSONPATHS.name}", JSONPATHS.read_bytes())
+    found = findings(ready, "s3://sparkify-far/log_data/")
+    assert "is in eu-west-1, and COPY would be told us-west-2" in found["staging_events region"].text
+    assert found["COPY"].result == "failed"
+
+
+def test_a_role_that_the_cluster_may_not_take(ready: Place) -> None:
+    role = "arn:aws:iam::123456789012:role/unknown"
+    target = replace(ready.target, copy_role=role)
+    assert the_failure(findings(replace(ready, target=target))).startswith("failed   COPY: cannot read s3://")
+    for good in ("default", ROLE):
+        found = findings(replace(ready, target=replace(target, copy_role=good)))
+        assert {finding.result for finding in found.values()} == {"passed"}
+
+
+def test_what_is_no_role(ready: Place) -> None:
+    target = replace(ready.target, copy_role="admin'; drop table users; --")
+    assert "is no role: give `default`, or an ARN" in the_failure(findings(replace(ready, target=target)))
+
+
+def test_a_worker_that_may_not_look_need_not(ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where COPY has a role of its own the worker needs no rights in S3; where it has not, it does."""
+    monkeypatch.setattr("warehouse.s3.client.S3._block", None)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    target = replace(ready.target, aws_credentials="", copy_role="default")
+    found = findings(replace(ready, target=target))
+    assert found["connection"].result == "passed"
+    assert {found[name].result for name in found if name.startswith("staging")} == {"unknown"}
+    found = findings(replace(ready, target=replace(target, copy_role="")))
+    assert {found[name].result for name in found if name.startswith("staging")} == {"failed"}
+
+
+def test_the_command_prints_a_line_each_and_fails_if_one_did(
+    ready: Place, standin: Standin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws", schema="sparkify")
+    passed = capsys.readouterr()
+    lines = passed.out.splitlines()
+    assert len(lines) == 13
+    assert {line.split()[0] for line in lines} == {"passed"}
+    standin.s3.keys.clear()
+    with pytest.raises(PermanentError, match="1 of 13 failed: a run would fail too"):
+        preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws")
+    failed = capsys.readouterr()
+    assert "failed   COPY: cannot read" in failed.out
+    for key in (standin.keys.access_key_id, standin.keys.secret_access_key, standin.password):
+        assert key not in f"{passed}{failed}", "no secret is printed"
+
+
+def test_an_embedded_run_finds_its_files(tmp_path: Path, generated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    warehouse = f"duckdb:///{tmp_path}/w.duckdb"
+    preflight(str(generated / "log_data"), str(generated / "song_data"), warehouse=warehouse)
+    assert capsys.readouterr().out.startswith("passed   staging_events files: 7 under ")
+    with pytest.raises(PermanentError, match="1 of 2 failed"):
+        preflight(str(tmp_path / "nothing"), str(generated / "song_data"), warehouse=warehouse)
+    assert not (tmp_path / "w.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "age"),
+    [(0, "0 minutes"), (119, "119 minutes"), (120, "2 hours"), (48 * 60 - 1, "47 hours"), (48 * 60, "2 days")],
+)
+def test_an_age_is_told_in_its_unit(minutes: int, age: str) -> None:
+    assert _age(datetime.now(UTC) - timedelta(minutes=minutes, seconds=20)) == age
+
+
+class Listing(S3):
+    """An S3 of which only the listing is asked."""
+
+    def __init__(self, *objects: tuple[str, int]) -> None:
+        super().__init__("")
+        self.objects = [Object(f"s3://b/{key}", size, datetime.now(UTC)) for key, size in objects]
+
+    region: str | None = None
+
+    def bucket_region(self, bucket: str) -> str:
+        return "eu-west-1"
+
+    def list(self, url: str) -> list[Object]:
+        return [found for found in self.objects if found.url.startswith(url)]
+
+
+def looked_at(source: str, *objects: tuple[str, int], **options: Any) -> dict[str, str]:
+    _, songs = sources_of("", source, **options)
+    return {finding.subject.split()[1]: str(finding) for finding in Sources(Listing(*objects), [songs]).objects()}
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"), [(".gz", "gzip"), (".bz2", "bzip2"), (".zst", "zstd"), (".lzo", "lzop"), (".gz.json", "none")]
+)
+def test_a_compression_is_known_by_the_keys_endings(ending: str, kind: str) -> None:
+    found = looked_at("s3://b/x/", (f"x/a{ending}", 1), ("x/done", 0), compression="none")["compression"]
+    wrong = (
+        f"failed   staging_songs compression: said to be none, but s3://b/x/a{ending} looks like {kind}: COPY infers"
+    )
+    assert found.startswith("passed" if kind == "none" else wrong)
+
+
+def test_all_compressions_that_keys_have_are_told() -> None:
+    objects = [("x/a.gz", 1), ("x/b.json", 1), ("x/c.bz2", 1)]
+    assert (
+        "none, but s3://b/x/c.bz2 looks like bzip2, s3://b/x/a.gz looks like gzip: "
+        in (looked_at("s3://b/x/", *objects)["compression"])
+    )
+    assert looked_at("s3://b/x/", objects[0], compression="gzip")["compression"].endswith(": gzip, as the keys end")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (["x/a", "x/b/c"], None),
+        (["xa"], None),
+        (["xa", "xb"], "s3://b/xa, s3://b/xb: end it"),
+        (["x/a", "x1/a", "x1/b", "x2", "x3/c"], "s3://b/x1/, s3://b/x2, s3://b/x3/: end it"),
+        (["x/a", "x1/a", "x2", "x3/c", "x4", "x5"], "s3://b/x1/, s3://b/x2, s3://b/x3/ and 2 more: end it"),
+    ],
+)
+def test_neighbours_of_a_prefix_are_named(keys: list[str], told: str | None) -> None:
+    found = looked_at("s3://b/x", *((key, 1) for key in keys))["prefix"]
+    said = f"s3://b/x also matches {told}" if told else "s3://b/x matches nothing but what it names"
+    assert said in found
+    assert looked_at("s3://b/", *((key, 1) for key in keys))["prefix"].startswith("passed")
+
+
+def test_objects_are_counted_with_the_newest_ones_age() -> None:
+    listing = Listing(("x/a", 1000), ("x/b", 1500))
+    listing.objects[0] = replace(listing.objects[0], modified=datetime.now(UTC) - timedelta(days=9))
+    _, songs = sources_of("", "s3://b/x/")
+    (found, *_) = Sources(listing, [songs]).objects()
+    assert found.text == "2 under s3://b/x/, 2.5 kB, the newest 0 minutes old"
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        (None, "bucket b is in eu-west-1, and COPY is told none: it has to be the cluster's own"),
+        ("eu-west-1", "bucket b is in eu-west-1, as COPY is told"),
+        ("us-west-2", "bucket b is in eu-west-1, and COPY would be told us-west-2"),
+    ],
+)
+def test_the_region_of_a_bucket_is_the_one_that_copy_is_told(told: str | None, text: str) -> None:
+    listing = Listing()
+    listing.region = told
+    _, songs = sources_of("", "s3://b/x/")
+    (found,) = Sources(listing, [songs]).surroundings()
+    assert found.text.startswith(text)
+    assert found.result == ("failed" if told == "us-west-2" else "passed")
