@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help etl serve deploy test check sweep mutants lint bench screenshots lock clean
+.PHONY: help etl serve deploy test check sweep mutants lint bench screenshots docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,12 +54,17 @@ lint: $(VENV)/dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --disable-progress-bar sql
 
 bench: $(VENV)/dev ## Measure against hand-written DuckDB SQL (minutes)
 	$(BIN)/python -m tests.long.bench
 
 screenshots: $(VENV)/dev ## Take the README's pictures anew, which needs Chromium
 	$(BIN)/python -m tests.long.screenshots
+
+docs: $(VENV)/dev ## Write docs/copy-rules.md anew, from the cases that COPY is tested with
+	$(BIN)/python -m tests.support.copy_rules
 
 lock: $(VENV)/dev ## Write constraints.txt anew: what resolves on every Python, as new as it goes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \

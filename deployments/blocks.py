@@ -11,7 +11,7 @@ from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
 
 from deployments.settings import Settings, read_settings
 from flows.command_line import run_command
-from warehouse.redshift.warehouse import DRIVER
+from warehouse.target import REDSHIFT_DRIVER
 
 REDSHIFT = "sparkify-redshift"
 AWS = "sparkify-aws"
@@ -27,7 +27,7 @@ def save_blocks() -> None:
 def redshift(settings: Settings) -> SqlAlchemyConnector:
     """Return the connection: by password, or by IAM as the worker's profile or role."""
     components = ConnectionComponents(
-        driver=DRIVER,
+        driver=REDSHIFT_DRIVER,
         host=settings.redshift_host,
         port=settings.redshift_port,
         database=settings.redshift_database,

@@ -7,22 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 from pydantic import Field
 from rich.console import Console
 
-from flows.command_line import run_command
+from flows.command_line import WarehouseName, run_command
 from flows.escape import escape_cell, escape_markdown
 from flows.report.page import about, verdict, write_report
 from sql import catalog
 from tasks.answer import Answers, answer
-from warehouse.base import Target
-from warehouse.connect import refuse_url
 from warehouse.errors import PermanentError
 from warehouse.questions import Answer, Row
+from warehouse.target import Target
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Report:
 @flow(name="sparkify-analytics")
 def analytics(
     *,
-    warehouse: Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))] = "duckdb:///sparkify.duckdb",
+    warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
     schema: str = "public",
     report: str = "report.html",
     statement_timeout: Annotated[int, Field(ge=0)] = 0,
@@ -81,7 +79,7 @@ def analytics(
     if path.is_dir() or not path.parent.is_dir():
         raise PermanentError(f"report: {path} cannot be written: name a file in a directory that there is")
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
-    answers = answer(target, list(catalog.TABLES), list(catalog.CHECKS), list(catalog.QUESTIONS))
+    answers = answer(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS)
     found = Report(answers, f"{warehouse}, schema {schema}", path)
     write_report(answers, found.source, path)
     found.publish()

@@ -8,19 +8,23 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import httpx
-from cyclopts import App
+from cyclopts import App, Parameter
 from prefect import Flow
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL
 from rich.console import Console
 
 from warehouse.errors import PermanentError, TransientError, was_interrupted
+from warehouse.target import refuse_url
 
 # Pydantic's remark on a parameter that bears the name of an old method of its models; it does no harm.
 warnings.filterwarnings("ignore", message='Field name "schema" in "[A-Za-z]+Model" shadows', category=UserWarning)
+
+WarehouseName = Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))]
+"""A parameter that names a warehouse. On the command line a URL is refused before Prefect stores it."""
 
 
 def run_command(command: Callable[..., Any]) -> NoReturn:
@@ -29,8 +33,18 @@ def run_command(command: Callable[..., Any]) -> NoReturn:
     What the function returns is shown last, after all that Prefect has to say. The exit code is 0 where it
     is done, 1 where it failed, 2 where the options were wrong, and 130 where it was interrupted.
     """
-    app = App(help_format="plaintext", version_flags=[])
+    app = new_app()
     app.default(command)
+    run_app(app)
+
+
+def new_app(**options: Any) -> App:
+    """Return a command line that has no commands yet."""
+    return App(help_format="plaintext", version_flags=[], **options)
+
+
+def run_app(app: App) -> NoReturn:
+    """Run the command that the command line names, and end the process as `run_command` does."""
     try:
         parsed, arguments, _ = app.parse_args()
         if isinstance(parsed, Flow):

@@ -5,19 +5,19 @@ Run it with `python -m flows.etl`.
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from cyclopts import Parameter
 from prefect import flow
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run, task_run
+from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.command_line import run_command
+from flows.command_line import WarehouseName, run_command
 from flows.generate import generate
 from flows.summary import Summary
 from sql import catalog
@@ -28,13 +28,11 @@ from tasks.load import load_dimension, load_fact
 from tasks.preflight import preflight
 from tasks.results import TableResult
 from tasks.stage import stage
-from warehouse.base import Target
-from warehouse.connect import refuse_url
-from warehouse.sources import Compression, Source
 from warehouse.errors import PermanentError
-from warehouse.duckdb.warehouse import URL_PREFIX
 from warehouse.plan import Plan
-from warehouse.tables import Mode, Table
+from warehouse.sources import Compression, Source
+from warehouse.tables import Table
+from warehouse.target import Target
 
 SAMPLE = Path("data")
 TABLES = [*(table.name for table in catalog.TABLES), "load_errors", "run_lease"]
@@ -46,7 +44,7 @@ def etl(
     song_data: str = "",
     *,
     log_jsonpaths: str = "",
-    warehouse: Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))] = "duckdb:///sparkify.duckdb",
+    warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
     schema: str = "public",
     aws_credentials: str = "",
     copy_role: str = "",
@@ -113,23 +111,21 @@ def run_tasks(target: Target, sources: list[Source], *, full_refresh: bool) -> S
 
 def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool) -> Summary:
     """Run the tasks, those that do not need each other side by side."""
-    create_tables(target, list(catalog.TABLES))
-    staged = _results([stage.submit(target, copy) for source in sources])
-    facts = [load_fact(target, table, _mode(table, full_refresh=full_refresh)) for table in catalog.FACTS]
-    dimensions = _results(
-        [load_dimension.submit(target, table, _mode(table, full_refresh=full_refresh)) for table in catalog.DIMENSIONS]
-    )
-    checks = check(target, list(catalog.TABLES), list(catalog.CHECKS))
-    return Summary([*staged, *facts, *dimensions], checks, _where_to_look(target))
+    create_tables(target, catalog.TABLES)
+    staged = _results([stage.submit(target, source) for source in sources])
+    facts = [load_fact(target, table) for table in _loaded(catalog.FACTS, full_refresh=full_refresh)]
+    dimensions = _loaded(catalog.DIMENSIONS, full_refresh=full_refresh)
+    loaded = _results([load_dimension.submit(target, table) for table in dimensions])
+    checks = check(target, catalog.TABLES, catalog.CHECKS)
+    return Summary([*staged, *facts, *loaded], checks, _where_to_look(target))
 
 
 def _plan(target: Target, sources: list[Source], *, full_refresh: bool) -> Plan:
-    if target.warehouse.startswith(URL_PREFIX):
+    if target.duckdb_file is not None:
         raise PermanentError("plan: it is Redshift's statements that are planned: name a Redshift block as warehouse")
     with TemporaryDirectory(prefix="sparkify-") as folder:
-        plan = Plan(Path(folder), title=lambda: str(task_run.name))
-        run_tasks(replace(target, plan=plan), sources, full_refresh=full_refresh)
-    return plan
+        run_tasks(replace(target, plan=folder), sources, full_refresh=full_refresh)
+        return Plan.read(folder)
 
 
 def _sources(log_data: str, song_data: str) -> tuple[str, str]:
@@ -147,8 +143,8 @@ def _sources(log_data: str, song_data: str) -> tuple[str, str]:
     return str(SAMPLE / "log_data"), str(SAMPLE / "song_data")
 
 
-def _mode(table: Table, *, full_refresh: bool) -> Mode:
-    return "replace" if full_refresh else table.mode
+def _loaded(tables: Sequence[Table], *, full_refresh: bool) -> list[Table]:
+    return [replace(table, mode="replace") if full_refresh else table for table in tables]
 
 
 def _results(futures: list[PrefectFuture[TableResult]]) -> list[TableResult]:
@@ -158,9 +154,9 @@ def _results(futures: list[PrefectFuture[TableResult]]) -> list[TableResult]:
 
 def _where_to_look(target: Target) -> str:
     query = f"select level, count(*) as plays from {target.schema}.songplays group by level"
-    if not target.warehouse.startswith(URL_PREFIX):
+    file = target.duckdb_file
+    if file is None:
         return f"The tables are in {target.warehouse}, schema {target.schema}. Try: {query}"
-    file = target.warehouse.removeprefix(URL_PREFIX)
     python = min(sys.executable, os.path.relpath(sys.executable), key=len)
     command = f"import duckdb; duckdb.connect('{file}').sql('{query}').show()"
     return f'The tables are in {file}. Try:\n  {python} -c "{command}"'

@@ -3,16 +3,12 @@
 Run it with `python -m flows.preflight` and the options that the run would have.
 """
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
-from flows.command_line import run_command
+from flows.command_line import WarehouseName, run_command
 from flows.etl import TABLES, sources_of
-from warehouse.base import Target
-from warehouse.connect import open_warehouse, refuse_url
-from warehouse.sources import Compression
+from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
+from warehouse.sources import Compression
+from warehouse.target import Target
 
 
 def preflight(
@@ -20,7 +16,7 @@ def preflight(
     song_data: str,
     *,
     log_jsonpaths: str = "",
-    warehouse: Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))] = "duckdb:///sparkify.duckdb",
+    warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
     schema: str = "public",
     aws_credentials: str = "",
     copy_role: str = "",

@@ -5,8 +5,9 @@ A new question is one SQL file in analytics/, and no line: they are asked in the
 
 from pathlib import Path
 
+from warehouse.checks import Check
 from warehouse.questions import Question
-from warehouse.tables import Check, Table
+from warehouse.tables import Table
 
 SQL = Path(__file__).parent
 
@@ -29,16 +30,16 @@ DIMENSIONS = (
 TABLES = (STAGING_EVENTS, STAGING_SONGS, *FACTS, *DIMENSIONS)
 
 CHECKS = (
-    Check(SQL / "checks/songplays_users_exist.sql"),
-    Check(SQL / "checks/songplays_songs_exist.sql"),
-    Check(SQL / "checks/songplays_artists_exist.sql"),
-    Check(SQL / "checks/songplays_times_exist.sql"),
-    Check(SQL / "checks/songplays_complete.sql"),
-    Check(SQL / "checks/levels_known.sql"),
-    Check(SQL / "checks/time_parts_in_range.sql"),
-    Check(SQL / "checks/users_up_to_date.sql"),
-    Check(SQL / "checks/deliveries_agree.sql", severity="warn"),
-    Check(SQL / "checks/songplays_matched.sql", severity="warn"),
+    Check.read(SQL / "checks/songplays_users_exist.sql"),
+    Check.read(SQL / "checks/songplays_songs_exist.sql"),
+    Check.read(SQL / "checks/songplays_artists_exist.sql"),
+    Check.read(SQL / "checks/songplays_times_exist.sql"),
+    Check.read(SQL / "checks/songplays_complete.sql"),
+    Check.read(SQL / "checks/levels_known.sql"),
+    Check.read(SQL / "checks/time_parts_in_range.sql"),
+    Check.read(SQL / "checks/users_up_to_date.sql"),
+    Check.read(SQL / "checks/deliveries_agree.sql", severity="warn"),
+    Check.read(SQL / "checks/songplays_matched.sql", severity="warn"),
 )
 
 QUESTIONS = tuple(Question(path) for path in sorted((SQL / "analytics").glob("*.sql")))

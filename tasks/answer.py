@@ -1,18 +1,20 @@
 """Ask the warehouse questions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from prefect import task
 from sqlalchemy import Connection
 
-from tasks.check import all_rules, offending_rows
+from tasks.check import offending_rows
 from tasks.results import CheckResult
 from tasks.retries import RETRIES
-from warehouse.base import Target
+from warehouse.checks import Check, with_table_checks
 from warehouse.connect import open_warehouse
 from warehouse.questions import Answer, Question, plain
-from warehouse.tables import Check, Table
+from warehouse.tables import Table
+from warehouse.target import Target
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Answers:
 
 
 @task(task_run_name="answer", **RETRIES)
-def answer(target: Target, tables: list[Table], checks: list[Check], questions: list[Question]) -> Answers:
+def answer(target: Target, tables: Sequence[Table], checks: Sequence[Check], questions: Sequence[Question]) -> Answers:
     """Answer questions, and check the tables that they are asked of. Reads only, without the lease; one transaction.
 
     Where the tables are not there yet, no question has an answer and no rule is looked at.
@@ -49,7 +51,7 @@ def answer(target: Target, tables: list[Table], checks: list[Check], questions: 
             return Answers([Answer(question) for question in questions], [], asked_at)
         return Answers(
             [ask(connection, question) for question in questions],
-            [offending_rows(connection, rule) for rule in all_rules(tables, checks)],
+            [offending_rows(connection, each) for each in with_table_checks(tables, checks)],
             asked_at,
             connection.exec_driver_sql("select max(expires_at) from run_lease").scalar_one(),
         )

@@ -1,19 +1,21 @@
 """Make the tables that are missing, and name what differs in those that are not."""
 
+from collections.abc import Sequence
+
 from prefect import task
 
 from tasks.retries import RETRIES
-from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.sources import LOAD_ERRORS_DDL
 from warehouse.errors import PermanentError
+from warehouse.load_errors import LOAD_ERRORS_DDL
 from warehouse.tables import Column, Table, declared_columns
+from warehouse.target import Target
 
 Columns = tuple[Column, ...]
 
 
 @task(task_run_name="create tables", **RETRIES)
-def create_tables(target: Target, tables: list[Table]) -> None:
+def create_tables(target: Target, tables: Sequence[Table]) -> None:
     """Create the tables that do not exist, load_errors among them. One transaction; safe to repeat.
 
     Drops and alters nothing, and creates nothing where it raises.

@@ -3,8 +3,8 @@
 from prefect import task
 
 from tasks.retries import RETRIES
-from warehouse.base import Target
 from warehouse.connect import open_warehouse
+from warehouse.target import Target
 
 
 @task(task_run_name="take lease", **RETRIES)

@@ -6,28 +6,28 @@ from prefect import task
 
 from tasks.results import TableResult
 from tasks.retries import RETRIES
-from warehouse.base import Target
 from warehouse.connect import open_warehouse
 from warehouse.loads import load
-from warehouse.tables import Mode, Table
+from warehouse.tables import Table
+from warehouse.target import Target
 
 
 @task(task_run_name="load {table.name}", **RETRIES)
-def load_fact(target: Target, table: Table, mode: Mode) -> TableResult:
+def load_fact(target: Target, table: Table) -> TableResult:
     """Load a fact table from its SELECT. One transaction; safe to repeat."""
-    return _load(target, table, mode)
+    return _load(target, table)
 
 
 @task(task_run_name="load {table.name}", **RETRIES)
-def load_dimension(target: Target, table: Table, mode: Mode) -> TableResult:
+def load_dimension(target: Target, table: Table) -> TableResult:
     """Load a dimension from its SELECT. One transaction; safe to repeat."""
-    return _load(target, table, mode)
+    return _load(target, table)
 
 
-def _load(target: Target, table: Table, mode: Mode) -> TableResult:
+def _load(target: Target, table: Table) -> TableResult:
     started = monotonic()
     with open_warehouse(target).task() as connection:
-        loaded = load(connection, table, mode)
+        loaded = load(connection, table)
         present = connection.exec_driver_sql(f"select count(*) from {table.name}").scalar_one()
     return TableResult(
         table=table.name,

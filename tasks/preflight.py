@@ -1,18 +1,20 @@
 """Look before a run."""
 
+from collections.abc import Sequence
+
 from prefect import task
 from prefect.logging import get_run_logger
 
 from tasks.retries import RETRIES
-from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.sources import Source
 from warehouse.errors import PermanentError
 from warehouse.preflight import Finding
+from warehouse.sources import Source
+from warehouse.target import Target
 
 
 @task(task_run_name="preflight", **RETRIES)
-def preflight(target: Target, sources: list[Source], tables: list[str]) -> list[Finding]:
+def preflight(target: Target, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
     """Look whether the run will find what it needs. Changes nothing.
 
     Raises:

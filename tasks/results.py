@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from warehouse.tables import Severity
+from warehouse.checks import Severity
 
 
 @dataclass(frozen=True, kw_only=True)

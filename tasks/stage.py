@@ -7,9 +7,9 @@ from prefect import task
 from tasks.progress import report_progress
 from tasks.results import TableResult
 from tasks.retries import RETRIES
-from warehouse.base import Target
 from warehouse.connect import open_warehouse
 from warehouse.sources import Source
+from warehouse.target import Target
 
 
 @task(task_run_name="stage {source.table.name}", **RETRIES)
@@ -23,7 +23,7 @@ def stage(target: Target, source: Source) -> TableResult:
     warehouse = open_warehouse(target)
     with warehouse.task() as connection:
         connection.exec_driver_sql(f"delete from {source.table.name}")
-        copied = warehouse.copy(connection, copy, report_progress())
+        copied = warehouse.copy(connection, source, report_progress())
     return TableResult(
         table=source.table.name,
         staged=copied.rows,

@@ -16,8 +16,8 @@ from flows.command_line import leave
 from flows.generate import generate
 
 if TYPE_CHECKING:
-    from tests.support.browser import Page
     from tests.standin import Standin
+    from tests.support.browser import Page
     from tests.support.warehouses import Place
 
 pytest_plugins = ["tests.support.served"]

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from tests.support.project import ROOT
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.support.project import ROOT
 from tests.support.warehouses import embedded
 
 NOTEBOOK = ROOT / "notebooks" / "dwh.ipynb"

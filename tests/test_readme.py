@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import duckdb
-from tests.support.project import ROOT
 import pytest
+
+from tests.support.project import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -1,36 +1,16 @@
 """A warehouse: connections to it, transactions in it, and what a run needs to know of it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
 
 from warehouse import lease
-from warehouse.sources import CopyResult, Source
 from warehouse.preflight import Finding
-from warehouse.plan import Plan
+from warehouse.sources import CopyResult, Progress, Source
 from warehouse.tables import Column
-
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a run loads, in plain values that hold no secret.
-
-    `warehouse` is a block's name or a duckdb:/// URL, `holder` names the run, `statement_timeout` is in seconds
-    (0: none), and what S3 is read with may be empty. Where there is a `plan`, all is written there, and nothing sent.
-    """
-
-    warehouse: str
-    schema: str
-    holder: str
-    statement_timeout: int = 0
-    aws_credentials: str = ""
-    copy_role: str = ""
-    plan: Plan | None = None
+from warehouse.target import Target
 
 
 class Warehouse(ABC):
@@ -95,7 +75,7 @@ class Warehouse(ABC):
         """Delete the lease of a holder that is known to have ended, where that can be known."""
 
     @abstractmethod
-    def preflight(self, sources: list[Source], tables: list[str]) -> list[Finding]:
+    def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
         """Look whether a run would find all that it needs: sources, tables that it may write. Changes nothing."""
 
     @abstractmethod

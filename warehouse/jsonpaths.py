@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from warehouse.errors import CopyError
+from warehouse.tables import Column
 
 Steps = tuple[str | int, ...]
 ReadFile = Callable[[str], bytes]
@@ -24,6 +25,18 @@ def read_local(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise CopyError(f"{path}: the JSONPaths file cannot be read: {error.strerror}") from None
+
+
+def paths_of(columns: Sequence[Column], file: str, table: str, read: ReadFile) -> dict[str, Steps]:
+    """Return the path of each column: by the JSONPaths file, or by the columns' names where `file` is empty.
+
+    Raises:
+        CopyError: the file cannot be read, or does not fit the table.
+    """
+    names = [column.name for column in columns]
+    if not file:
+        return {name: (name,) for name in names}
+    return dict(zip(names, read_jsonpaths(file, len(names), table, read), strict=True))
 
 
 def read_jsonpaths(path: str, columns: int, table: str, read: ReadFile = read_local) -> list[Steps]:

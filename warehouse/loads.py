@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from warehouse.tables import Mode, Table
+from warehouse.tables import Table
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class LoadResult:
     updated: int = 0
 
 
-def load(connection: Connection, table: Table, mode: Mode) -> LoadResult:
-    """Bring the rows of the table's SELECT into the table. Part of one transaction; safe to repeat."""
-    return {"append": append, "replace": replace, "merge": merge}[mode](connection, table)
+def load(connection: Connection, table: Table) -> LoadResult:
+    """Bring the rows of the table's SELECT into the table, by its mode. Part of one transaction; safe to repeat."""
+    return {"append": append, "replace": replace, "merge": merge}[table.mode](connection, table)
 
 
 def append(connection: Connection, table: Table) -> LoadResult:

@@ -1,28 +1,41 @@
 """The statements that a run would send, written down instead of sent."""
 
-from collections.abc import Callable
+import json
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
+_FILE = "statements.jsonl"
 
+
+@dataclass(frozen=True)
 class Plan:
-    """The statements of a run, grouped by task, in order.
+    """The statements of a run, in order, by the names of its tasks."""
 
-    `title` names the task that is under way; in `folder` is the empty DuckDB file on which the statements are
-    executed in Redshift's place, so that those which depend on others are the right ones.
-    """
+    groups: dict[str, list[str]]
 
-    def __init__(self, folder: Path, title: Callable[[], str]) -> None:
-        self.folder = folder
-        self.title = title
-        self.groups: dict[str, list[str]] = {}
+    @classmethod
+    def read(cls, folder: str) -> "Plan":
+        """Return what was written to a folder."""
+        groups = defaultdict(list)
+        for line in Path(folder, _FILE).read_text(encoding="utf-8").splitlines():
+            task, statement = json.loads(line)
+            groups[task].append(statement)
+        return cls(dict(groups))
 
     def __str__(self) -> str:
         """SQL that can be run as it stands, where there are no keys in it."""
         return "\n\n".join(
-            "\n".join([f"-- {title}", *(f"{statement};" for statement in statements)])
-            for title, statements in self.groups.items()
+            "\n".join([f"-- {task}", *(f"{statement};" for statement in statements)])
+            for task, statements in self.groups.items()
         )
 
     def show(self) -> None:
         """Print the plan."""
         print(self)
+
+
+def write_statement(folder: str, task: str, statement: str) -> None:
+    """Add a statement to a task's. Tasks may write side by side: a line is written at once."""
+    with open(Path(folder, _FILE), "ab", buffering=0) as file:
+        file.write(json.dumps([task, statement]).encode() + b"\n")

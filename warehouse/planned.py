@@ -1,35 +1,51 @@
 """A Redshift that writes down what a run would send it."""
 
 import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from prefect.runtime import task_run
 from sqlalchemy import Connection, event
 
-from warehouse.redshift.warehouse import copy as redshift_copy
-
-from warehouse.redshift.warehouse import preflight as redshift_preflight
-from warehouse.base import Progress, Target
-from warehouse.sources import CopyResult, Source
-from warehouse.redshift.copy_statement import Access, Keys, copy_statement, literal
-from warehouse.preflight import Finding
 from warehouse.duckdb.warehouse import DuckDBWarehouse
-from warehouse.plan import Plan
+from warehouse.plan import write_statement
+from warehouse.preflight import Finding
+from warehouse.redshift import copy, preflight
+from warehouse.redshift.copy_statement import Access, literal
+from warehouse.redshift.errors import RefusedError, redacted
 from warehouse.redshift.warehouse import COLUMNS
-from warehouse.s3.client import S3
-from warehouse.redshift.errors import redacted
+from warehouse.s3.client import Keys
+from warehouse.sources import CopyResult, Progress, Source
 from warehouse.tables import Column
+from warehouse.target import Target
 
 _REDACTED = Keys("***", "***")
+_COPY_ANSWERS = {
+    copy.SESSION: [SimpleNamespace(session_id=0, asked_at=None)],
+    copy.COUNTS: [SimpleNamespace(loaded=0, query_id=0, scanned=None)],
+}
+_PREFLIGHT_ANSWERS = {
+    preflight.SESSION: [SimpleNamespace(user_name="", database_name="", version="")],
+    preflight.DATABASE: [SimpleNamespace(may_create=True)],
+}
+
+Write = Callable[[str], None]
 
 
 class PlannedWarehouse(DuckDBWarehouse):
-    """Stands in Redshift's place for a run that only plans."""
+    """Stands in Redshift's place for a run that only plans.
 
-    def __init__(self, plan: Plan, target: Target) -> None:
-        super().__init__(str(plan.folder / "plan.duckdb"), target)
+    Statements are executed on an empty DuckDB file, so that those which depend on others are the right ones. What
+    DuckDB cannot do is written down as Redshift's own classes ask it, and answered as where there is no schema yet
+    and nothing is amiss.
+    """
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(str(Path(target.plan, "plan.duckdb")), target)
         self.holder = target.holder
-        self.s3 = S3(target.aws_credentials)
-        self.statements = plan.groups.setdefault(plan.title(), [])
+        self.task_name = str(task_run.name)
         event.listen(self.engine, "before_cursor_execute", self._write_executed)
         for what in ("commit", "rollback"):
             event.listen(self.engine, what, lambda _, what=what: self._write(what))
@@ -39,27 +55,21 @@ class PlannedWarehouse(DuckDBWarehouse):
         """Do nothing, as for Redshift."""
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
-        names = {"schema": literal(self.target.schema), "table": literal(table)}
-        self._write(re.sub(r":(\w+)", lambda match: names[match[1]], COLUMNS))
+        self._write(_bound(COLUMNS, {"schema": self.target.schema, "table": table}))
         return super().columns(connection, table)
 
     def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
-        access = Access(self.target.copy_role, _REDACTED if self.target.aws_credentials else None, self.s3.region)
-        self._write(redshift_copy.SESSION)
-        self._write(redacted(copy_statement(copy, access)))
-        self._write(redshift_copy.COUNTS)
-        if source.max_errors:
-            self._write(redshift_copy.rejects_of("pg_last_copy_id()"))
-        redshift_copy.forget_rejects(connection, copy)
-        return CopyResult(rows=0)
+        return _PlannedCopy(self._write, connection, source, self._access(), self.s3).run(progress)
 
-    def preflight(self, sources: list[Source], tables: list[str]) -> list[Finding]:
-        for statement in redshift_preflight.statements(self.target.schema, tables):
-            self._write(statement)
-        return []
+    def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
+        asked = _PlannedPreflight(self._write, self.engine, self.target, self._access, self.s3)
+        return list(asked.findings(sources, tables))
+
+    def _access(self) -> Access:
+        return Access(self.target.copy_role, _REDACTED if self.target.aws_credentials else None, self.s3.region)
 
     def _write(self, statement: str) -> None:
-        self.statements.append(statement)
+        write_statement(self.target.plan, self.task_name, statement)
 
     def _write_executed(
         self,
@@ -72,3 +82,40 @@ class PlannedWarehouse(DuckDBWarehouse):
     ) -> None:
         """Write a statement with its parameters in their places, as a person would."""
         self._write(re.sub(r"\$(\d+)", lambda match: literal(str(parameters[int(match[1]) - 1])), statement))
+
+
+class _PlannedCopy(copy.RedshiftCopy):
+    def __init__(self, write: Write, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.write = write
+
+    def ask(self, query: str) -> Sequence[Any]:
+        self.write(query)
+        return _COPY_ANSWERS.get(query, [])
+
+    def send(self, statement: str) -> RefusedError | None:
+        self.write(redacted(statement))
+        return None
+
+
+class _PlannedPreflight(preflight.RedshiftPreflight):
+    def __init__(self, write: Write, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.write = write
+
+    def ask(self, query: str, **parameters: str) -> Sequence[Any]:
+        for statement in ("begin", _bound(query, parameters), "rollback"):
+            self.write(statement)
+        return _PREFLIGHT_ANSWERS.get(query, [])
+
+    def may_copy(self, source: Source) -> str:
+        """Write down what is known of it: S3 is not asked for its objects."""
+        self.write("begin")
+        self.write(f"{preflight.TRIAL_TABLE} -- for a COPY with NOLOAD of the smallest object\n")
+        self.write("rollback")
+        return "planned"
+
+
+def _bound(query: str, parameters: dict[str, str]) -> str:
+    """Return a query with its parameters in their places, as a person would write it."""
+    return re.sub(r":(\w+)", lambda match: literal(parameters[match[1]]), query)

@@ -1,5 +1,6 @@
-"""What a COPY is told, and what came of it."""
+"""What a COPY loads, and what came of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,36 +8,20 @@ from warehouse.tables import Table
 
 Compression = Literal["none", "gzip"]
 
-KEPT_CHARACTERS = 16_000
-"""So much of a rejected value or record is kept in load_errors, at most 64,000 bytes. Where it holds NUL, which no
-VARCHAR does, or bytes that are not UTF-8, U+FFFD stands for them."""
-
-LOAD_ERRORS_DDL = """\
-create table if not exists load_errors (
-    load varchar(128) not null,
-    file varchar(2048) not null,
-    line bigint,
-    "column" varchar(128),
-    value varchar(65535),
-    code integer,
-    message varchar(1024),
-    raw_record varchar(65535),
-    loaded_at timestamp not null
-)
-diststyle even
-sortkey (loaded_at)"""
+Progress = Callable[[str], None]
+"""Is called with each piece of news."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A COPY ... FORMAT JSON of everything under `source` (a key prefix) into a table.
+    """Everything under `location`, a key prefix or a directory, for a COPY ... FORMAT JSON into a table.
 
     `jsonpaths` is where the JSONPaths file lies; empty, it is the table's own. Up to `max_errors` rows
     may be rejected.
     """
 
     table: Table
-    source: str
+    location: str
     jsonpaths: str = ""
     max_errors: int = 0
     compression: Compression = "none"

@@ -1,4 +1,4 @@
-"""Tables and checks as their SQL files declare them."""
+"""Tables as their SQL files declare them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +11,6 @@ from sqlglot import exp
 from warehouse.errors import PermanentError
 
 Mode = Literal["append", "replace", "merge"]
-Severity = Literal["error", "warn"]
 
 
 @dataclass(frozen=True)
@@ -62,26 +61,6 @@ class Table:
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         return declared_columns(self.ddl)
-
-
-@dataclass(frozen=True)
-class Check:
-    """A rule: its file holds the rule in words, then the SELECT of the rows that break it."""
-
-    path: Path
-    severity: Severity = "error"
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
-
-    @cached_property
-    def select(self) -> str:
-        return self.path.read_text(encoding="utf-8")
-
-    @property
-    def rule(self) -> str:
-        return self.select.partition("\n")[0].removeprefix("-- ")
 
 
 def split_statements(text: str) -> list[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import duckdb
 
-from flows.command_line import run_command
 from flows.generate.dirty import write_dirty
 from warehouse.errors import PermanentError
 
@@ -61,7 +60,7 @@ def _refuse_wrong_options(*, out: Path, **counts: int) -> None:
 
 def _write(connection: duckdb.DuckDBPyConnection, out: Path, *, days: int, **counts: int) -> int:
     _set_variables(connection, days=days, **counts)
-    connection.execute((_HERE / "generate.sql").read_text(encoding="utf-8"))
+    connection.execute((_HERE / "events.sql").read_text(encoding="utf-8"))
     _write_catalogue(connection, out / "song_data")
     return sum(_write_day(connection, out / "log_data", START + timedelta(day)) for day in range(days))
 
@@ -70,7 +69,7 @@ def _set_variables(connection: duckdb.DuckDBPyConnection, **numbers: int) -> Non
     weekday = START.isoweekday() % 7
     for name, number in {**numbers, "start": _ms(START), "weekday": weekday, "session_size": SESSION_SIZE}.items():
         connection.execute(f"set variable {name} = {number}::bigint")
-    for name, words in json.loads((_HERE / "generate_words.json").read_text(encoding="utf-8")).items():
+    for name, words in json.loads((_HERE / "words.json").read_text(encoding="utf-8")).items():
         connection.execute(f"set variable {name} = ?", [[json.dumps(word)[1:-1] for word in words]])
 
 
@@ -108,7 +107,3 @@ def _write_catalogue(connection: duckdb.DuckDBPyConnection, folder: Path) -> Non
 
 def _ms(moment: datetime) -> int:
     return int(moment.timestamp()) * 1000
-
-
-if __name__ == "__main__":
-    run_command(generate)

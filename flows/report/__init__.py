@@ -1,0 +1,1 @@
+"""The analytics report: one HTML page and its charts."""

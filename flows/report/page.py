@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from flows.report.page import charts
+from flows.report import charts
 from tasks.answer import Answers
 from warehouse.questions import Answer, shown
 
@@ -37,7 +37,7 @@ def page(answers: Answers, source: str) -> str:
     environment.filters |= {"shown": shown, "words": _words, "described": described}
     environment.tests["numeric_in"] = _is_numeric
     drawn = [answer for answer in answers.answers if answer.question.chart != "figures"]
-    return environment.get_template("report.html").render(
+    return environment.get_template("page.html").render(
         about=about(answers, source),
         verdict=verdict(answers),
         holds=bool(answers.checks) and not answers.broken,

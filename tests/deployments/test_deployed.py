@@ -17,11 +17,11 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from deployments.deploy import deploy
 from flows.escape import escape_cell, escape_markdown
 from sql import catalog
+from tests.standin import Standin
+from tests.standin.postgres import SUPERUSER, run_postgres
 from tests.support import warehouses
 from tests.support.browser import Page
 from tests.support.deployed import SETTINGS, Clone, Json, clone, served, wait_for, webhook
-from tests.standin import Standin
-from tests.standin.postgres import SUPERUSER, run_postgres
 
 SETTINGS_AND_ALERTS = SETTINGS | {"SPARKIFY_NOTIFICATION_BLOCK": "custom-webhook/alerts"}
 MARKUP = [  # ten, as Prefect's second UI shows so many rows at once
@@ -139,13 +139,13 @@ def test_the_local_deployment_completes_and_leaves_tables_artifacts_and_events(d
 
 def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
     before = len(_workers_log(deployed))
-    command, run = deployed.run("local", log_data="nowhere", song_data="nowhere")
+    run = deployed.start_run("local", parameters={"log_data": "nowhere", "song_data": "nowhere"})
+    state = deployed.end_of(run, 120)
 
     why = "nowhere: cannot be read: No such file or directory"
-    assert command.returncode == 1
-    assert run["state"]["type"] == "FAILED"
-    assert why in run["state"]["message"]
-    assert "\n" not in run["state"]["message"]
+    assert state["type"] == "FAILED"
+    assert why in state["message"]
+    assert "\n" not in state["message"]
     told = wait_for(lambda: [news for news in received[1] if run["name"] in news["body"] and why in news["body"]])
     assert told[0]["subject"] == "Sparkify: a failed run"
     log = wait_for(lambda: _log_that_says(deployed, why, before))

@@ -19,9 +19,10 @@ from deployments.blocks import aws, redshift
 from deployments.deploy import deploy
 from deployments.settings import PREFIX, Settings, read_settings
 from tests.support.deployed import ROOT, SETTINGS
-from warehouse.base import Target
+from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError, TransientError
+from warehouse.target import Target
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -113,7 +114,7 @@ class TestSettings:
 
         monkeypatch.setattr("botocore.client.BaseClient._make_api_call", ask)
         block = redshift(settings(monkeypatch, BY_IAM | {"SPARKIFY_REDSHIFT_HOST": host}))
-        monkeypatch.setattr("warehouse.connect._load_block", lambda _: block)
+        monkeypatch.setattr(blocks, "load_connector", lambda _: block)
         with pytest.raises(TransientError, match="AWS is not here"):
             open_warehouse(Target("sparkify-redshift", "public", "test")).engine.connect()
         ((operation, arguments),) = questions

@@ -10,9 +10,9 @@ import pytest
 from deployments.upload import upload
 from sql import catalog
 from tests.support.s3 import KEYS, moto
-from warehouse.sources import Source
-from warehouse.redshift.copy_statement import jsonpaths_url
 from warehouse.errors import PermanentError
+from warehouse.redshift.copy_statement import jsonpaths_url
+from warehouse.sources import Source
 
 
 @pytest.fixture(scope="module")

@@ -12,28 +12,28 @@ import pytest
 from prefect import flow
 
 from flows.analytics import Report, analytics
-from flows.report.charts import svg
 from flows.escape import escape_cell
+from flows.report.charts import svg
 from flows.report.page import DARK, LIGHT, about, page, verdict, write_report
 from sql import catalog
 from tasks.answer import Answers, answer
 from tasks.results import CheckResult
+from tests.sql.test_catalog import not_in_redshift
 from tests.support import analytics_oracle
 from tests.support.artifacts import artifacts_of
 from tests.support.artifacts import rows_of as table_of
 from tests.support.browser import Page
 from tests.support.records import EVENT, SONG, Record, write_data
-from tests.sql.test_catalog import not_in_redshift
 from tests.support.warehouses import Place, embedded
-from warehouse.base import Target
 from warehouse.errors import PermanentError
 from warehouse.questions import Answer, Axis, Question, plain
+from warehouse.target import Target
 
 NASTY = "<script>alert('x')</script> $x$ [a](javascript:b) {0} & **b** | \u0007"
 
 
 def ask(target: Target) -> Answers:
-    return answer.fn(target, list(catalog.TABLES), list(catalog.CHECKS), list(catalog.QUESTIONS))
+    return answer.fn(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS)
 
 
 def rows_of(answers: Answers) -> dict[str, list[tuple[Any, ...]]]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from flows.report.page import charts
+from flows.report import charts
 from flows.report.charts import NARROW, SERIES, WIDE, svg
 from warehouse.questions import Answer, Question, Row
 

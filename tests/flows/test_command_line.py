@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ import pytest
 
 import flows
 from flows import command_line
+from flows.__main__ import COMMANDS, app_for, main
 from flows.command_line import _last_words
 from flows.etl import _where_to_look
 from flows.run_events import tell_failed, tell_loaded
 from tasks.results import CheckResult, TableResult
-from warehouse.base import Target
 from warehouse.errors import CopyError, PermanentError, TransientError
+from warehouse.target import Target
 
 
 class Ended(BaseException):
@@ -150,3 +153,17 @@ def test_events_name_the_table_and_the_check_in_their_labels(monkeypatch: pytest
 def test_runs_need_no_network_and_time_enough_to_start() -> None:
     assert flows.os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert flows.os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] == "120"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_sparkify_has_each_command_under_its_name(name: str) -> None:
+    command = getattr(import_module(f"flows.{name}"), name)
+    arguments = ["logs", "songs"] if name == "preflight" else []
+    for app in (app_for([name]), app_for([])):
+        parsed, *_ = app.parse_args([name, *arguments], exit_on_error=False)
+        assert parsed is command
+
+
+def test_sparkify_is_installed_as_a_script() -> None:
+    (script,) = entry_points(group="console_scripts", name="sparkify")
+    assert script.load() is main

@@ -11,7 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.support.project import ROOT
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -23,9 +22,9 @@ from flows.etl import etl
 from sql import catalog
 from tests.support.artifacts import artifacts_of, rows_of
 from tests.support.deployed import free_port
+from tests.support.project import ROOT
 from tests.support.warehouses import Place
 from warehouse.errors import ChecksFailedError, CopyError, PermanentError
-
 
 
 def run_flow(place: Place, data: Path, **parameters: Any) -> Any:
@@ -158,6 +157,7 @@ class TestCommandLine:
             option, description = f"--{name.replace('_', '-')}", " ".join(schema["description"].split())
             assert re.search(rf"{option}\b.{{0,60}}? {re.escape(description)}", shown), f"{option}: {description}"
 
+    @pytest.mark.usefixtures("prefect_server")
     def test_with_no_options_it_generates_the_sample_once_and_an_interrupted_run_is_completed_by_the_next(
         self, tmp_path: Path
     ) -> None:
@@ -173,7 +173,7 @@ class TestCommandLine:
         assert "Traceback" not in heard
         assert "API" not in heard
 
-        again = self.run(cwd=tmp_path, PREFECT_HOME=home)
+        again = self.run(cwd=tmp_path, PREFECT_API_URL=PREFECT_API_URL.value())
         assert again.returncode == 0, again.stderr
         assert "running on the sample in data/" in again.stderr
         assert "sparkify.duckdb" in again.stdout

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from tests.support.project import ROOT
 import pytest
 
 from flows.generate import generate
 from sql.catalog import STAGING_EVENTS, STAGING_SONGS
 from tests.support.copying import Copying, Loaded
+from tests.support.project import ROOT
 from warehouse.errors import PermanentError
 
 Event = dict[str, Any]

@@ -135,8 +135,8 @@ def song_files(database: Path) -> float:
     from tasks.create_tables import create_tables
     from tasks.lease import take_lease
     from tasks.stage import stage
-    from warehouse.base import Target
     from warehouse.sources import Source
+    from warehouse.target import Target
 
     target = Target(f"duckdb:///{database}", "sparkify", "bench")
     with disable_run_logger():

@@ -30,11 +30,11 @@ from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import psutil
-from tests.support.project import ROOT
 import pytest
 from _pytest.main import pytest_runtestloop as run_tests
 
 from tests.long.mistakes import Mistake, files_in, mistakes_in
+from tests.support.project import ROOT
 
 CACHE = ROOT / ".mutants_cache"
 EQUIVALENT = "tests/long/equivalent_mutants.txt"
@@ -113,7 +113,7 @@ def _wait(child: int, deadline: float) -> int:
     return -1
 
 
-class Source:
+class Copy:
     """A copy of the project, in which tests run."""
 
     def __init__(self, folder: Path) -> None:
@@ -163,7 +163,7 @@ class Source:
 class Failures:
     """Writes down which tests failed."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, copy: Copy) -> None:
         self.path = copy.folder / "failed"
         self.path.write_text("")
 
@@ -179,7 +179,7 @@ class Failures:
 class Chosen(Failures):
     """Runs chosen tests, in a given order."""
 
-    def __init__(self, source: Source, tests: list[Test]) -> None:
+    def __init__(self, copy: Copy, tests: list[Test]) -> None:
         super().__init__(copy)
         self.places = {test.name: place for place, test in enumerate(tests)}
 
@@ -192,7 +192,7 @@ class Quick(Failures):
     """Makes mistakes in forks of a process that has collected all tests: in functions, and in files of SQL."""
 
     def __init__(
-        self, source: Source, covering: "Covering", mistakes: list[Mistake], told: Callable[[Result], None]
+        self, copy: Copy, covering: "Covering", mistakes: list[Mistake], told: Callable[[Result], None]
     ) -> None:
         super().__init__(copy)
         self.copy, self.covering, self.mistakes, self.told = copy, covering, mistakes, told
@@ -258,7 +258,7 @@ def _functions(code: CodeType) -> Iterator[CodeType]:
 class Recorder:
     """Writes down which lines of the project each test of a file reads, its data files included."""
 
-    def __init__(self, source: Source, cache: Path, digest: str) -> None:
+    def __init__(self, copy: Copy, cache: Path, digest: str) -> None:
         self.root, self.cache, self.digest = str(copy.root) + "/", cache, digest
         self.tests: dict[str, float] = {}
         self.opened: dict[str, set[str]] = defaultdict(set)
@@ -341,8 +341,8 @@ def place_of(path: str, line: str) -> str:
 class Covering:
     """Which tests read which lines."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, copy: Copy) -> None:
+        self.copy = copy
         self.noticing: Counter[tuple[str, str]] = Counter()
         self.tests: dict[str, Test] = {}
         self.lines: dict[str, set[str]] = defaultdict(set)
@@ -408,7 +408,7 @@ def _affordable(tests: list[Test], budget: float, most: int) -> list[Test]:
     return batch
 
 
-def run(source: Source, tests: list[Test], *options: str) -> tuple[int, list[str]]:
+def run(copy: Copy, tests: list[Test], *options: str) -> tuple[int, list[str]]:
     """Run tests in their order; return pytest's exit code and the tests that failed."""
     chosen = Chosen(copy, tests)
     code = copy.pytest(sorted({test.file for test in tests}), chosen, _patience(tests), *options)
@@ -425,7 +425,7 @@ def _noticed(failed: list[str], code: int) -> str:
 
 
 @contextmanager
-def warm() -> Iterator[Source]:
+def warm() -> Iterator[Copy]:
     """A copy of the project, all imports done, and one Prefect server for all."""
     os.environ["SPARKIFY_RETRY_BACKOFF_SECONDS"] = "0"
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
@@ -436,7 +436,7 @@ def warm() -> Iterator[Source]:
     with tempfile.TemporaryDirectory(prefix="mut-") as folder, prefect_testing.prefect_test_harness(120):
         os.chmod(folder, 0o755)
         prefect_testing.prefect_test_harness = lambda **_: nullcontext()
-        yield Source(Path(folder))
+        yield Copy(Path(folder))
 
 
 def draw(number: int, seed: str, only: str) -> list[Mistake]:
@@ -513,7 +513,7 @@ def main() -> None:
         tell(confirmed(copy, covering, log.results(drawn)), equivalent)
 
 
-def make(source: Source, covering: Covering, mistakes: list[Mistake], told: Callable[[Result], None]) -> None:
+def make(copy: Copy, covering: Covering, mistakes: list[Mistake], told: Callable[[Result], None]) -> None:
     """Make mistakes: those that take no new import first."""
     quick = Quick(copy, covering, [mistake for mistake in mistakes if is_quick(mistake)], told)
     files = sorted({test.file for test in covering.tests.values()})
@@ -526,7 +526,7 @@ def make(source: Source, covering: Covering, mistakes: list[Mistake], told: Call
                 told(notice(covering, mistake, lambda tests: _noticed(*reversed(run(copy, tests, "-x")))))
 
 
-def confirmed(source: Source, covering: Covering, results: list[Result]) -> list[Result]:
+def confirmed(copy: Copy, covering: Covering, results: list[Result]) -> list[Result]:
     """Run the tests that noticed mistakes without any: what one noticed that fails then counts as missed."""
     names = {result.noticed_by for result in results} & set(covering.tests)
     _, failed = run(copy, [covering.tests[name] for name in sorted(names)])

@@ -66,7 +66,7 @@ def loaded(batches: list[list[Event]]) -> dict[str, Rows]:
         folder = Path(name)
         place = embedded(folder / "test.duckdb")
         take_lease.fn(place.target)
-        create_tables.fn(place.target, list(catalog.TABLES))
+        create_tables.fn(place.target, catalog.TABLES)
         stage.fn(place.target, Source(catalog.STAGING_SONGS, str(write(folder, "songs.json", [SONG]))))
         for number, batch in enumerate(batches):
             stage.fn(place.target, Source(catalog.STAGING_EVENTS, str(write(folder, f"{number}.json", batch))))

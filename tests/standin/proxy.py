@@ -2,36 +2,27 @@
 
 import select
 import socket
-import struct
 import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Self
 
+from tests.standin.connection import Connection
 from tests.standin.copy import Loader
 from tests.standin.dialect import Statement, translate
 from tests.standin.errors import ServerError, syntax_error
-from tests.standin.faults import SERIALIZATION_DETAIL, Faults, When
+from tests.standin.faults import SERIALIZATION_DETAIL, Faults
 from tests.standin.s3 import S3
 from tests.standin.wire import (
-    GSS_REQUEST,
-    PROTOCOL,
-    SSL_REQUEST,
     Backend,
     ClosedError,
     Message,
-    Stream,
     error_message,
     error_of,
     quote,
 )
 
-_PASSED_PARAMETERS = ("user", "database", "application_name")
-_SERVER_VERSION = b"server_version\x008.0.2\0"
-_SESSION_SETUP = (
-    "create temp sequence last_copy_count minvalue -1 start 0; create temp sequence last_copy_id minvalue -1 start -1"
-)
 _POLL_SECONDS = 0.05
 
 
@@ -83,111 +74,25 @@ class Proxy:
             session.start()
 
 
-class Session(Thread):
-    """A client's connection, and the one to PostgreSQL behind it."""
+class Session(Connection):
+    """Answers what a client asks, as Redshift would."""
 
     def __init__(self, proxy: Proxy, client: socket.socket) -> None:
-        super().__init__(daemon=True)
+        super().__init__(proxy.socket_path, client, proxy.faults, proxy.loader.await_end)
         self.proxy = proxy
-        self.faults = proxy.faults
-        self.client = Stream(client)
-        self.backend: Backend | None = None
-        self.cut: When | None = None
         self.texts: dict[bytes, str] = {}
 
-    def abort(self) -> None:
-        """Have the thread end, whatever it waits for."""
-        with suppress(OSError):  # it may have ended by itself
-            self.client.socket.shutdown(socket.SHUT_RDWR)
+    def ended(self) -> None:
+        self.proxy.forget(self)
 
-    def run(self) -> None:
-        try:
-            if self._start():
-                while True:
-                    self._serve(self._request())
-        except ClosedError:
-            pass
-        finally:
-            self._end()
-            self.proxy.forget(self)
-
-    def _end(self) -> None:
-        self.client.close()
-        if self.backend:
-            self.backend.close()
-            self._await_end(self.backend)
-
-    def _await_end(self, backend: Backend) -> None:
-        """Wait until PostgreSQL has rolled back and given the locks free."""
-        if backend.key:
-            self.proxy.loader.await_end(backend.pid)
-
-    # starting
-
-    def _start(self) -> bool:
-        parameters = self._parameters()
-        if parameters is None:
-            return False
-        self._take_message(sum(len(word) + 1 for pair in parameters.items() for word in pair) + 9)
-        for failure in self.faults.take_startup():
-            if failure.error:
-                self._send(error_message(failure.error, "FATAL"))
-                return False
-        self.backend = Backend(
-            self.proxy.socket_path, {k: parameters[k] for k in _PASSED_PARAMETERS if k in parameters}
-        )
-        return self._authenticate(self.backend)
-
-    def _parameters(self) -> dict[str, str] | None:
-        while True:
-            code, body = self.client.read_startup()
-            if code in (SSL_REQUEST, GSS_REQUEST):
-                self.client.send(b"N")
-            elif code == PROTOCOL:
-                words = body.decode().split("\0")
-                return dict(zip(words[::2], words[1::2], strict=False))
-            else:
-                return None
-
-    def _authenticate(self, backend: Backend) -> bool:
-        while True:
-            message = backend.read()
-            if message.kind == b"S" and message.body.startswith(b"server_version\0"):
-                message = Message(b"S", _SERVER_VERSION)
-            if message.kind == b"Z":
-                backend.query(_SESSION_SETUP)
-            self._send(message)
-            if message.kind in (b"E", b"Z"):
-                return message.kind == b"Z"
-            if message.kind == b"R" and struct.unpack("!i", message.body[:4])[0] in (3, 5, 10, 11):
-                answer = self.client.read().encode()
-                self._take_message(len(answer))
-                backend.stream.send(answer)
-
-    # serving
-
-    def _request(self) -> list[Message]:
-        """Read what the client sends before it waits: up to Sync, or Terminate."""
-        messages: list[Message] = []
-        while not messages or messages[-1].kind not in (b"S", b"X", b"Q"):
-            message = self.client.read()
-            if message.kind != b"H":  # Flush: everything is answered at Sync
-                messages.append(message)
-        return messages
-
-    def _take_message(self, size: int) -> None:
-        self.cut = self.faults.take_message(size)
-        if self.cut == "before":
-            raise ClosedError
-
-    def _serve(self, request: list[Message]) -> None:
+    def serve(self, request: list[Message]) -> None:
         if request[-1].kind == b"X":
             raise ClosedError
-        self._take_message(sum(len(m.body) + 5 for m in request))
+        self.take_message(sum(len(m.body) + 5 for m in request))
         try:
             self._work(request)
         except ServerError as error:
-            self._send(error_message(_in_redshifts_words(error)), Message(b"Z", self._backend.status))
+            self.send(error_message(_in_redshifts_words(error)), Message(b"Z", self.postgres.status))
 
     def _work(self, request: list[Message]) -> None:
         """Do what the client asks for.
@@ -200,7 +105,7 @@ class Session(Thread):
         if executed is not None:
             self._misbehave(executed)
         statement = translate(executed) if executed is not None else None
-        if statement and statement.sources and executed is not None:
+        if statement and statement.copies and executed is not None:
             answer = self._copy(executed)
         else:
             if statement:
@@ -208,12 +113,7 @@ class Session(Thread):
             answer = self._forwarded(translated)
         if statement and statement.commits and not any(m.kind == b"E" for m in answer):
             answer[-1:] = self._committed(answer[-1])
-        self._send(*(_mend(message) for message in answer))
-
-    @property
-    def _backend(self) -> Backend:
-        assert self.backend
-        return self.backend
+        self.send(*(_mend(message) for message in answer))
 
     def _translated(self, request: list[Message]) -> list[Message]:
         """Return the messages for PostgreSQL, the statements that they prepare in its words."""
@@ -250,7 +150,7 @@ class Session(Thread):
             if failure.error and not failure.fatal:
                 self._raise(failure.error)
             elif failure.error:
-                self._send(error_message(failure.error, "FATAL"))
+                self.send(error_message(failure.error, "FATAL"))
             if failure.fatal:
                 raise ClosedError
 
@@ -265,10 +165,10 @@ class Session(Thread):
         Raises:
             ServerError: a MERGE's source has a key twice.
         """
-        if self._backend.status != b"E":
+        if self.postgres.status != b"E":
             if statement.writes:
                 self._lock_table(statement.writes)
-            if statement.repeated and self._backend.query(statement.repeated):
+            if statement.repeated and self.postgres.query(statement.repeated):
                 self._raise(ServerError("XX000", "Found multiple matches to update the same tuple"))
 
     def _lock_written(self, text: str) -> None:
@@ -281,12 +181,12 @@ class Session(Thread):
 
     def _lock_table(self, table: str) -> None:
         """Have writers of one table wait for each other, as in Redshift."""
-        if self._backend.status == b"T":
+        if self.postgres.status == b"T":
             self._query(f"lock table {table} in share row exclusive mode")
 
     def _query(self, sql: str) -> None:
         """Run a statement that may wait for another client's."""
-        self._backend.stream.send(Message(b"Q", sql.encode() + b"\0").encode())
+        self.postgres.stream.send(Message(b"Q", sql.encode() + b"\0").encode())
         for message in self._answer():
             if message.kind == b"E":
                 raise error_of(message)
@@ -294,23 +194,23 @@ class Session(Thread):
     def _forwarded(self, request: list[Message]) -> list[Message]:
         data = b"".join(message.encode() for message in request)
         if self.cut == "inside":
-            self._backend.stream.send(data[: len(data) // 2])
+            self.postgres.stream.send(data[: len(data) // 2])
             raise ClosedError
-        self._backend.stream.send(data)
+        self.postgres.stream.send(data)
         return self._answer()
 
     def _answer(self) -> list[Message]:
         """Wait for PostgreSQL's answer for as long as the client does."""
-        while not select.select([self._backend.stream.socket], [], [], 0)[0]:
+        while not select.select([self.postgres.stream.socket], [], [], 0)[0]:
             self._refuse_gone_client(_POLL_SECONDS)
-        return self._backend.answer()
+        return self.postgres.answer()
 
     def _refuse_gone_client(self, seconds: float) -> None:
         """Wait for PostgreSQL or the client to say something, and end if the client has gone."""
-        sockets = [self.client.socket, self._backend.stream.socket]
+        sockets = [self.client.socket, self.postgres.stream.socket]
         if self.client.socket in select.select(sockets, [], [], seconds)[0]:
             if not self.client.socket.recv(1, socket.MSG_PEEK):
-                self._backend.cancel()
+                self.postgres.cancel()
                 raise ClosedError
             time.sleep(seconds)
 
@@ -319,38 +219,24 @@ class Session(Thread):
         options = f"errcode = {quote(error.sqlstate)}, message = {quote(error.message)}"
         if error.detail:
             options += f", detail = {quote(error.detail)}"
-        self._backend.query(f"do $standin$ begin raise exception using {options}; end $standin$")
+        self.postgres.query(f"do $standin$ begin raise exception using {options}; end $standin$")
 
     def _committed(self, ready: Message) -> list[Message]:
-        if self._backend.status == b"T":
-            self._backend.query("commit")
-        return [ready._replace(body=self._backend.status)]
+        if self.postgres.status == b"T":
+            self.postgres.query("commit")
+        return [ready._replace(body=self.postgres.status)]
 
     def _copy(self, sql: str) -> list[Message]:
-        if self._backend.status == b"E":
+        if self.postgres.status == b"E":
             text = "current transaction is aborted, commands ignored until end of transaction block"
             raise ServerError("25P02", text)
         try:
-            self.proxy.loader.load(self._backend, sql, self._lock_table, breaks=self.cut == "inside")
+            self.proxy.loader.load(self.postgres, sql, self._lock_table, breaks=self.cut == "inside")
         except ServerError as error:
-            if self._backend.status != b"E":
+            if self.postgres.status != b"E":
                 self._raise(error)
             raise
-        return [Message(b"2"), Message(b"C", b"COPY\0"), Message(b"Z", self._backend.status)]
-
-    def _send(self, *messages: Message) -> None:
-        """Answer, as far as the connection holds.
-
-        Raises:
-            ClosedError: it does not.
-        """
-        data = b"".join(message.encode() for message in messages)
-        if self.cut:
-            data = data[: len(data) // 2] if self.cut == "answering" else b""
-        self.faults.count(bytes_out=len(data))
-        self.client.send(data)
-        if self.cut:
-            raise ClosedError
+        return [Message(b"2"), Message(b"C", b"COPY\0"), Message(b"Z", self.postgres.status)]
 
 
 def _in_redshifts_words(error: ServerError) -> ServerError:

@@ -8,10 +8,10 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine
 
 from flows.generate import generate
 from sql import catalog
-from tests.support import oracle
 from tests.standin import Standin
+from tests.support import oracle
 from warehouse import lease, loads
-from warehouse.sources import LOAD_ERRORS_DDL
+from warehouse.load_errors import LOAD_ERRORS_DDL
 
 CREDENTIALS = "iam_role default"
 
@@ -68,7 +68,7 @@ def test_the_whole_pipeline_comes_to_what_plain_python_does(standin: Standin, en
                 stage(connection)
             with connection.begin():
                 lease.verify(connection, "test")
-                loaded = {t.name: loads.load(connection, t, t.mode) for t in (*catalog.FACTS, *catalog.DIMENSIONS)}
+                loaded = {t.name: loads.load(connection, t) for t in (*catalog.FACTS, *catalog.DIMENSIONS)}
 
     expected = oracle.star_schema(data / "log_data", data / "song_data")
     with engine.connect() as connection:
@@ -79,5 +79,5 @@ def test_the_whole_pipeline_comes_to_what_plain_python_does(standin: Standin, en
         for check in catalog.CHECKS:
             assert connection.exec_driver_sql(check.select).all() == [], check.name
     assert present == expected
-    assert set(loaded.values()) == {loads.Loaded(0, 0)}
+    assert set(loaded.values()) == {loads.LoadResult(0, 0)}
     assert len(expected["songplays"]) > 10

@@ -145,13 +145,16 @@ def _timestamp(time_format: str | None) -> Convert:
     if time_format not in (None, "auto", "YYYY-MM-DD HH:MI:SS"):
         raise unsupported(f"TIMEFORMAT '{time_format}' is not in the stand-in")
 
+    shape = r"\d{4}-\d\d-\d\d" + (r"([ T].+)?" if time_format == "auto" else " .+")
+
     def convert(text: str) -> str:
         try:
-            if not re.fullmatch(r"\d{4}-\d\d-\d\d" + (r"([ T].+)?" if time_format == "auto" else " .+"), text):
-                raise ValueError
-            return datetime.fromisoformat(text).replace(tzinfo=None).isoformat(" ")
+            moment = datetime.fromisoformat(text) if re.fullmatch(shape, text) else None
         except ValueError:
-            raise RejectedError(1206, f"Invalid timestamp format or value [{_DEFAULT_TIME}]") from None
+            moment = None
+        if moment is None:
+            raise RejectedError(1206, f"Invalid timestamp format or value [{_DEFAULT_TIME}]")
+        return moment.replace(tzinfo=None).isoformat(" ")
 
     return convert
 

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.sources import LOAD_ERRORS_DDL, Compression, Source
+from warehouse.load_errors import LOAD_ERRORS_DDL
+from warehouse.sources import Compression, Source
 from warehouse.tables import Table
+from warehouse.target import Target
 
 
 class Reject(NamedTuple):

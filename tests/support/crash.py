@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.warehouses import embedded
-from warehouse.duckdb.warehouse import Dialect
 from warehouse.duckdb.copy import DuckDBCopy
+from warehouse.duckdb.dialect import Dialect
 
 Rows = dict[str, list[tuple[Any, ...]]]
 

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from tests.support.project import ROOT
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
 import httpx
 import psutil
+
+from tests.support.project import ROOT
 
 PARTS = (
     "deployments",

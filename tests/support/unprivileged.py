@@ -3,8 +3,8 @@
 import os
 import subprocess
 import sys
+
 from tests.support.project import ROOT
-from pathlib import Path
 
 _WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 

@@ -1,29 +1,26 @@
 """The warehouses that tests load into: DuckDB in a file, and Redshift's stand-in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.logging import disable_run_logger
 from prefect_aws import AwsCredentials
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
 from sqlalchemy import Connection
 
+from flows.etl import sources_of
 from sql import catalog
-from tasks.check import check
-from tasks.create_tables import create_tables
-from tasks.lease import release_lease, take_lease
-from tasks.load import load_dimension, load_fact
 from tasks.results import CheckResult
-from tasks.stage import stage
 from tests.standin import Standin
-from warehouse.base import Target
+from tests.support.steps import Step, load_steps, run_steps
+from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.sources import Source
 from warehouse.tables import Table
+from warehouse.target import Target
 
 SCHEMA = "sparkify"
 BUCKET = "s3://sparkify-test"
@@ -43,23 +40,20 @@ class Place:
     def run(
         self, log_data: Path, song_data: Path, *, max_errors: int = 0, full_refresh: bool = False
     ) -> list[CheckResult]:
-        """Run what the flow runs, in its order, as plain functions."""
-        logs, songs = self.put(log_data), self.put(song_data)
-        with disable_run_logger():
-            take_lease.fn(self.target)
-            create_tables.fn(self.target, list(catalog.TABLES))
-            stage.fn(self.target, Source(catalog.STAGING_EVENTS, logs, max_errors=max_errors))
-            stage.fn(self.target, Source(catalog.STAGING_SONGS, songs, max_errors=max_errors))
-            self.load(full_refresh=full_refresh)
-            checks = check.fn(self.target, list(catalog.TABLES), list(catalog.CHECKS))
-            release_lease.fn(self.target)
+        """Run what the flow runs, in its order, as plain functions; return what the checks found."""
+        sources = sources_of(self.put(log_data), self.put(song_data), max_errors=max_errors)
+        results = {step.name: step.run(0) for step in self.steps(sources, full_refresh=full_refresh)}
+        checks: list[CheckResult] = results["check"]
         return checks
 
-    def load(self, *, full_refresh: bool = False) -> None:
+    def steps(self, sources: Sequence[Source], *, full_refresh: bool = False) -> list[Step]:
+        """Return what the flow does, in its order."""
+        return list(run_steps(self.target, sources, full_refresh=full_refresh))
+
+    def load(self) -> None:
         """Load facts and dimensions from staging, for the run that holds the lease."""
-        for load, tables in ((load_fact, catalog.FACTS), (load_dimension, catalog.DIMENSIONS)):
-            for table in tables:
-                load.fn(self.target, table, "replace" if full_refresh else table.mode)
+        for step in load_steps(self.target):
+            step.run(0)
 
     def contents(self, *tables: str) -> dict[str, Rows]:
         """Return the sorted rows of tables; of the loaded ones where none is named."""
@@ -117,8 +111,8 @@ def redshift(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Return the stand-in, emptied, with its blocks at hand where there is no Prefect server to load them from."""
     standin.reset()
     standin.put(f"{BUCKET}/{JSONPATHS.name}", JSONPATHS.read_bytes())
-    monkeypatch.setattr("warehouse.connect._load_block", lambda _: connector(standin))
-    monkeypatch.setattr("warehouse.s3.client.S3._block", credentials(standin))
+    monkeypatch.setattr(blocks, "load_connector", lambda _: connector(standin))
+    monkeypatch.setattr(blocks, "load_credentials", lambda _: credentials(standin))
     numbers = count()
 
     def put(path: Path) -> str:

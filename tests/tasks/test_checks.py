@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from sql import catalog
-from tasks.check import SAMPLE_ROWS, all_rules, check, offending_rows, table_rules
+from tasks.check import SAMPLE_ROWS, check, offending_rows
 from tasks.results import CheckResult
 from tests.standin import Standin
 from tests.support.warehouses import Session, embedded, redshift
-from warehouse.tables import Check, Table
+from warehouse.checks import Check, table_checks, with_table_checks
+from warehouse.tables import Table
 
-CHECKS = [rule.name for table in catalog.TABLES for rule in table_rules(table)] + [c.name for c in catalog.CHECKS]
+CHECKS = [rule.name for table in catalog.TABLES for rule in table_checks(table)] + [c.name for c in catalog.CHECKS]
 LONG_AGO = datetime(1999, 1, 1)
 
 
@@ -168,7 +169,7 @@ def warehouse(tmp_path: Path, good: Path) -> Iterator[Session]:
 
 
 def reports(warehouse: Session) -> dict[str, CheckResult]:
-    found = check.fn(warehouse.target, list(catalog.TABLES), list(catalog.CHECKS))
+    found = check.fn(warehouse.target, catalog.TABLES, catalog.CHECKS)
     return {report.check: report for report in found}
 
 
@@ -206,7 +207,7 @@ def test_each_check_finds_its_violation_in_redshift(
     place = redshift(standin, monkeypatch)
     place.run(generated / "log_data", generated / "song_data")
     session = place.session()
-    for rule in all_rules(list(catalog.TABLES), list(catalog.CHECKS)):
+    for rule in with_table_checks(catalog.TABLES, catalog.CHECKS):
         if rule.name.endswith("_key_not_null"):
             continue  # Redshift lets nobody take NOT NULL from a column
         with contextlib.suppress(UndoneError), session.warehouse.task() as connection:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -24,9 +25,9 @@ from tasks.results import TableResult
 from tasks.retries import BACKOFF_SECONDS, RETRIES, may_pass
 from tasks.stage import stage
 from tests.support.warehouses import Place, Session
-from warehouse.sources import Source
 from warehouse.errors import CopyError, PermanentError
-from warehouse.tables import Mode, Table
+from warehouse.sources import Source
+from warehouse.tables import Table
 
 MODULES = [import_module(f"tasks.{module.name}") for module in iter_modules(tasks.__path__)]
 TASKS = {each.name: each for module in MODULES for each in vars(module).values() if isinstance(each, Task)}
@@ -207,7 +208,7 @@ def staged(warehouse: Session, place: Place, generated: Path) -> Session:
 
 def run_stage(warehouse: Session, source: Source) -> TableResult:
     with disable_run_logger():
-        return stage.fn(warehouse.target, copy)
+        return stage.fn(warehouse.target, source)
 
 
 def counted(report: TableResult) -> dict[str, int | None]:
@@ -249,8 +250,8 @@ def test_stage_forgets_the_rejects_of_its_own_table_only(staged: Session, place:
 @pytest.mark.parametrize("full_refresh", [False, True], ids=["incremental", "full refresh"])
 def test_loads_may_be_repeated(staged: Session, *, full_refresh: bool) -> None:
     def load(table: Table) -> TableResult:
-        mode: Mode = "replace" if full_refresh else table.mode
-        return (load_fact if table in catalog.FACTS else load_dimension).fn(staged.target, table, mode)
+        loaded = replace(table, mode="replace") if full_refresh else table
+        return (load_fact if table in catalog.FACTS else load_dimension).fn(staged.target, loaded)
 
     for table in (*catalog.FACTS, *catalog.DIMENSIONS):
         once = load(table)

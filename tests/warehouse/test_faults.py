@@ -11,10 +11,13 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from flows.etl import etl
 from tests.standin import Standin
 from tests.standin.faults import When
-from tests.support.steps import PLACES, RETRIES, Keeper, Step, contents, make_data, steps_of
+from tests.support.second_run import Keeper, contents, make_data, steps_of
+from tests.support.steps import RETRIES, Step
 from tests.support.warehouses import BUCKET, JSONPATHS, SCHEMA, Place, connector, credentials, redshift
 from warehouse.errors import TransientError
 from warehouse.redshift.errors import ROLLED_BACK
+
+PLACES: tuple[When, ...] = ("before", "inside", "after", "answering")
 
 Cuts = Callable[[int], Sequence[tuple[int, When]]]
 

@@ -14,18 +14,18 @@ from threading import Barrier, Event, Thread
 from time import sleep
 
 import duckdb
-from tests.support.project import ROOT
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from tests.support.project import ROOT
 from tests.support.warehouses import Place, Session, embedded, select
 from warehouse import lease
-from warehouse.base import Target, Warehouse
+from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
-from warehouse.errors import LeaseLostError, PermanentError, is_transient
 from warehouse.duckdb.locks import Lock, TableLocks
-
+from warehouse.errors import LeaseLostError, PermanentError, is_transient
+from warehouse.target import Target
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Rows arrive by append, replace and merge, each safe to repeat."""
 
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class Things:
     def load(self, mode: Mode, *rows: Row) -> LoadResult:
         self.arrive(*rows)
         with self.warehouse.warehouse.task() as connection:
-            return load(connection, self.table, mode)
+            return load(connection, replace(self.table, mode=mode))
 
     @property
     def rows(self) -> list[tuple[Any, ...]]:
@@ -71,9 +72,9 @@ def test_a_load_is_safe_to_repeat(things: Things, mode: Mode) -> None:
 def test_a_load_leaves_nothing_behind_in_its_session(things: Things, mode: Mode) -> None:
     things.arrive(A, B)
     with things.warehouse.warehouse.task() as connection:
-        first = load(connection, things.table, mode)
+        first = load(connection, replace(things.table, mode=mode))
         connection.exec_driver_sql("delete from things")
-        assert load(connection, things.table, mode) == first == LoadResult(inserted=2)
+        assert load(connection, replace(things.table, mode=mode)) == first == LoadResult(inserted=2)
 
 
 def test_append_inserts_the_rows_whose_key_is_new(things: Things) -> None:
@@ -105,7 +106,7 @@ def test_a_load_that_fails_leaves_the_table_as_it_was(things: Things, mode: Mode
         pytest.raises((DBAPIError, RefusedError), match=r"(?i)not[- ]null") as raised,
         things.warehouse.warehouse.task() as connection,
     ):
-        load(connection, things.table, mode)
+        load(connection, replace(things.table, mode=mode))
     assert not is_transient(raised.value)
     assert things.rows == [A]
 
@@ -115,7 +116,7 @@ def test_replace_is_undone_with_its_transaction(things: Things) -> None:
     things.arrive(B)
     with things.warehouse.warehouse.engine.connect() as connection:
         connection.exec_driver_sql("set search_path to sparkify")
-        assert load(connection, things.table, "replace") == LoadResult(inserted=1)
+        assert load(connection, replace(things.table, mode="replace")) == LoadResult(inserted=1)
         assert select(connection, "select id from things") == [(2,)]
         connection.rollback()
     assert things.rows == [A]
@@ -203,4 +204,4 @@ def test_merge_of_a_table_that_is_all_key_inserts_what_is_new(tmp_path: Path, pl
     warehouse.run(table.ddl, "create table arrivals (name varchar(16))", "insert into arrivals (name) select 'a'")
     for inserted in (1, 0):
         with warehouse.warehouse.task() as connection:
-            assert load(connection, table, table.mode) == LoadResult(inserted)
+            assert load(connection, table) == LoadResult(inserted)

@@ -13,7 +13,8 @@ from sqlalchemy import Engine, event
 
 from sql import catalog
 from tests.standin import Standin
-from tests.support.steps import Keeper, Step, Tables, contents, make_data, steps_of
+from tests.support.second_run import Keeper, Tables, contents, make_data, steps_of
+from tests.support.steps import Step
 from tests.support.warehouses import Place, redshift
 from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse

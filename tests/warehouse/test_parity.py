@@ -14,9 +14,10 @@ import pytest
 from flows.generate import generate
 from sql import catalog
 from tests.standin import Standin
-from tests.warehouse.duckdb.test_copy import BAD_RECORDS, CASES, GOOD, MISSING, PATHS, among_good, type_ids
 from tests.support.warehouses import BUCKET, Place, Rows, Session, embedded, redshift
-from warehouse.sources import LOAD_ERRORS_DDL, Compression, Source
+from tests.warehouse.duckdb.test_copy import BAD_RECORDS, CASES, GOOD, MISSING, PATHS, among_good, type_ids
+from warehouse.load_errors import LOAD_ERRORS_DDL
+from warehouse.sources import Compression, Source
 from warehouse.tables import Table
 
 LINE = "Redshift tells the record's last line, not its place in it: what is no JSON is kept as that whole line"
@@ -153,7 +154,7 @@ class Pair:
     def _load(session: Session, source: Source) -> dict[str, Rows]:
         session.run("delete from load_errors", source.table.ddl)
         with session.warehouse.task() as connection:
-            copied = session.warehouse.copy(connection, copy, lambda news: None)
+            copied = session.warehouse.copy(connection, source, lambda news: None)
         return {
             "reported": [(copied.rows, copied.rejected)],
             "rows": session.rows(f"select * from {source.table.name}"),

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.support.project import ROOT
 import pytest
 from pydantic import SecretStr
 
@@ -16,12 +15,15 @@ from flows.etl import TABLES, sources_of
 from flows.preflight import preflight
 from tests.standin import Standin
 from tests.standin.s3 import ROLE
+from tests.support.project import ROOT
 from tests.support.warehouses import BUCKET, JSONPATHS, Place, connector, redshift
+from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
 from warehouse.preflight import Finding
+from warehouse.redshift.preflight import region_finding
 from warehouse.s3.client import S3, Object
-from warehouse.s3.preflight import Sources, _age
+from warehouse.s3.preflight import _age, object_findings
 from warehouse.tables import split_statements
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,7 +75,7 @@ def test_it_passes_on_what_a_run_has_made(ready: Place, standin: Standin, genera
 def test_a_login_that_is_refused(ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     block = connector(standin)
     monkeypatch.setattr(block.connection_info, "password", SecretStr("wrong"))
-    monkeypatch.setattr("warehouse.connect._load_block", lambda _: block)
+    monkeypatch.setattr(blocks, "load_connector", lambda _: block)
     failure = the_failure(findings(ready))
     assert failure.startswith("failed   connection: Redshift refused: ")
     assert "mend the user and the password" in failure
@@ -230,7 +232,6 @@ def test_what_is_no_role(ready: Place) -> None:
 
 def test_a_worker_that_may_not_look_need_not(ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where COPY has a role of its own the worker needs no rights in S3; where it has not, it does."""
-    monkeypatch.setattr("warehouse.s3.client.S3._block", None)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     target = replace(ready.target, aws_credentials="", copy_role="default")
     found = findings(replace(ready, target=target))
@@ -279,20 +280,20 @@ class Listing(S3):
 
     def __init__(self, *objects: tuple[str, int]) -> None:
         super().__init__("")
-        self.objects = [Object(f"s3://b/{key}", size, datetime.now(UTC)) for key, size in objects]
+        self.listed = [Object(f"s3://b/{key}", size, datetime.now(UTC)) for key, size in objects]
 
     region: str | None = None
 
     def bucket_region(self, bucket: str) -> str:
         return "eu-west-1"
 
-    def list(self, url: str) -> list[Object]:
-        return [found for found in self.objects if found.url.startswith(url)]
+    def objects(self, url: str) -> list[Object]:
+        return [found for found in self.listed if found.url.startswith(url)]
 
 
 def looked_at(source: str, *objects: tuple[str, int], **options: Any) -> dict[str, str]:
     _, songs = sources_of("", source, **options)
-    return {finding.subject.split()[1]: str(finding) for finding in Sources(Listing(*objects), [songs]).objects()}
+    return {finding.subject.split()[1]: str(finding) for finding in object_findings(Listing(*objects), songs)}
 
 
 @pytest.mark.parametrize(
@@ -334,9 +335,9 @@ def test_neighbours_of_a_prefix_are_named(keys: list[str], told: str | None) -> 
 
 def test_objects_are_counted_with_the_newest_ones_age() -> None:
     listing = Listing(("x/a", 1000), ("x/b", 1500))
-    listing.objects[0] = replace(listing.objects[0], modified=datetime.now(UTC) - timedelta(days=9))
+    listing.listed[0] = replace(listing.listed[0], modified=datetime.now(UTC) - timedelta(days=9))
     _, songs = sources_of("", "s3://b/x/")
-    (found, *_) = Sources(listing, [songs]).objects()
+    (found, *_) = object_findings(listing, songs)
     assert found.text == "2 under s3://b/x/, 2.5 kB, the newest 0 minutes old"
 
 
@@ -352,6 +353,6 @@ def test_the_region_of_a_bucket_is_the_one_that_copy_is_told(told: str | None, t
     listing = Listing()
     listing.region = told
     _, songs = sources_of("", "s3://b/x/")
-    (found,) = Sources(listing, [songs]).surroundings()
+    found = region_finding(listing, songs, may_be_barred=False)
     assert found.text.startswith(text)
     assert found.result == ("failed" if told == "us-west-2" else "passed")

@@ -26,18 +26,18 @@ from prefect.logging.handlers import APILogHandler
 from redshift_connector.error import ProgrammingError
 
 import tasks.preflight
-from flows.etl import TABLES, sources_of, etl
+from flows.etl import TABLES, etl, sources_of
 from flows.preflight import preflight
 from tests.standin import Standin
 from tests.standin.s3 import Keys
 from tests.support.warehouses import BUCKET, JSONPATHS, SCHEMA, Place, connector, credentials
-from warehouse.base import Target
 from warehouse.connect import open_warehouse
-from warehouse.redshift.copy_statement import Access
-from warehouse.redshift.copy_statement import Keys as StatementKeys
 from warehouse.errors import PermanentError, TransientError
-from warehouse.redshift.warehouse import RedshiftWarehouse
+from warehouse.redshift.copy_statement import Access
 from warehouse.redshift.errors import explain, redacted, secrets_in
+from warehouse.redshift.warehouse import RedshiftWarehouse
+from warehouse.s3.client import Keys as S3Keys
+from warehouse.target import Target
 
 PASSWORD = "p/w+Canary%1"
 KEYS = Keys("AKIACANARYKEY", "canary/Secret+key'", "Canary//session+token=")
@@ -257,18 +257,18 @@ def test_no_object_shows_a_secret(planted: Planted) -> None:
         warehouse,
         warehouse.engine,
         warehouse.engine.url,
-        warehouse.s3.client,
+        warehouse.s3,
         access,
         access.keys,
         block,
     ]
     assert_clean(*map(repr, shown), *map(str, shown), block.model_dump_json(), vars(warehouse))
-    aws = repr(warehouse.s3.client._block)
+    aws = repr(warehouse.s3._block)
     assert KEYS.secret_access_key not in aws  # the other two are: see above
 
 
 def test_an_error_that_is_no_answer_tells_no_secret() -> None:
-    access = Access(keys=StatementKeys(KEYS.access_key_id, KEYS.secret_access_key, KEYS.session_token))
+    access = Access(keys=S3Keys(KEYS.access_key_id, KEYS.secret_access_key, KEYS.session_token))
     statement = "\n".join(access.clauses())
     for error in (
         OSError(f"lost while sending {statement}"),

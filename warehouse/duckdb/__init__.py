@@ -1,0 +1,1 @@
+"""DuckDB in Redshift's place: its SQL, its locks, and COPY by its rules."""

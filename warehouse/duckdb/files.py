@@ -8,17 +8,13 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from operator import attrgetter
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
-from warehouse.sources import Compression
 from warehouse.errors import CopyError
-
-Item = TypeVar("Item")
+from warehouse.files import File
+from warehouse.sources import Compression
 
 MARK = "\x1a"
 """Stands for bytes that are not UTF-8 in a decoded text: SUBSTITUTE, which no JSON text may hold either."""
@@ -27,15 +23,6 @@ _CHUNK_BYTES = 4 << 20
 _BETWEEN_RECORDS = re.compile(rb"\}\s*?\n\s*(?=\{)")
 
 codecs.register_error("mark", lambda error: (MARK, getattr(error, "end", 0)))
-
-
-@dataclass(frozen=True)
-class File:
-    """A file to load: where its bytes are, and the name it is known by."""
-
-    path: str
-    name: str
-    size: int
 
 
 def list_files(source: str) -> list[File]:
@@ -141,19 +128,3 @@ def read_chunks(path: str) -> Iterator[tuple[int, str]]:
                 line += chunk.count(b"\n")
     if rest:
         yield line, rest.decode("utf-8", "mark")
-
-
-def batches(
-    items: Iterable[Item], max_size: int, size: Callable[[Item], int] = attrgetter("size")
-) -> Iterator[list[Item]]:
-    """Group files, or what else has a size, in order, so that no group of several is over `max_size`."""
-    batch: list[Item] = []
-    held = 0
-    for item in items:
-        if batch and held + size(item) > max_size:
-            yield batch
-            batch, held = [], 0
-        batch.append(item)
-        held += size(item)
-    if batch:
-        yield batch

@@ -3,8 +3,6 @@
 import json
 from dataclasses import dataclass
 
-from warehouse.sources import Source
-from warehouse.errors import CopyError
 from warehouse.duckdb.json_rules import (
     MAX_RECORD_BYTES,
     NESTED,
@@ -17,7 +15,9 @@ from warehouse.duckdb.json_rules import (
     repeats,
     rule_for,
 )
-from warehouse.jsonpaths import ReadFile, Steps, read_jsonpaths
+from warehouse.errors import CopyError
+from warehouse.jsonpaths import ReadFile, Steps, paths_of
+from warehouse.sources import Source
 from warehouse.tables import Column
 
 _SPLIT = "\x1e"  # RECORD SEPARATOR, which no JSON text may hold
@@ -25,10 +25,16 @@ _RECORD = rf"\s*(?:{NESTED}|[^\n]+)"
 _LINE_OF_ITS_OWN = r"([^\[,:\s])(\s*\n\s*\{)"
 """Where a line begins with an object that continues no value before it: a record begins there."""
 
+TEXTS = "copy_texts"
+TEXTS_DDL = f"create or replace temp table {TEXTS} (file_index ubigint, chunk bigint, first_line bigint, text varchar)"
+
+# Three phases. `marked` puts a separator where a line begins with an object that continues no value; `parts` are the
+# texts between separators; `pieces` are what a part holds: objects and arrays, and the junk beside them, line by line.
+# A record's line is its last one: the first line of its text, and the line breaks in all pieces up to it.
 RECORDS_OF_TEXTS = rf"""
     with marked as (
         select * replace (regexp_replace(text, '{_LINE_OF_ITS_OWN}', '\1{_SPLIT}\2', 'g') as text)
-        from (select * replace (translate(text, '{_SPLIT}', chr(31)) as text) from copy_texts)
+        from (select * replace (translate(text, '{_SPLIT}', chr(31)) as text) from {TEXTS})
     ),
     parts as (
         select file_index, chunk, first_line, generate_subscripts(parts, 1) as part, unnest(parts) as part_text
@@ -86,9 +92,16 @@ class Reader:
     """Reads records into the columns of one table; the JSONPaths file by `read`."""
 
     def __init__(self, source: Source, columns: tuple[Column, ...], read: ReadFile) -> None:
+        """
+        Raises:
+            CopyError: the JSONPaths file cannot be read, does not fit, or needs what is not loaded here.
+        """
+        file = source.jsonpaths or str(source.table.jsonpaths or "")
         self.columns = columns
         self.rules = [rule_for(column, source.table.time_format) for column in columns]
-        self.paths = column_paths(copy, columns, read)
+        self.paths = list(paths_of(columns, file, source.table.name, read).values())
+        if any(isinstance(path[0], int) for path in self.paths):
+            raise CopyError(f"{file}: arrays at the root are not loaded by the embedded warehouse")
 
     @property
     def names(self) -> str:
@@ -164,21 +177,6 @@ class Reader:
             f"{(rule.exact if exact and rule.exact else rule.value).format(text=text)} as {_quoted(column.name)}"
             for column, rule, text in zip(self.columns, self.rules, texts, strict=True)
         )
-
-
-def column_paths(source: Source, columns: tuple[Column, ...], read: ReadFile) -> list[Steps]:
-    """Return the path of each column: by the JSONPaths file, or by the columns' names where there is none.
-
-    Raises:
-        CopyError: the file cannot be read, or does not fit the table.
-    """
-    file = source.jsonpaths or source.table.jsonpaths
-    if file is None:
-        return [(column.name,) for column in columns]
-    paths = read_jsonpaths(str(file), len(columns), source.table.name, read)
-    if any(isinstance(path[0], int) for path in paths):
-        raise CopyError(f"{file}: arrays at the root are not loaded by the embedded warehouse")
-    return paths
 
 
 def _quoted(name: str) -> str:

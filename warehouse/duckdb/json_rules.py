@@ -13,9 +13,9 @@ import json
 import re
 from dataclasses import dataclass
 
+from warehouse.duckdb.files import MARK
 from warehouse.errors import CopyError
 from warehouse.jsonpaths import Steps
-from warehouse.duckdb.files import MARK
 from warehouse.tables import Column
 
 ASSUMPTIONS = {

@@ -1,0 +1,1 @@
+"""Amazon Redshift: connections to it, COPY, and what its errors mean."""

@@ -1,20 +1,19 @@
 """COPY in Redshift: what it loaded, and what it says of the rows that it did not."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from warehouse.base import Progress
-from warehouse.sources import CopyResult, Source
-from warehouse.redshift.copy_statement import Access, copy_statement, jsonpaths_url
 from warehouse.errors import CopyError, PermanentError
-from warehouse.jsonpaths import Steps, read_jsonpaths
-from warehouse.duckdb.files import batches
-from warehouse.redshift.rejected_records import RejectedRecords, Record
-from warehouse.s3.client import S3
+from warehouse.files import batches
+from warehouse.jsonpaths import Steps, paths_of
+from warehouse.redshift.copy_statement import Access, copy_statement, jsonpaths_url
 from warehouse.redshift.errors import RefusedError, explain, secrets_in
+from warehouse.redshift.rejected_records import Record, RejectedRecords
+from warehouse.s3.client import S3
+from warehouse.sources import CopyResult, Progress, Source
 
 _SHOWN_REJECTS = 3
 _INSERT_BYTES = 4 << 20
@@ -85,11 +84,11 @@ class RedshiftCopy:
         """
         name = self.source.table.name
         progress(f"{name}: COPY from {self.source.location}")
-        session = self.connection.exec_driver_sql(SESSION).one()
-        refused = send(self.connection, copy_statement(self.copy, self.access))
+        (session,) = self.ask(SESSION)
+        refused = self.send(copy_statement(self.source, self.access))
         if refused:
             raise self._why_not_loaded(refused, session)
-        counts = self.connection.exec_driver_sql(COUNTS).one()
+        (counts,) = self.ask(COUNTS)
         rejects = self._rejects(rejects_of("pg_last_copy_id()")) if self.source.max_errors else []
         self._keep(rejects)
         if counts.scanned is not None and counts.scanned != counts.loaded + len(rejects):
@@ -100,12 +99,20 @@ class RedshiftCopy:
             )
         return CopyResult(counts.loaded, len(rejects))
 
+    def ask(self, query: str) -> Sequence[Any]:
+        """Return the rows that answer a query."""
+        return self.connection.exec_driver_sql(query).all()
+
+    def send(self, statement: str) -> RefusedError | None:
+        """Send the COPY; return the server's refusal, if it refuses."""
+        return send(self.connection, statement)
+
     def _rejects(self, query: str) -> list[Reject]:
-        return [Reject(*row) for row in self.connection.exec_driver_sql(query)]
+        return [Reject(*row) for row in self.ask(query)]
 
     def _keep(self, rejects: list[Reject]) -> None:
         load = self.source.table.name
-        forget_rejects(self.connection, self.copy)
+        forget_rejects(self.connection, self.source)
         now = datetime.now(UTC).replace(tzinfo=None)
         for batch in batches(self._with_records(rejects), _INSERT_BYTES, size=_size):
             rows = [
@@ -117,20 +124,17 @@ class RedshiftCopy:
                 f"insert into load_errors values {marks}", tuple(value for row in rows for value in row)
             )
 
-    def _with_records(self, rejects: Iterable[Reject]) -> Iterator[tuple[Reject, Record]]:
+    def _with_records(self, rejects: Sequence[Reject]) -> Iterator[tuple[Reject, Record]]:
         """Look the records up in S3, where the worker may read there."""
         read_back = RejectedRecords(self.s3.read, self.source.compression)
-        paths = self._paths()
+        paths = self._paths() if rejects else {}
         for reject in rejects:
             yield reject, read_back.record(reject.file, reject.line, paths.get(reject.column or ""))
 
     def _paths(self) -> dict[str, Steps]:
-        names = [column.name for column in self.source.table.columns]
-        url = jsonpaths_url(self.copy)
-        if url is None:
-            return {name: (name,) for name in names}
+        table = self.source.table
         try:
-            return dict(zip(names, read_jsonpaths(url, len(names), self.source.table.name, self.s3.read), strict=True))
+            return paths_of(table.columns, jsonpaths_url(self.source), table.name, self.s3.read)
         except PermanentError:
             return {}
 

@@ -6,21 +6,13 @@ https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from warehouse.sources import Compression, Source
 from warehouse.errors import CopyError, PermanentError
+from warehouse.s3.client import Keys
+from warehouse.sources import Compression, Source
 
 ROLE = re.compile(r"default|arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+(,arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+)*")
-
-
-@dataclass(frozen=True)
-class Keys:
-    """Keys of AWS; those of a role come with a token."""
-
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,7 @@ def copy_statement(source: Source, access: Access) -> str:
         PermanentError: there is nothing to read with.
     """
     columns = ", ".join(f'"{column.name}"' for column in source.table.columns)
-    jsonpaths = jsonpaths_url(copy)
+    jsonpaths = jsonpaths_url(source)
     options = [
         *access.clauses(),
         f"format json {literal(jsonpaths or 'auto')}",
@@ -77,7 +69,7 @@ def copy_statement(source: Source, access: Access) -> str:
         "compupdate off",
         "statupdate off",
     ]
-    return "\n".join([f"copy {source.table.name} ({columns})", f"from {literal(_source(copy))}", *options])
+    return "\n".join([f"copy {source.table.name} ({columns})", f"from {literal(_source(source))}", *options])
 
 
 def trial_statement(table: str, url: str, access: Access, compression: Compression) -> str:
@@ -92,15 +84,15 @@ def trial_statement(table: str, url: str, access: Access, compression: Compressi
     return "\n".join([f"copy {table}", f"from {literal(url)}", *options])
 
 
-def jsonpaths_url(source: Source) -> str | None:
-    """Return where the JSONPaths file lies: at the root of the source's bucket unless it is given.
+def jsonpaths_url(source: Source) -> str:
+    """Return where the JSONPaths file lies: at the root of the source's bucket unless it is given; "" without one.
 
     Raises:
         CopyError: it is no s3:// URL.
     """
     if source.table.jsonpaths is None:
-        return None
-    url = source.jsonpaths or f"s3://{_source(copy).split('/')[2]}/{source.table.jsonpaths.name}"
+        return ""
+    url = source.jsonpaths or f"s3://{_source(source).split('/')[2]}/{source.table.jsonpaths.name}"
     if not url.startswith("s3://"):
         raise CopyError(f"{url}: Redshift reads JSONPaths files from S3: upload it and give its s3:// URL")
     return url

@@ -1,18 +1,20 @@
 """What is found in Redshift before a run."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, Row, text
+from sqlalchemy import Engine, text
 
-from warehouse.base import Target
-from warehouse.sources import Source
-from warehouse.redshift.copy_statement import Access, literal, trial_statement
-from warehouse.errors import PermanentError
+from warehouse.errors import CopyError, PermanentError
+from warehouse.jsonpaths import paths_of
 from warehouse.preflight import Finding, look
 from warehouse.redshift.copy import send
+from warehouse.redshift.copy_statement import Access, jsonpaths_url, literal, trial_statement
 from warehouse.s3.client import S3
+from warehouse.sources import Source
+from warehouse.target import Target
 
 SESSION = "select current_user as user_name, current_database() as database_name, version() as version"
 
@@ -41,13 +43,7 @@ order by tablename"""
 TRIAL_TABLE = "create temp table preflight (record varchar(1))"
 
 
-def statements(schema: str, tables: list[str]) -> list[str]:
-    """Return what is asked, but for the trial of COPY, whose object is not known before."""
-    asked = [SESSION, SCHEMA.replace(":schema", literal(schema)), _tables(tables).replace(":schema", literal(schema))]
-    return [*asked, f"{TRIAL_TABLE} -- for a COPY with NOLOAD of the smallest object\n", "rollback"]
-
-
-def _tables(names: list[str]) -> str:
+def _tables(names: Sequence[str]) -> str:
     return TABLES.format(names=", ".join(literal(name) for name in names))
 
 
@@ -61,17 +57,17 @@ class RedshiftPreflight:
         self.access = access
         self.s3 = s3
 
-    def findings(self, sources: list[Source], tables: list[str]) -> Iterator[Finding]:
+    def findings(self, sources: Sequence[Source], tables: Sequence[str]) -> Iterator[Finding]:
         """Look at the login, the privileges, and what COPY reads with. Changes nothing."""
         connection = look("connection", self._connects)
         yield connection
         if connection.result == "passed":
             yield look("schema", self._may_create)
             yield look("tables", partial(self._may_write, tables))
-            yield look("COPY", partial(self._may_copy, sources[0]), may_be_barred=bool(self.role))
+            yield look("COPY", partial(self.may_copy, sources[0]), may_be_barred=bool(self.role))
 
     def _connects(self) -> str:
-        (row,) = self._ask(SESSION)
+        (row,) = self.ask(SESSION)
         return f"as {row.user_name} to {row.database_name}, {row.version.rpartition(', ')[2]}"
 
     def _may_create(self) -> str:
@@ -79,9 +75,9 @@ class RedshiftPreflight:
         Raises:
             PermanentError: tables cannot be made there.
         """
-        schema = self._ask(SCHEMA, schema=self.schema)
+        schema = self.ask(SCHEMA, schema=self.schema)
         if not schema:
-            if not self._ask(DATABASE)[0].may_create:
+            if not self.ask(DATABASE)[0].may_create:
                 raise PermanentError(
                     f"there is no schema {self.schema}: create it, or grant create on database to this user"
                 )
@@ -90,12 +86,12 @@ class RedshiftPreflight:
             raise PermanentError(f"tables may not be created: grant usage, create on schema {self.schema} to this user")
         return f"tables may be created in {self.schema}"
 
-    def _may_write(self, tables: list[str]) -> str:
+    def _may_write(self, tables: Sequence[str]) -> str:
         """
         Raises:
             PermanentError: there are tables that may not be written.
         """
-        barred = [row.tablename for row in self._ask(_tables(tables), schema=self.schema)]
+        barred = [row.tablename for row in self.ask(_tables(tables), schema=self.schema)]
         if barred:
             raise PermanentError(
                 f"{', '.join(barred)} may not be written: grant select, insert, update, delete on these tables "
@@ -103,9 +99,11 @@ class RedshiftPreflight:
             )
         return "those that exist may be read and written"
 
-    def _may_copy(self, source: Source) -> str:
+    def may_copy(self, source: Source) -> str:
         """Let COPY parse the smallest object, and load nothing."""
-        smallest = min((found for found in self.s3.list(source.location) if found.size), key=lambda found: found.size)
+        smallest = min(
+            (found for found in self.s3.objects(source.location) if found.size), key=lambda found: found.size
+        )
         with self.engine.connect() as connection:
             connection.exec_driver_sql(TRIAL_TABLE)
             refused = send(connection, trial_statement("preflight", smallest.url, self.access(), source.compression))
@@ -114,6 +112,53 @@ class RedshiftPreflight:
             raise PermanentError(f"cannot read {smallest.url}: {refused}")
         return f"may read {smallest.url}"
 
-    def _ask(self, query: str, **parameters: str) -> list[Row[Any]]:
+    def ask(self, query: str, **parameters: str) -> Sequence[Any]:
+        """Return the rows that answer a query, asked in a transaction of its own."""
         with self.engine.connect() as connection:
-            return list(connection.execute(text(query), parameters))
+            return connection.execute(text(query), parameters).all()
+
+
+def jsonpaths_finding(s3: S3, source: Source, *, may_be_barred: bool) -> Finding:
+    """Look whether COPY would find a JSONPaths file that fits the table."""
+    return look(f"{source.table.name} JSONPaths", partial(_jsonpaths, s3, source), may_be_barred=may_be_barred)
+
+
+def region_finding(s3: S3, source: Source, *, may_be_barred: bool) -> Finding:
+    """Look whether COPY would be told the region of the source's bucket."""
+    return look(f"{source.table.name} region", partial(_region, s3, source), may_be_barred=may_be_barred)
+
+
+def _jsonpaths(s3: S3, source: Source) -> str:
+    """
+    Raises:
+        CopyError: the file cannot be read, does not fit the table, or would itself be loaded.
+    """
+    url = jsonpaths_url(source)
+    paths = paths_of(source.table.columns, url, source.table.name, s3.read)
+    if url.startswith(source.location):
+        raise CopyError(f"{url} lies under {source.location}, so it would be loaded as data: move it elsewhere")
+    names, keys = list(paths), [_snake_case(str(path[-1])) for path in paths.values()]
+    if keys != names and sorted(keys) == sorted(names):
+        place, key, name = next((n, k, c) for n, (k, c) in enumerate(zip(keys, names, strict=True), 1) if k != c)
+        raise CopyError(f"{url}: path {place} leads to {key}, where the table's column is {name}: put them in order")
+    return f"{url} has one path for each of the {len(names)} columns"
+
+
+def _region(s3: S3, source: Source) -> str:
+    """
+    Raises:
+        CopyError: the bucket is not in the region that COPY is told.
+    """
+    bucket = source.location.split("/")[2]
+    region = s3.bucket_region(bucket)
+    if s3.region and s3.region != region:
+        raise CopyError(
+            f"bucket {bucket} is in {region}, and COPY would be told {s3.region}: "
+            "set the AWS Credentials block's region_name to the bucket's"
+        )
+    told = "as COPY is told" if s3.region else "and COPY is told none: it has to be the cluster's own"
+    return f"bucket {bucket} is in {region}, {told}"
+
+
+def _snake_case(key: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()

@@ -5,9 +5,10 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from warehouse.sources import KEPT_CHARACTERS, Compression
 from warehouse.errors import CopyError, TransientError
 from warehouse.jsonpaths import Steps
+from warehouse.load_errors import KEPT_CHARACTERS
+from warehouse.sources import Compression
 
 _LONGEST_RECORD = 200  # lines
 _SPACE = " \t\n\r\f\v"

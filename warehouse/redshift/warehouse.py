@@ -1,22 +1,24 @@
 """Amazon Redshift: connections to it, and what it is asked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import URL, Connection, Dialect, ExceptionContext, NullPool, create_engine, event, text
 
-from warehouse.base import Progress, Target, Warehouse
-from warehouse.sources import CopyResult, Source
-from warehouse.redshift.copy_statement import Access, Keys
+from warehouse.base import Warehouse
 from warehouse.errors import PermanentError, TransientError
 from warehouse.preflight import Finding
 from warehouse.redshift.copy import RedshiftCopy
-from warehouse.redshift.preflight import RedshiftPreflight
-from warehouse.s3.client import S3
+from warehouse.redshift.copy_statement import Access
 from warehouse.redshift.errors import disconnect, explain, hang_up
-from warehouse.s3.preflight import Sources
+from warehouse.redshift.preflight import RedshiftPreflight, jsonpaths_finding, region_finding
+from warehouse.s3.client import S3
+from warehouse.s3.preflight import object_findings
+from warehouse.sources import CopyResult, Progress, Source
 from warehouse.tables import Column
+from warehouse.target import Target
 
-DRIVER = "redshift+redshift_connector"
+REDSHIFT_DRIVER = "redshift+redshift_connector"
 CONNECT_ARGS: dict[str, Any] = {
     "ssl": True,
     "sslmode": "verify-full",
@@ -70,10 +72,16 @@ class RedshiftWarehouse(Warehouse):
     def forget_dead_holders(self, connection: Connection) -> None:
         """Do nothing: Redshift does not know whose run has died, and its lease ends with time."""
 
-    def preflight(self, sources: list[Source], tables: list[str]) -> list[Finding]:
-        preflight = RedshiftPreflight(self.engine, self.target, self.access, self.s3)
-        sources = Sources(self.s3, sources, may_be_barred=bool(self.target.copy_role))
-        return [*preflight.findings(sources, tables), *sources.objects(), *sources.surroundings()]
+    def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
+        barred = bool(self.target.copy_role)
+        findings = [*RedshiftPreflight(self.engine, self.target, self.access, self.s3).findings(sources, tables)]
+        for source in sources:
+            findings += object_findings(self.s3, source, may_be_barred=barred)
+        for source in sources:
+            if source.table.jsonpaths:
+                findings.append(jsonpaths_finding(self.s3, source, may_be_barred=barred))
+            findings.append(region_finding(self.s3, source, may_be_barred=barred))
+        return findings
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         found = connection.execute(text(COLUMNS), {"schema": self.target.schema, "table": table})
@@ -83,14 +91,13 @@ class RedshiftWarehouse(Warehouse):
         )
 
     def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
-        return RedshiftCopy(connection, copy, self.access(), self.s3).run(progress)
+        return RedshiftCopy(connection, source, self.access(), self.s3).run(progress)
 
     def access(self) -> Access:
         """What COPY reads with: the role if there is one, else the keys of the AWS credentials."""
         if self.target.copy_role:
             return Access(role=self.target.copy_role, region=self.s3.region)
-        keys = self.s3.keys()
-        return Access(keys=Keys(keys.access_key, keys.secret_key, keys.token), region=self.s3.region)
+        return Access(keys=self.s3.keys(), region=self.s3.region)
 
 
 def _ask_nothing(connection: Connection) -> None:

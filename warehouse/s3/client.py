@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from tempfile import TemporaryDirectory
@@ -14,10 +14,11 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from warehouse.base import Progress
+from warehouse import blocks
 from warehouse.errors import CopyError, PermanentError
-from warehouse.duckdb.files import File
+from warehouse.files import File
 from warehouse.s3.errors import CUT_SHORT, explained
+from warehouse.sources import Progress
 
 _AT_ONCE = 32
 _TRIES_OF_A_BODY = 3  # boto3 asks again for an answer that does not come, but not for one that breaks off
@@ -27,16 +28,21 @@ _URL = re.compile(r"s3://([\w.-]{1,255})(?:/(.*))?", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True)
+class Keys:
+    """Keys of AWS; those of a role come with a token."""
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class Object:
     """An object in S3; its size is in bytes."""
 
     url: str
     size: int
     modified: datetime
-
-
-Objects = list[Object]
-Files = list[File]
 
 
 def is_s3(name: str) -> bool:
@@ -56,8 +62,8 @@ class S3:
         self.block = block
         self.name = f"AWS Credentials block {block!r}" if block else "boto3's own credentials"
 
-    def keys(self) -> Any:
-        """Return the keys as they are now: access_key, secret_key and, of temporary ones, token.
+    def keys(self) -> Keys:
+        """Return the keys as they are now.
 
         Raises:
             PermanentError: there are none.
@@ -67,7 +73,7 @@ class S3:
             keys = credentials and credentials.get_frozen_credentials()
         if not keys:
             raise PermanentError(f"{self.name}: no keys: save them in an AWS Credentials block, and name it")
-        return keys
+        return Keys(keys.access_key, keys.secret_key, keys.token)
 
     @property
     def region(self) -> str | None:
@@ -80,7 +86,7 @@ class S3:
             place: str | None = self._client.get_bucket_location(Bucket=bucket).get("LocationConstraint")
         return {"EU": "eu-west-1"}.get(place, place) if place else "us-east-1"
 
-    def list(self, url: str) -> Objects:
+    def objects(self, url: str) -> list[Object]:
         """Return every object whose key begins with the URL's, by key. As in COPY, `log` means `log_old/x` too.
 
         Raises:
@@ -111,26 +117,16 @@ class S3:
         return content
 
     @contextmanager
-    def downloaded(self, url: str, progress: Progress) -> Iterator[Files]:
-        """Give every object that `list` does, but for empty ones, as a local file until the block ends."""
-        objects = [found for found in self.list(url) if found.size]
+    def downloaded(self, url: str, progress: Progress) -> Iterator[list[File]]:
+        """Give every object that `objects` does, but for empty ones, as a local file until the block ends."""
+        objects = [found for found in self.objects(url) if found.size]
         # a thread that had to be left behind may still be writing there
         with TemporaryDirectory(prefix="sparkify-", ignore_cleanup_errors=True) as folder:
             yield _Download(self._client, folder, progress).run(objects)
 
     @cached_property
     def _block(self) -> Any:
-        if not self.block:
-            return None
-        from prefect_aws import AwsCredentials  # slow to import, and seldom needed
-
-        try:
-            return AwsCredentials.load(self.block)
-        except ValueError:
-            raise PermanentError(
-                f"aws_credentials: there is no AWS Credentials block named {self.block!r}, or not a good one: "
-                "`prefect block ls` lists those there are; save it, or name another"
-            ) from None
+        return blocks.load_credentials(self.block) if self.block else None
 
     @cached_property
     def _session(self) -> Any:
@@ -167,7 +163,7 @@ class _Download:
         self.counting = Lock()
         self.stopped = Event()
 
-    def run(self, objects: Objects) -> Files:
+    def run(self, objects: list[Object]) -> list[File]:
         """Return the files, in order. Once one fails no other is begun, and those under way are left."""
         pool = ThreadPoolExecutor(_AT_ONCE, "s3")
         try:

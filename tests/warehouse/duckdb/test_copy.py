@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.copying import Copying, Loaded
-from warehouse.errors import CopyError
+from warehouse.duckdb.copy import SMALL_FILE_BYTES, DuckDBCopy
 from warehouse.duckdb.json_rules import ASSUMPTIONS
-from warehouse.duckdb.copy import SMALL_FILE_BYTES, DuckDBCopy, _describe
+from warehouse.duckdb.rejects import _describe
+from warehouse.errors import CopyError
 
 READERS = {"whole files": 1, "lines": 300}
 """How many good records surround a file's own, so that each of the two readers takes it."""
@@ -357,7 +358,7 @@ def test_a_file_in_its_thousands_of_lines_is_numbered_across_chunks(
 
 
 def test_more_in_doubt_than_memory_should_hold_is_read_again(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warehouse.duckdb.copy._ASIDE_CHARACTERS", 1000)
+    monkeypatch.setattr("warehouse.duckdb.copy._DOUBTFUL_CHARACTERS", 1000)
     records = [b'{"k": 1.%d0}' % n for n in range(1000)]
     loaded = copying.load(copying.table("k varchar"), {"a.json": b"\n".join(records), "b.json": GOOD * 300})
 

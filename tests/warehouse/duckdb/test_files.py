@@ -9,8 +9,9 @@ import pytest
 
 from tests.support.copying import Copying
 from tests.support.unprivileged import run_unprivileged
+from warehouse.duckdb.files import MARK, list_files, read_chunks, uncompressed
 from warehouse.errors import CopyError
-from warehouse.duckdb.files import MARK, File, batches, list_files, read_chunks, uncompressed
+from warehouse.files import File, batches
 
 GOOD = b'{"k": "a"}\n'
 

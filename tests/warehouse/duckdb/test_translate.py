@@ -10,13 +10,12 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from tests.support.project import ROOT
 import pytest
 
+from tests.support.project import ROOT
 from tests.support.warehouses import Session, embedded, select
-from warehouse.tables import Column, declared_columns, split_statements
 from warehouse.duckdb.translate import translate
-
+from warehouse.tables import Column, declared_columns, split_statements
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,15 @@ from threading import Timer
 from time import sleep
 
 import duckdb
-from tests.support.project import ROOT
 import pytest
 
 from tests.support.copying import Copying
 from tests.support.unprivileged import run_unprivileged
 from tests.support.warehouses import Session, embedded, select
-from warehouse.base import Target
-from warehouse.connect import open_warehouse, refuse_url
+from warehouse.connect import open_warehouse
+from warehouse.duckdb.dialect import deadline
 from warehouse.errors import PermanentError, is_transient, was_interrupted
-from warehouse.duckdb.warehouse import deadline
-
+from warehouse.target import Target, refuse_url
 
 
 def refusal(file: str | Path) -> str:
@@ -80,7 +78,7 @@ def test_a_file_that_another_process_has_open_names_the_process(tmp_path: Path) 
 def refusal_of_a_user(file: Path) -> str:
     """Return why a user who may be kept from a file cannot use it."""
     code = f"""
-from warehouse.base import Target
+from warehouse.target import Target
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
 try:

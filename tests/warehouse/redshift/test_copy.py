@@ -14,10 +14,13 @@ from tasks.stage import stage
 from tests.standin import Standin
 from tests.standin.s3 import ROLE
 from tests.support.warehouses import BUCKET, Place, Session, redshift
+from warehouse import blocks
 from warehouse.connect import open_warehouse
-from warehouse.sources import LOAD_ERRORS_DDL, CopyResult, Source
-from warehouse.redshift.copy_statement import Access, Keys, copy_statement, jsonpaths_url, trial_statement
 from warehouse.errors import CopyError, PermanentError
+from warehouse.load_errors import LOAD_ERRORS_DDL
+from warehouse.redshift.copy_statement import Access, copy_statement, jsonpaths_url, trial_statement
+from warehouse.s3.client import Keys
+from warehouse.sources import CopyResult, Source
 from warehouse.tables import Table
 
 SOURCE = f"{BUCKET}/things/"
@@ -58,7 +61,7 @@ def session(there: Place, table: Table) -> Session:
 
 def run_stage(session: Session, source: Source, **changes: Any) -> TableResult:
     with disable_run_logger():
-        return stage.fn(replace(session.target, **changes), copy)
+        return stage.fn(replace(session.target, **changes), source)
 
 
 def rejects(session: Session) -> list[tuple[Any, ...]]:
@@ -97,7 +100,6 @@ def test_records_are_null_where_the_worker_may_not_read(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-    monkeypatch.setattr("warehouse.s3.client.S3._block", None)
     standin.put(f"{SOURCE}bad.json", BAD)
     report = run_stage(session, Source(table, SOURCE, PATHS, max_errors=4), aws_credentials="", copy_role="default")
     assert (report.staged, report.rejected) == (2, 4)
@@ -169,14 +171,14 @@ def test_rejects_of_an_earlier_copy_are_not_told_as_this_ones(session: Session, 
 
 
 FAILURES = {
-    "no objects": ({}, {"source": f"{BUCKET}/nothing/"}, "The specified S3 prefix 'nothing/' does not exist"),
-    "no bucket": ({}, {"source": "s3://sparkify-none/x/", "jsonpaths": PATHS}, "NoSuchBucket"),
+    "no objects": ({}, {"location": f"{BUCKET}/nothing/"}, "The specified S3 prefix 'nothing/' does not exist"),
+    "no bucket": ({}, {"location": "s3://sparkify-none/x/", "jsonpaths": PATHS}, "NoSuchBucket"),
     "no JSONPaths file": ({}, {"jsonpaths": f"{BUCKET}/missing.json"}, "NoSuchKey"),
     "JSONPaths that do not fit": ({}, {"jsonpaths": f"{SOURCE}short.json"}, "JSONPath size: 1, Number of columns.*: 2"),
     "another role": ({"copy_role": ROLE + "s"}, {}, "not authorized to assume IAM Role"),
     "no role": ({"copy_role": "me' region 'x"}, {}, "copy_role: .* is no role"),
     "not compressed": ({}, {"compression": "gzip"}, "decompression of .*good.json failed"),
-    "a local file": ({}, {"source": "/tmp/things"}, "Redshift loads from S3 only"),
+    "a local file": ({}, {"location": "/tmp/things"}, "Redshift loads from S3 only"),
 }  # fmt: skip
 
 
@@ -202,7 +204,7 @@ def test_wrong_keys_and_regions_are_told(
     session: Session, table: Table, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
 ) -> None:
     block = session.warehouse.s3._block  # type: ignore[attr-defined]
-    monkeypatch.setattr("warehouse.s3.client.S3._block", type(block)(**(dict(block) | changes)))
+    monkeypatch.setattr(blocks, "load_credentials", lambda _: type(block)(**(dict(block) | changes)))
     with pytest.raises(CopyError, match=f"nothing was loaded from {SOURCE}.*{message}"):
         run_stage(session, Source(table, SOURCE))
 
@@ -287,7 +289,7 @@ def test_the_jsonpaths_file_lies_at_the_root_of_the_bucket_unless_it_is_named(ta
     assert jsonpaths_url(Source(table, "s3://b/logs/2018/")) == "s3://b/paths.json"
     assert jsonpaths_url(Source(table, "s3://b")) == "s3://b/paths.json"
     assert jsonpaths_url(Source(table, "s3://b/logs/", PATHS)) == PATHS
-    assert jsonpaths_url(Source(Table(table.path), "s3://b/logs/")) is None
+    assert jsonpaths_url(Source(Table(table.path), "s3://b/logs/")) == ""
     with pytest.raises(CopyError, match=r"paths\.json: Redshift reads JSONPaths files from S3"):
         jsonpaths_url(Source(table, "s3://b/logs/", "paths.json"))
     for source in ("s3:///logs/", "https://b/logs/", "/s3://b"):

@@ -17,11 +17,12 @@ from tasks.stage import stage
 from tests.standin import Standin
 from tests.standin.faults import Faults, When
 from tests.support.warehouses import BUCKET, Place, declared, redshift
+from warehouse import blocks
 from warehouse.connect import open_warehouse
-from warehouse.sources import Source
 from warehouse.errors import ChecksFailedError, PermanentError, TransientError, is_transient
-from warehouse.redshift.warehouse import DRIVER
 from warehouse.redshift.errors import ROLLED_BACK, TRANSIENT, explain
+from warehouse.sources import Source
+from warehouse.target import REDSHIFT_DRIVER
 
 SONG = b'{"song_id": "a", "artist_id": "b", "title": "c"}'
 Order = Callable[[Faults], None]
@@ -54,9 +55,9 @@ def login(
 ) -> None:
     """Let the warehouse's block differ from the right one."""
     right = {"username": standin.user, "password": standin.password, "host": standin.host, "port": standin.port}
-    components = ConnectionComponents(driver=DRIVER, **({"database": standin.database} | right | given))
+    components = ConnectionComponents(driver=REDSHIFT_DRIVER, **({"database": standin.database} | right | given))
     block = SqlAlchemyConnector(connection_info=components, connect_args=ssl or {"ssl": False})
-    monkeypatch.setattr("warehouse.connect._load_block", lambda _: block)
+    monkeypatch.setattr(blocks, "load_connector", lambda _: block)
 
 
 def assert_permanent(error: Exception, *words: str) -> None:

@@ -8,17 +8,18 @@ from sqlalchemy import text
 
 from tests.standin import Standin
 from tests.support.warehouses import connector
-from warehouse.base import Target
+from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError, TransientError
 from warehouse.redshift.warehouse import RedshiftWarehouse
+from warehouse.target import Target
 
 DRIVER = "redshift+redshift_connector"
 IAM = {"iam": True, "cluster_identifier": "sparkify", "db_user": "loader", "region": "us-west-2", "profile": "etl"}
 
 
 def open_block(monkeypatch: pytest.MonkeyPatch, block: SqlAlchemyConnector) -> RedshiftWarehouse:
-    monkeypatch.setattr("warehouse.connect._load_block", lambda _: block)
+    monkeypatch.setattr(blocks, "load_connector", lambda _: block)
     warehouse = open_warehouse(Target("sparkify-redshift", "public", "test run"))
     assert isinstance(warehouse, RedshiftWarehouse)
     return warehouse

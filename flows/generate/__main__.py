@@ -1,0 +1,6 @@
+"""`python -m flows.generate`: write generated data."""
+
+from flows.command_line import run_command
+from flows.generate import generate
+
+run_command(generate)

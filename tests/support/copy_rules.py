@@ -1,0 +1,146 @@
+"""docs/copy-rules.md, from the cases that COPY is tested with. Write it anew with `make docs`."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.support.project import ROOT
+from tests.warehouse.duckdb.test_copy import BAD_RECORDS, CASES, MISSING, PATHS, Case, type_ids
+from tests.warehouse.test_parity import KNOWN
+from warehouse.duckdb.json_rules import ASSUMPTIONS
+
+DOCUMENT = ROOT / "docs/copy-rules.md"
+
+CODES = {
+    1204: "the value does not fit the column",
+    1206: "not a timestamp in the format",
+    1207: "not an integer",
+    1208: "not a floating-point number",
+    1209: "not a decimal number",
+    1210: "not a boolean",
+    1213: "NULL for a NOT NULL column",
+    1220: "characters that VARCHAR cannot hold",
+    1222: "out of the type's range",
+    1224: "not a JSON object as COPY reads it",
+}
+
+_HEAD = """\
+# COPY rules
+
+What `COPY ... FORMAT JSON` makes of each record, on Redshift and on DuckDB in its place. Every line here is a test case
+that runs on DuckDB, and on a stand-in for Redshift that was written from its documentation; `make docs` writes this
+page from those cases.
+
+The rules come from [COPY from JSON format](https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-json.html),
+the codes from the [load error reference](https://docs.aws.amazon.com/redshift/latest/dg/r_Load_Error_Reference.html).
+A rejected record goes to `load_errors` with its file, line, column, code and text. More rejects than `--max-errors`
+fail the load, and then nothing is loaded.
+"""
+
+_NOT_COVERED = """\
+## Not covered
+
+The project does not use these, and neither DuckDB's side nor the stand-in knows them: `FORMAT JSON 'auto ignorecase'`
+and `'noshred'` (SUPER columns), the types SUPER, DATE, TIME, TIMESTAMPTZ, CHAR and VARBYTE, TIMEFORMAT other than
+`epochsecs` and `epochmillisecs` on DuckDB, BZIP2, LZOP and ZSTD, ENCRYPTED, MANIFEST, DATEFORMAT, ACCEPTINVCHARS,
+TRUNCATECOLUMNS, EMPTYASNULL and BLANKSASNULL. On DuckDB, JSONPaths that begin with an index (arrays at the root) are
+refused.
+"""
+
+
+def document() -> str:
+    """Return the whole page."""
+    sections = (_HEAD, _codes(), _values(), _records(), _paths(), _assumptions(), _differences(), _NOT_COVERED)
+    return "\n".join(sections)
+
+
+def _codes() -> str:
+    rows = [f"| {code} | {words} |" for code, words in CODES.items()]
+    return "\n".join(["## Codes", "", "| code | the record is rejected because |", "|---|---|", *rows, ""])
+
+
+def _values() -> str:
+    return "\n".join(["## Values", "", *(line for kind in type_ids() for line in _type(*kind))])
+
+
+def _type(kind: str, time_format: str | None) -> Iterator[str]:
+    outcomes: dict[str, list[str]] = defaultdict(list)
+    for case in CASES:
+        if (case.kind, case.time_format) == (kind, time_format):
+            outcomes[_outcome(case)].append(_written(case))
+    yield from (f"### {kind}{f' TIMEFORMAT {time_format}' if time_format else ''}", "")
+    yield from ("| written in JSON | loads as |", "|---|---|")
+    yield from (f"| {', '.join(written)} | {outcome} |" for outcome, written in outcomes.items())
+    yield ""
+
+
+def _outcome(case: Case) -> str:
+    if case.expected is None:
+        return "NULL"
+    if isinstance(case.expected, int):
+        return f"rejected, {case.expected}"
+    if case.expected == case.written:
+        return "as written"
+    return "the text in the quotes" if case.written == f'"{case.expected}"' else _code(case.expected)
+
+
+def _written(case: Case) -> str:
+    return "no such key" if case.written == MISSING else _code(case.written)
+
+
+def _records() -> str:
+    rows = [
+        f"| {what} | {_code(json.dumps(text.decode('utf-8', 'backslashreplace'))[1:-1])} | "
+        f"{', '.join(map(_code, loaded)) or 'nothing'} | "
+        f"{', '.join(f'line {line}: {code}' for line, code in rejects) or 'nothing'} |"
+        for what, (text, rejects, loaded) in BAD_RECORDS.items()
+    ]
+    head = (
+        "## Records",
+        "",
+        "Texts in a file, for a table of one column, `k VARCHAR NOT NULL`. Escapes are this page's.",
+        "",
+    )
+    return "\n".join([*head, "| what | text | loaded as `k` | rejected |", "|---|---|---|---|", *rows, ""])
+
+
+def _paths() -> str:
+    rows = [
+        f"| {what} | {_code(path)} | {_code(record)} | {'NULL' if value is None else _code(value)} |"
+        for what, (path, record, value) in PATHS.items()
+    ]
+    return "\n".join(["## JSONPaths", "", "| what | path | record | value |", "|---|---|---|---|", *rows, ""])
+
+
+def _assumptions() -> str:
+    head = (
+        "## Assumptions",
+        "",
+        "Where the documentation is silent, the project rejects a record rather than guess.",
+        "",
+    )
+    rows = [f"| {name} | {rule} |" for name, rule in ASSUMPTIONS.items()]
+    return "\n".join([*head, "| about | rule |", "|---|---|", *rows, ""])
+
+
+def _differences() -> str:
+    head = ("## Where DuckDB and Redshift differ", "", "In what `load_errors` holds, or in what is rejected:", "")
+    rows = [f"| {what} | {reason} | {', '.join(sorted(where))} |" for what, (reason, where) in KNOWN.items()]
+    return "\n".join([*head, "| input | why | where it shows |", "|---|---|---|", *rows, ""])
+
+
+def _code(text: str) -> str:
+    """Return text as code in a table's cell, the middle of a long one left out."""
+    short = text if len(text) <= 60 else f"{text[:28]}…{text[-28:]}"
+    visible = short.replace("\n", "\\n").replace("|", "\\|")
+    return (
+        f"`` {visible} ``"
+        if "`" in visible
+        else f"`{visible}`"
+        if visible.strip() == visible and visible
+        else f'`"{visible}"`'
+    )
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")

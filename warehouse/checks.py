@@ -1,0 +1,43 @@
+"""Checks of the tables: each a SELECT of the rows that break a rule."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from warehouse.tables import Table
+
+Severity = Literal["error", "warn"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule in words, and the SELECT of the rows that break it."""
+
+    name: str
+    rule: str
+    select: str
+    severity: Severity = "error"
+
+    @classmethod
+    def read(cls, path: Path, severity: Severity = "error") -> "Check":
+        """Return the check of a file, whose name is the check's: the rule in a comment, then the SELECT."""
+        select = path.read_text(encoding="utf-8")
+        return cls(path.stem, select.partition("\n")[0].removeprefix("-- "), select, severity)
+
+
+def with_table_checks(tables: Sequence[Table], checks: Sequence[Check]) -> list[Check]:
+    """Return the checks that follow from tables, then the others."""
+    return [*(check for table in tables for check in table_checks(table)), *checks]
+
+
+def table_checks(table: Table) -> Iterator[Check]:
+    """Yield the checks that follow from a table's line in the catalogue."""
+    name, key = table.name, ", ".join(table.key)
+    empty = f"select '{name}' as table_name where not exists (select 1 from {name})"
+    yield Check(f"{name}_not_empty", f"{name} has rows.", empty)
+    if key:
+        missing = " or ".join(f"{column} is null" for column in table.key)
+        yield Check(f"{name}_key_not_null", f"{key} is never null in {name}.", f"select * from {name} where {missing}")
+        repeated = f"select {key}, count(*) as count_rows from {name} group by {key} having count(*) > 1"
+        yield Check(f"{name}_key_unique", f"{key} is unique in {name}.", repeated)

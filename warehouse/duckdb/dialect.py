@@ -1,0 +1,163 @@
+"""SQLAlchemy's dialect of a DuckDB file that is spoken to in Redshift SQL."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import Any
+
+import duckdb
+import duckdb_engine
+from sqlalchemy.dialects import registry
+
+from warehouse.duckdb.locks import TableLocks
+from warehouse.duckdb.translate import STATEMENT_TIME, translate
+from warehouse.errors import PermanentError
+from warehouse.tables import Column
+
+_NO_DATABASE = "{path} is not a DuckDB database: name another file, or a new one"
+
+
+class Dialect(duckdb_engine.Dialect):
+    """SQLAlchemy's dialect of a DuckDB file that is spoken to in Redshift SQL."""
+
+    supports_statement_cache = True
+    locks: TableLocks
+    statement_timeout = 0.0
+
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        """Run a statement as Redshift would: translated, under its table locks, within its time."""
+        if statement.startswith("set "):
+            self._set(cursor, statement)
+            return
+        translation = translate(statement)
+        for table, lock in translation.locks:
+            self.locks.acquire(cursor.connection, table, lock)
+        if translation.reads_clock:
+            cursor.execute(f"set variable {STATEMENT_TIME} = ?", [datetime.now(UTC).replace(tzinfo=None)])
+        new = translation.declares and not _exists(cursor, translation.declares[0])
+        with deadline(cursor, self.statement_timeout):
+            cursor.execute(translation.sql, parameters or None)
+        if new and translation.declares:
+            _remember_types(cursor, *translation.declares)
+
+    def _set(self, cursor: Any, statement: str) -> None:
+        if match := re.fullmatch(r"set statement_timeout to (\d+)", statement):
+            self.statement_timeout = int(match[1]) / 1000
+        else:
+            cursor.execute(statement)
+
+    def do_commit(self, dbapi_connection: Any) -> None:
+        dbapi_connection.commit()
+        self.locks.release(dbapi_connection.dbapi_connection)
+
+    def do_rollback(self, dbapi_connection: Any) -> None:
+        try:
+            super().do_rollback(dbapi_connection)
+        finally:
+            self.locks.release(dbapi_connection.dbapi_connection)
+
+    def do_close(self, dbapi_connection: Any) -> None:
+        try:
+            dbapi_connection.close()
+        finally:
+            self.locks.release(dbapi_connection)
+
+    def connect(self, *arguments: Any, **options: Any) -> Any:
+        """Open the file.
+
+        Raises:
+            PermanentError: it is in use by another process, or cannot be opened or written.
+        """
+        path = options["database"]
+        _refuse_unusable(path)
+        try:
+            connection = super().connect(*arguments, **options)
+        except duckdb.Error as error:
+            raise PermanentError(_why_not_opened(path, str(error))) from None
+        if _is_in_memory(connection):
+            connection.close()
+            raise PermanentError(_NO_DATABASE.format(path=path))
+        return connection
+
+
+registry.register("redshift.duckdb", __name__, "Dialect")
+
+
+@contextmanager
+def deadline(cursor: Any, seconds: float) -> Iterator[None]:
+    """Interrupt what DuckDB does in the block when the time is over (0: never), as statement_timeout does.
+
+    Raises:
+        PermanentError: it was interrupted.
+    """
+    if not seconds:
+        yield
+        return
+    ended = Event()
+    Thread(target=_interrupt, args=(cursor, seconds, ended), daemon=True).start()
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise PermanentError(
+            f"a statement ran longer than statement_timeout, {seconds:g} s, and was cancelled: allow it more, or 0"
+        ) from None
+    finally:
+        ended.set()
+
+
+def _interrupt(cursor: Any, seconds: float, ended: Event) -> None:
+    """Interrupt again and again: it does nothing between two statements."""
+    if not ended.wait(seconds):
+        cursor.interrupt()
+        while not ended.wait(0.05):
+            cursor.interrupt()
+
+
+def _exists(cursor: Any, table: str) -> bool:
+    cursor.execute("select 1 from duckdb_tables() where schema_name = current_schema() and table_name = ?", [table])
+    return bool(cursor.fetchone())
+
+
+def _remember_types(cursor: Any, table: str, columns: tuple[Column, ...]) -> None:
+    """Keep the lengths of strings, which DuckDB's types do not have, as the columns' comments."""
+    for column in columns:
+        if "char(" in column.type:
+            cursor.execute(f'comment on column "{table}"."{column.name}" is \'{column.type}\'')
+
+
+def _refuse_unusable(path: str) -> None:
+    parent = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise PermanentError(
+            f"{path} is a directory: name a file in it, such as {os.path.join(path, 'sparkify.duckdb')}"
+        )
+    if not os.path.isdir(parent):
+        raise PermanentError(f"{path} cannot be made: there is no directory {parent}: make it, or name another file")
+    for needed in (parent, path):  # DuckDB writes its log beside the file
+        if os.path.exists(needed) and not os.access(needed, os.R_OK | os.W_OK):
+            raise PermanentError(
+                f"{path} cannot be written: this user may not read and write {needed}: allow it, or name another file"
+            )
+
+
+def _is_in_memory(connection: Any) -> bool:
+    """Whether DuckDB took a file of JSON, CSV or Parquet for views in an empty database in memory.
+
+    It is asked, and the file not looked into: closing a file drops the locks that the process has on it.
+    """
+    connection.execute("select path is null from duckdb_databases() where database_name = current_database()")
+    return bool(connection.fetchone()[0])
+
+
+def _why_not_opened(path: str, error: str) -> str:
+    if "Could not set lock" in error:
+        match = re.search(r"held in (.+?) \(PID (\d+)\)", error)
+        user = f"process {match[2]} ({match[1]})" if match else "another process"
+        return f"{path} is in use by {user}: wait until it ends, or name another file"
+    if "not a valid DuckDB database" in error:
+        return _NO_DATABASE.format(path=path)
+    reason = error.splitlines()[0].removeprefix("IO Error: ")
+    return f"{path} cannot be opened as the warehouse: {reason} (name another file, or mend this one)"
