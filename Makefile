@@ -1,12 +1,12 @@
-# Each target makes the virtual environment by itself, and again only when what it holds has changed: `ready` marks what
-# a run needs, `dev` what tests and notebooks need too.
+# Each target creates the virtual environment by itself, and updates it only when its requirements have changed. The file
+# `ready` marks an environment that can run the flows, `dev` one that can also run tests and notebooks.
 PYTHON ?= python3
 PORT ?= 4200
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help etl serve deploy test check sweep mutants lint bench screenshots docs lock clean
+.PHONY: help etl serve deploy test check sweep mutants format lint bench screenshots docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,9 +18,9 @@ $(VENV)/dev: pyproject.toml constraints.txt
 	$(call install,.[dev])
 	@touch $(VENV)/ready
 
-# uv takes a fifth of pip's time. pip does it where uv cannot: a system without its wheel, an index that only pip knows.
+# uv takes a fifth of pip's time. pip steps in where uv fails: no wheel for this system, an index that only pip knows.
 define install
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d: name one of 3.11 or newer, as make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d. Use 3.11 or newer, for example make PYTHON=python3.12" % sys.version_info[:2])'
 	@echo "Installing into $(VENV): under half a minute on a good connection."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --only-binary uv uv && \
@@ -35,20 +35,24 @@ etl: $(VENV)/ready ## Run the pipeline on a generated sample
 serve: $(VENV)/ready ## Start a Prefect server with its UI, a worker, and a deployment that needs no AWS
 	$(BIN)/python -m deployments.serve --port $(PORT)
 
-deploy: $(VENV)/ready ## Deploy on the Prefect server or Cloud that is configured, with the settings in .env
+deploy: $(VENV)/ready ## Deploy to the configured Prefect server or Cloud workspace, with the settings in .env
 	$(BIN)/python -m deployments.deploy
 
 test: $(VENV)/dev ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-check: lint ## Check style and types, and run the tests that need no server and no other process (a minute)
+check: lint ## Check style and types, and run the tests that need no server or other process (a minute)
 	$(BIN)/python -m pytest -n auto -m 'not sweep and not served'
 
-sweep: $(VENV)/dev ## Run the long tests: a run killed and cut off everywhere, a dead machine, the image (minutes)
+sweep: $(VENV)/dev ## Run the long tests: runs killed or cut off at every point, a dead machine, the image (minutes)
 	$(BIN)/python -m pytest -m sweep --override-ini=faulthandler_timeout=0
 
-mutants: $(VENV)/dev ## Make mistakes in the code, and see whether tests notice them (minutes; N=400 SEED=2 for more)
+mutants: $(VENV)/dev ## Put mistakes into the code and see whether tests notice (minutes; N=400 SEED=2 for more)
 	$(BIN)/python -m tests.long.mutants
+
+format: $(VENV)/dev ## Fix the style where that can be done without a person
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 lint: $(VENV)/dev ## Check style and types
 	$(BIN)/ruff check .
@@ -57,18 +61,18 @@ lint: $(VENV)/dev ## Check style and types
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
 
-bench: $(VENV)/dev ## Measure against hand-written DuckDB SQL (minutes)
+bench: $(VENV)/dev ## Compare the speed with hand-written DuckDB SQL (minutes)
 	$(BIN)/python -m tests.long.bench
 
-screenshots: $(VENV)/dev ## Take the README's pictures anew, which needs Chromium
+screenshots: $(VENV)/dev ## Retake the pictures in docs/images (needs Chromium)
 	$(BIN)/python -m tests.long.screenshots
 
-docs: $(VENV)/dev ## Write docs/copy-rules.md anew, from the cases that COPY is tested with
+docs: $(VENV)/dev ## Rewrite docs/copy-rules.md from the cases that COPY is tested with
 	$(BIN)/python -m tests.support.copy_rules
 
-lock: $(VENV)/dev ## Write constraints.txt anew: what resolves on every Python, as new as it goes
+lock: $(VENV)/dev ## Rewrite constraints.txt with the newest versions that work on every supported Python
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \
 	  --no-annotate --custom-compile-command 'make lock' --output-file constraints.txt pyproject.toml
 
-clean: ## Remove what the other targets made, the virtual environment included
+clean: ## Remove what the other targets created, including the virtual environment
 	rm -rf $(VENV) .bench .mutants_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build data sparkify.duckdb* report.html

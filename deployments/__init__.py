@@ -1,1 +1,1 @@
-"""What a deployment needs besides the flow: settings, blocks, automations, containers and infrastructure."""
+"""What a deployment needs besides the flows: settings, blocks, automations, containers and infrastructure."""

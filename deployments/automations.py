@@ -1,4 +1,4 @@
-"""Keep watch over deployed runs: tell somebody of what went wrong, and end runs whose machine died.
+"""Watches deployed runs: notifies of problems, and ends runs whose machine died.
 
 Run it with `python -m deployments.automations`, as often as you like.
 """
@@ -28,18 +28,18 @@ _CHECK = "{{ event.resource['sparkify.check'] }}: {{ event.payload.offending }} 
 
 
 def save_automations() -> None:
-    """Create or update the automations, and say what was done."""
+    """Create or update the automations, and print what was done."""
     block = read_settings().notification_block
     with get_client(sync_client=True) as client:
         wanted = [end_silent_runs(), *(notifications(client, block) if block else [])]
         for automation in wanted:
             print(f"{automation.name}: {save(client, automation)}")
     if not block:
-        print("nobody is told of runs that fail or are late, nor of warnings: SPARKIFY_NOTIFICATION_BLOCK is not set")
+        print("SPARKIFY_NOTIFICATION_BLOCK is not set, so nobody is notified of failed runs, late runs and warnings")
 
 
 def end_silent_runs() -> AutomationCore:
-    """Mark a run Crashed that sends no heartbeat any more, so that it stops barring the next one."""
+    """Mark a run as Crashed that no longer sends heartbeats, so that it does not block the next one."""
     ends = ("Completed", "Failed", "Cancelled", "Crashed")
     return AutomationCore(
         name="sparkify: end runs that fell silent",
@@ -54,15 +54,15 @@ def end_silent_runs() -> AutomationCore:
         actions=[
             ChangeFlowRunState(
                 state=StateType.CRASHED,
-                message=f"no heartbeat for {SILENCE.seconds} s: its machine or process died; "
-                "the next run completes the tables",
+                message=f"no heartbeat for {SILENCE.seconds} s: the machine or the process died. "
+                "The next run completes the tables",
             )
         ],
     )
 
 
 def notifications(client: SyncPrefectClient, block: str) -> list[AutomationCore]:
-    """Tell by a notification block, `type/name`, of failed runs, late runs and warnings."""
+    """Notify of failed runs, late runs and warnings through a notification block, `type/name`."""
     block_id = _block_id(client, block)
     return [
         AutomationCore(
@@ -79,7 +79,7 @@ def notifications(client: SyncPrefectClient, block: str) -> list[AutomationCore]
 
 
 def save(client: SyncPrefectClient, automation: AutomationCore) -> str:
-    """Save an automation if it is new or differs from the one of its name; one that is paused stays so."""
+    """Save an automation if it is new or differs from the saved one of its name. A paused one stays paused."""
     for saved in client.read_automations_by_name(automation.name):
         wanted = automation.model_copy(update={"enabled": saved.enabled})
         if AutomationCore.model_validate(saved.model_dump()) == wanted:
@@ -104,7 +104,7 @@ def _block_id(client: SyncPrefectClient, block: str) -> UUID:
         return client.read_block_document_by_name(name, slug).id
     except ObjectNotFound:
         raise PermanentError(
-            f"SPARKIFY_NOTIFICATION_BLOCK: there is no block {block!r}: `prefect block ls` lists those there are"
+            f"SPARKIFY_NOTIFICATION_BLOCK: there is no block {block!r}. `prefect block ls` lists the existing blocks"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Save what runs on Redshift log in with as Prefect blocks, from settings in the environment.
+"""Saves the credentials of runs on Redshift as Prefect blocks, from settings in the environment.
 
 Run it with `python -m deployments.blocks`, as often as you like.
 """
@@ -18,14 +18,14 @@ AWS = "sparkify-aws"
 
 
 def save_blocks() -> None:
-    """Create or update the blocks that the deployments on Redshift use, and say what was done."""
+    """Create or update the blocks that the deployments on Redshift use, and print what was done."""
     settings = read_settings()
     for name, block in {REDSHIFT: redshift(settings), AWS: aws(settings)}.items():
         print(f"{block.get_block_type_slug()}/{name}: {save(name, block)}")
 
 
 def redshift(settings: Settings) -> SqlAlchemyConnector:
-    """Return the connection: by password, or by IAM as the worker's profile or role."""
+    """Return the connection block, with a password or with IAM as the worker's profile or role."""
     components = ConnectionComponents(
         driver=REDSHIFT_DRIVER,
         host=settings.redshift_host,
@@ -38,7 +38,7 @@ def redshift(settings: Settings) -> SqlAlchemyConnector:
 
 
 def aws(settings: Settings) -> AwsCredentials:
-    """Return what S3 is read with: keys, a profile, or nothing, which means the worker's own role."""
+    """Return the block for reading S3, with keys, a profile, or nothing, which means the worker's own role."""
     return AwsCredentials(
         aws_access_key_id=settings.aws_access_key_id,
         aws_secret_access_key=settings.aws_secret_access_key,
@@ -48,7 +48,7 @@ def aws(settings: Settings) -> AwsCredentials:
 
 
 def save(name: str, block: Block) -> str:
-    """Save a block if it is new or differs from what is saved."""
+    """Save a block if it is new or differs from the saved one."""
     try:
         saved: Any = type(block).load(name)
     except ValueError:
@@ -66,7 +66,7 @@ def _iam(settings: Settings) -> dict[str, Any]:
     if settings.aws_profile:
         login["profile"] = settings.aws_profile
     if ".redshift-serverless." not in settings.redshift_host:
-        # the driver takes workgroup and region from a Serverless host, but asks for these of a cluster
+        # the driver derives workgroup and region from a Serverless host, but needs these for a cluster
         login |= {"cluster_identifier": settings.redshift_host.split(".")[0], "group_federation": True}
     return login
 

@@ -1,4 +1,4 @@
-"""Deploy on the Prefect server or Cloud workspace that is configured, with the settings in .env.
+"""Deploys to the configured Prefect server or Cloud workspace, with the settings in .env.
 
 Run it with `python -m deployments.deploy`, as often as you like.
 """
@@ -17,17 +17,17 @@ from warehouse.errors import PermanentError
 
 
 def deploy() -> None:
-    """Save the blocks and the automations, make the work pool, and send the deployments of prefect.yaml.
+    """Save the blocks and the automations, create the work pool, and send the deployments of prefect.yaml.
 
-    What somebody paused stays paused.
+    Paused deployments stay paused.
 
     Raises:
-        PermanentError: no server is configured, a setting is missing or wrong, or Prefect refuses: no deployment is
+        PermanentError: no server is configured, a setting is missing or wrong, or Prefect refuses. No deployment is
             sent.
     """
     if not PREFECT_API_URL.value():
         raise PermanentError(
-            "no Prefect server is configured: `prefect cloud login`, or start one (`prefect server start`) and "
+            "no Prefect server is configured. Use `prefect cloud login`, or start one (`prefect server start`) and use "
             "`prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api`"
         )
     save_blocks()
@@ -37,11 +37,11 @@ def deploy() -> None:
         ours = client.read_deployments(work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])))
         try:
             prefect(os.environ | {"PWD": os.getcwd()}, "--no-prompt", "deploy", "--all")
-        finally:  # Prefect's command resumes what was paused, also what it sent before it failed
+        finally:  # Prefect's command resumes paused deployments, even those that it sent before it failed
             for deployment in ours:
                 if deployment.paused:
                     client.pause_deployment(deployment.id)
-    print(f"the deployments of prefect.yaml are on {PREFECT_API_URL.value()}")
+    print(f"sent the deployments of prefect.yaml to {PREFECT_API_URL.value()}")
 
 
 if __name__ == "__main__":

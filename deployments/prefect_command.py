@@ -1,4 +1,4 @@
-"""Prefect's own commands, and the work pool of the project's deployments."""
+"""Runs Prefect's own commands, and creates the work pool of the project's deployments."""
 
 import subprocess
 import sys
@@ -17,10 +17,10 @@ Environment = dict[str, str]
 
 
 def prefect(environment: Environment, *arguments: str) -> None:
-    """Run a Prefect command to its end.
+    """Run a Prefect command and wait for it.
 
     Raises:
-        PermanentError: it failed; its output is the message.
+        PermanentError: the command failed. The message contains its output.
     """
     command = [sys.executable, "-m", "prefect", *arguments]
     done = subprocess.run(
@@ -31,7 +31,7 @@ def prefect(environment: Environment, *arguments: str) -> None:
 
 
 def make_pool(client: SyncPrefectClient) -> None:
-    """Make the work pool, which a worker polls, if it is missing."""
+    """Create the work pool that a worker polls, if it is missing."""
     template = ProcessWorker.get_default_base_job_template()
     with suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template))

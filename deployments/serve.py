@@ -1,6 +1,6 @@
-"""See it work in Prefect's UI: a server, a worker and the deployment `local`, all on this machine.
+"""Starts Prefect's UI for a try: a server, a worker and the deployment `local`, all on this machine.
 
-Run it with `python -m deployments.serve`, and end it with Ctrl-C or SIGTERM.
+Run it with `python -m deployments.serve`, and stop it with Ctrl-C or SIGTERM.
 """
 
 import os
@@ -28,13 +28,13 @@ Process = subprocess.Popen[bytes]
 
 
 def serve(*, port: int = 4200) -> None:
-    """Start a Prefect server and a worker, deploy `local`, and say how to run it. Ends with Ctrl-C or SIGTERM.
+    """Start a Prefect server and a worker, deploy `local`, and print how to run it. Stops with Ctrl-C or SIGTERM.
 
     Args:
-        port: Port of the server, on this machine only.
+        port: Port of the server, which listens on this machine only.
 
     Raises:
-        PermanentError: the server or the worker cannot be started, or ended by itself.
+        PermanentError: the server or the worker cannot be started, or stopped by itself.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), server(port) as (environment, served), worker(environment) as working:
@@ -42,20 +42,22 @@ def serve(*, port: int = 4200) -> None:
         url = environment["PREFECT_API_URL"]
         command = f"{os.path.relpath(sys.executable)} -m prefect deployment run {DEPLOYMENT} --watch"
         print(
-            f"\nThe UI is at {url.removesuffix('/api')}. To run the pipeline press Run there, or:\n"
+            f"\nThe UI is at {url.removesuffix('/api')}. To run the pipeline, press Run there, or use:\n"
             f"  PREFECT_API_URL={url} {command}\n"
-            "Ctrl-C ends the server and the worker.",
+            "Ctrl-C stops the server and the worker.",
             flush=True,
         )
-        raise PermanentError(f"the {_first_to_end(server=served, worker=working)} has ended: `make serve` starts both")
+        raise PermanentError(
+            f"the {_first_to_end(server=served, worker=working)} has ended. `make serve` starts both again"
+        )
 
 
 @contextmanager
 def server(port: int) -> Iterator[tuple[Environment, Process]]:
-    """Run a Prefect server until the block ends; give the environment in which commands speak to it.
+    """Run a Prefect server until the block ends. Yields the environment for commands that use the server.
 
     Raises:
-        PermanentError: the port is taken, or the server does not come up.
+        PermanentError: the port is in use, or the server does not start.
     """
     _refuse_taken(port)
     url = f"http://127.0.0.1:{port}/api"
@@ -67,7 +69,7 @@ def server(port: int) -> Iterator[tuple[Environment, Process]]:
 
 @contextmanager
 def worker(environment: Environment) -> Iterator[Process]:
-    """Run a worker until the block ends, in the work pool, which is made if it is missing."""
+    """Run a worker of the work pool until the block ends. Creates the pool if it is missing."""
     with SyncPrefectClient(environment["PREFECT_API_URL"]) as client:
         make_pool(client)
     with running(environment, "worker", "start", "--pool", POOL) as process:
@@ -76,7 +78,7 @@ def worker(environment: Environment) -> Iterator[Process]:
 
 @contextmanager
 def running(environment: Environment, *arguments: str) -> Iterator[Process]:
-    """Run a Prefect command until the block ends, and see that it does."""
+    """Run a Prefect command until the block ends, then stop it."""
     process = subprocess.Popen([sys.executable, "-m", "prefect", *arguments], env=environment)
     try:
         yield process
@@ -84,7 +86,7 @@ def running(environment: Environment, *arguments: str) -> Iterator[Process]:
         process.terminate()
         try:
             process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:  # a worker does not end where interrupts are ignored, as in scripts
+        except subprocess.TimeoutExpired:  # a worker does not stop if interrupts are ignored, as in scripts
             process.kill()
             process.wait()
 
@@ -95,17 +97,19 @@ def _refuse_taken(port: int) -> None:
         try:
             attempt.bind(("127.0.0.1", port))
         except OSError:
-            raise PermanentError(f"port {port} is taken: end what listens there, or `make serve PORT=...`") from None
+            raise PermanentError(
+                f"port {port} is in use. Stop the program that listens there, or use `make serve PORT=...`"
+            ) from None
 
 
 def _wait_for(url: str, process: Process) -> None:
     for _ in range(START_SECONDS * 2):
         if process.poll() is not None:
-            raise PermanentError("the Prefect server ended before it was up: it says above why")
+            raise PermanentError("the Prefect server stopped while starting. Its output above says why")
         with suppress(URLError, OSError), urlopen(url):
             return
         time.sleep(0.5)
-    raise PermanentError(f"the Prefect server was not up after {START_SECONDS} s")
+    raise PermanentError(f"the Prefect server did not start within {START_SECONDS} s")
 
 
 def _first_to_end(**processes: Process) -> str:

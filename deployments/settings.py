@@ -1,4 +1,4 @@
-"""The settings of a deployment on Redshift, as the environment and .env have them."""
+"""The settings of a deployment on Redshift, from the environment and .env."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -13,54 +13,60 @@ PREFIX = "SPARKIFY_"
 
 
 class Settings(BaseSettings):
-    """Each field is the environment variable SPARKIFY_ and its name in capitals. An empty one counts as not set."""
+    """Each field is read from SPARKIFY_ followed by its name in capitals. An empty variable counts as not set."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, hide_input_in_errors=True)
 
     redshift_host: str = Field(description="Endpoint of the cluster or Serverless workgroup")
     redshift_port: int = Field(default=5439, description="Its port")
     redshift_database: str = Field(default="sparkify", description="The database")
-    redshift_iam: bool = Field(default=False, description="`true`: log in by IAM, with no password stored anywhere")
+    redshift_iam: bool = Field(default=False, description="`true`: log in with IAM, so that no password is stored")
     redshift_user: str | None = Field(default=None, description="User of a login with a password")
-    redshift_password: SecretStr | None = Field(default=None, description="Password of that user; kept in a block")
+    redshift_password: SecretStr | None = Field(default=None, description="Password of that user, stored in a block")
     log_data: str = Field(pattern="^s3://.", description="s3:// prefix of the event logs")
     song_data: str = Field(pattern="^s3://.", description="s3:// prefix of the song catalogue")
-    copy_role: str | None = Field(default=None, description="Role that COPY reads with, `default` or an ARN; else keys")
+    copy_role: str | None = Field(
+        default=None, description="Role that COPY reads with, `default` or an ARN. Without it: keys"
+    )
     aws_region: str | None = Field(default=None, description="Region of the buckets")
     aws_profile: str | None = Field(default=None, description="Profile of the worker's AWS configuration")
-    aws_access_key_id: str | None = Field(default=None, description="Access key; none for an instance role or profile")
-    aws_secret_access_key: SecretStr | None = Field(default=None, description="Its secret; kept in a block")
+    aws_access_key_id: str | None = Field(
+        default=None, description="Access key. Not needed with an instance role or a profile"
+    )
+    aws_secret_access_key: SecretStr | None = Field(default=None, description="Its secret, stored in a block")
     notification_block: str | None = Field(
-        default=None, pattern="^[a-z0-9-]+/[a-z0-9-]+$", description="Block that notifies, as `slack-webhook/alerts`"
+        default=None,
+        pattern="^[a-z0-9-]+/[a-z0-9-]+$",
+        description="Block for notifications, such as `slack-webhook/alerts`",
     )
 
     @model_validator(mode="after")
     def _one_login(self) -> Self:
         login = {"REDSHIFT_USER": self.redshift_user, "REDSHIFT_PASSWORD": self.redshift_password}
-        given = [PREFIX + name for name, value in login.items() if value]
+        present = [PREFIX + name for name, value in login.items() if value]
         missing = [PREFIX + name for name, value in login.items() if not value]
-        if self.redshift_iam and given:
-            raise ValueError(f"{PREFIX}REDSHIFT_IAM contradicts {' and '.join(given)}: leave one or the other out")
+        if self.redshift_iam and present:
+            raise ValueError(f"{PREFIX}REDSHIFT_IAM contradicts {' and '.join(present)}. Remove one or the other")
         if not self.redshift_iam and missing:
-            raise ValueError(f"{' and '.join(missing)} missing: set it, or {PREFIX}REDSHIFT_IAM=true")
+            raise ValueError(f"{' and '.join(missing)} missing. Set it, or {PREFIX}REDSHIFT_IAM=true")
         return self
 
     @model_validator(mode="after")
     def _one_identity(self) -> Self:
         keys = {"AWS_ACCESS_KEY_ID": self.aws_access_key_id, "AWS_SECRET_ACCESS_KEY": self.aws_secret_access_key}
-        given = [PREFIX + name for name, value in keys.items() if value]
-        if len(given) == 1:
-            raise ValueError(f"{given[0]} is set without its other half: set both keys, or neither")
-        if given and self.aws_profile:
-            raise ValueError(f"{PREFIX}AWS_PROFILE contradicts {' and '.join(given)}: leave one or the other out")
+        present = [PREFIX + name for name, value in keys.items() if value]
+        if len(present) == 1:
+            raise ValueError(f"{present[0]} is set without its counterpart. Set both keys, or neither")
+        if present and self.aws_profile:
+            raise ValueError(f"{PREFIX}AWS_PROFILE contradicts {' and '.join(present)}. Remove one or the other")
         return self
 
 
 def read_settings() -> Settings:
-    """Read the settings from the environment, and into it from .env what it lacks.
+    """Read the settings from the environment, after adding to it what only .env has.
 
     Raises:
-        PermanentError: one line that names each setting that is missing, wrong or unknown, and no value.
+        PermanentError: a setting is missing, wrong or unknown. The message is one line that names each, but no value.
     """
     _refuse_unknown(dotenv_values(".env"))
     load_dotenv(".env")
@@ -68,16 +74,14 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = [_problem(problem["loc"], problem["msg"]) for problem in error.errors(include_input=False)]
-        raise PermanentError(f"settings: {'; '.join(problems)} (.env.example lists them all)") from None
+        raise PermanentError(f"settings: {'; '.join(problems)} (.env.example lists all settings)") from None
 
 
-def _refuse_unknown(given: Iterable[str]) -> None:
+def _refuse_unknown(names: Iterable[str]) -> None:
     known = {PREFIX + field.upper() for field in Settings.model_fields}
-    unknown = sorted(name for name in given if name.startswith(PREFIX) and name not in known)
+    unknown = sorted(name for name in names if name.startswith(PREFIX) and name not in known)
     if unknown:
-        raise PermanentError(
-            f"settings: .env has {', '.join(unknown)}, which mean nothing (.env.example lists them all)"
-        )
+        raise PermanentError(f".env has unknown settings: {', '.join(unknown)} (.env.example lists all settings)")
 
 
 def _problem(place: tuple[int | str, ...], message: str) -> str:

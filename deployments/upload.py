@@ -1,4 +1,4 @@
-"""Bring data to S3 as a run on Redshift expects it there, with boto3's own credentials.
+"""Uploads data to S3 where a run on Redshift expects it, with boto3's own credentials.
 
 Run it with `python -m deployments.upload FOLDER s3://BUCKET`.
 """
@@ -16,25 +16,25 @@ JSONPATHS = Path(str(catalog.STAGING_EVENTS.jsonpaths))
 
 
 def upload(folder: Path, bucket: str) -> None:
-    """Upload a folder's files, and the JSONPaths file that COPY looks for at the bucket's root.
+    """Upload a folder's files, and the JSONPaths file, which COPY expects at the root of the bucket.
 
     Args:
-        folder: Folder that holds log_data and song_data, as `python -m flows.generate` makes it.
-        bucket: Where to, as s3://BUCKET. Made if it is missing.
+        folder: Folder with log_data and song_data, as `python -m flows.generate` writes it.
+        bucket: Destination, as s3://BUCKET. Created if it is missing.
     """
     files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*.json"))}
     if not files:
-        raise PermanentError(f"{folder}: no .json files in it: name a folder that holds log_data and song_data")
+        raise PermanentError(f"{folder}: no .json files in this folder. Name a folder with log_data and song_data")
     client: Any = boto3.client("s3")
     name = bucket.removeprefix("s3://").rstrip("/")
-    if name not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
-        _make(client, name)
+    if name not in [each["Name"] for each in client.list_buckets()["Buckets"]]:
+        _create(client, name)
     for key, path in {**files, JSONPATHS.name: JSONPATHS}.items():
         client.upload_file(str(path), name, key)
     print(f"s3://{name}: {len(files):,} files and {JSONPATHS.name}")
 
 
-def _make(client: Any, bucket: str) -> None:
+def _create(client: Any, bucket: str) -> None:
     region = client.meta.region_name
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     client.create_bucket(Bucket=bucket, **place)

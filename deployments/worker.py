@@ -1,7 +1,7 @@
-"""Prefect's worker for a container: told to end, it ends its runs first. Run it with `python -m deployments.worker`.
+"""A Prefect worker for a container. On SIGTERM it ends its runs first. Run it with `python -m deployments.worker`.
 
-Prefect's own kills them: such a run stays Running, keeps the next one waiting for minutes, and keeps the warehouse's
-lease (https://github.com/PrefectHQ/prefect/issues/16746).
+Prefect's own worker kills its runs. A killed run stays in the state Running, makes the next one wait for minutes, and
+keeps the warehouse's lease (https://github.com/PrefectHQ/prefect/issues/16746).
 """
 
 import asyncio
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 MAX_RUNS = 100
-"""At a time. Prefect counts the runs of a worker only if there is a limit."""
+"""How many runs may be in progress. Prefect counts a worker's runs only if there is a limit."""
 
 
 @dataclass
 class _Process:
-    """Learns the id of a run's process as Prefect is told it."""
+    """Records the id of a run's process when Prefect is notified of it."""
 
-    told: TaskStatus[int]
+    task_status: TaskStatus[int]
     id: int = 0
 
     def started(self, value: Any = None) -> None:
         self.id = value
-        self.told.started(value)
+        self.task_status.started(value)
 
     def terminate(self) -> None:
-        """Tell the run to end, once: a second time would break off how it ends."""
+        """Tell the run to end, once: a second signal would interrupt its cleanup."""
         if self.id:
             with suppress(ProcessLookupError):
                 os.killpg(self.id, signal.SIGTERM)
             self.id = 0
 
 
-class Worker(ProcessWorker, ABC):  # else it would replace ProcessWorker as what the type `process` means
-    """A worker whose runs give their lease back, and tell the server of their end, before it goes."""
+class Worker(ProcessWorker, ABC):  # without ABC it would replace ProcessWorker as the worker of type `process`
+    """A worker that ends only after its runs have released their lease and reported their end to the server."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(limit=MAX_RUNS, **options)
@@ -57,7 +57,7 @@ class Worker(ProcessWorker, ABC):  # else it would replace ProcessWorker as what
         configuration: ProcessJobConfiguration,
         task_status: TaskStatus[int] | None = None,
     ) -> ProcessWorkerResult:
-        """Run a flow run in a process of its own, to its end."""
+        """Run a flow run in a process of its own until it ends."""
         process = _Process(task_status or anyio.TASK_STATUS_IGNORED)
         self._processes.append(process)
         try:
@@ -66,7 +66,7 @@ class Worker(ProcessWorker, ABC):  # else it would replace ProcessWorker as what
             self._processes.remove(process)
 
     async def teardown(self, *exc_info: Any) -> None:
-        """End the runs, those included that are only just being submitted, and then the worker."""
+        """End the runs, including those that are just being submitted, and then the worker."""
         while self.limiter.borrowed_tokens:
             for process in self._processes:
                 process.terminate()
@@ -75,7 +75,7 @@ class Worker(ProcessWorker, ABC):  # else it would replace ProcessWorker as what
 
 
 async def work() -> None:
-    """Run what the work pool is given, until SIGTERM."""
+    """Execute the runs of the work pool until SIGTERM."""
     task = asyncio.current_task()
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

@@ -13,12 +13,12 @@ COMMANDS = ("etl", "analytics", "preflight", "generate")
 
 
 def main() -> NoReturn:
-    """Run the subcommand that the command line names, as `python -m flows.<subcommand>` does."""
+    """Run the subcommand that the command line names, like `python -m flows.<subcommand>`."""
     run_app(app_for(sys.argv[1:]))
 
 
 def app_for(arguments: Sequence[str]) -> App:
-    """Return the command line: with the one subcommand that is named, which loads in half the time, or with all."""
+    """Return the command line with the named subcommand only, which loads in half the time, or with all of them."""
     app = new_app(name="sparkify", help="Load Sparkify's event logs and song catalogue, and answer questions.")
     for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
         app.command(getattr(import_module(f"flows.{name}"), name), name=name)

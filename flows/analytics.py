@@ -1,4 +1,4 @@
-"""Sparkify's questions, answered from the star schema: a report, and artifacts of the run.
+"""Answers Sparkify's questions from the star schema, in a report and in artifacts of the run.
 
 Run it with `python -m flows.analytics`.
 """
@@ -15,7 +15,8 @@ from rich.console import Console
 
 from flows.command_line import WarehouseName, run_command
 from flows.escape import escape_cell, escape_markdown
-from flows.report.page import about, verdict, write_report
+from flows.report.headlines import about, verdict
+from flows.report.page import write_report
 from sql import catalog
 from tasks.answer import Answers, answer
 from warehouse.errors import PermanentError
@@ -25,7 +26,7 @@ from warehouse.target import Target
 
 @dataclass(frozen=True)
 class Report:
-    """What was found, and the page that shows it."""
+    """The answers, and the page that shows them."""
 
     answers: Answers
     source: str
@@ -33,26 +34,26 @@ class Report:
 
     def publish(self) -> None:
         """Keep each answer and a summary as artifacts of the run, under the same keys each time."""
-        for found in self.answers.answers:
+        for item in self.answers.items:
             create_table_artifact(
-                [_cells(row) for row in found.rows],
-                key=f"analytics-{found.question.name.replace('_', '-')}",
-                description=f"**{found.question.title}**\n\n{escape_markdown(found.finding)}",
+                [_cells(row) for row in item.rows],
+                key=f"analytics-{item.question.name.replace('_', '-')}",
+                description=f"**{item.question.title}**\n\n{escape_markdown(item.headline)}",
             )
         create_markdown_artifact(self.markdown, key="analytics-summary", description="What Sparkify listens to")
 
     @property
     def markdown(self) -> str:
-        """The findings as Markdown."""
+        """The headlines as Markdown."""
         head = "\n\n".join(escape_markdown(line) for line in [*about(self.answers, self.source), verdict(self.answers)])
-        return f"# What Sparkify listens to\n\n{head}\n\n" + "\n".join(map(_item, self.answers.answers)) + "\n"
+        return f"# What Sparkify listens to\n\n{head}\n\n" + "\n".join(map(_item, self.answers.items)) + "\n"
 
     def show(self) -> None:
-        """Print the findings, and where the page is."""
+        """Print the headlines, and where the page is."""
         console = Console(highlight=False, soft_wrap=True)
-        for found in self.answers.answers:
-            console.print(f"[bold]{found.question.title}[/bold]")
-            console.print(found.finding, markup=False)
+        for item in self.answers.items:
+            console.print(f"[bold]{item.question.title}[/bold]")
+            console.print(item.headline, markup=False)
         console.print(f"\n{verdict(self.answers)}\nThe report is in {self.path}", markup=False)
 
 
@@ -66,24 +67,24 @@ def analytics(
 ) -> Report:
     """Answer the questions in sql/analytics from the star schema, and write a page that shows the answers.
 
-    Changes nothing in the warehouse, and stops no load. A DuckDB file is one process's at a time: while a load
-    has it, this fails and says so.
+    Changes nothing in the warehouse and blocks no load. Only one process can use a DuckDB file at a time, so this
+    fails while a load is using the file.
 
     Args:
         warehouse: Name of a SQLAlchemy Connector block, or a duckdb:/// URL.
         schema: Schema that holds the tables.
-        report: The HTML page to write. One that is there is replaced.
-        statement_timeout: Seconds after which a single statement is cancelled. 0: never.
+        report: HTML page to write. An existing file is replaced.
+        statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
     """
     path = Path(report)
     if path.is_dir() or not path.parent.is_dir():
-        raise PermanentError(f"report: {path} cannot be written: name a file in a directory that there is")
+        raise PermanentError(f"report: {path} cannot be written. Name a file in an existing directory")
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
     answers = answer(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS)
-    found = Report(answers, f"{warehouse}, schema {schema}", path)
-    write_report(answers, found.source, path)
-    found.publish()
-    return found
+    result = Report(answers, f"{warehouse}, schema {schema}", path)
+    write_report(answers, result.source, path)
+    result.publish()
+    return result
 
 
 def _cells(row: Row) -> dict[str, Any]:
@@ -92,8 +93,8 @@ def _cells(row: Row) -> dict[str, Any]:
     }
 
 
-def _item(found: Answer) -> str:
-    return f"- **{found.question.title}**: {escape_markdown(found.finding)}"
+def _item(item: Answer) -> str:
+    return f"- **{item.question.title}**: {escape_markdown(item.headline)}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command line of a flow: its parameters as options, its failures as messages."""
+"""The command line of a flow: parameters become options, and failures become messages."""
 
 import atexit
 import logging
@@ -20,18 +20,18 @@ from rich.console import Console
 from warehouse.errors import PermanentError, TransientError, was_interrupted
 from warehouse.target import refuse_url
 
-# Pydantic's remark on a parameter that bears the name of an old method of its models; it does no harm.
+# Pydantic warns about a parameter that has the name of a deprecated method of its models, which is harmless.
 warnings.filterwarnings("ignore", message='Field name "schema" in "[A-Za-z]+Model" shadows', category=UserWarning)
 
 WarehouseName = Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))]
-"""A parameter that names a warehouse. On the command line a URL is refused before Prefect stores it."""
+"""A parameter that names a warehouse. The command line refuses a URL, except duckdb:///, before Prefect stores it."""
 
 
 def run_command(command: Callable[..., Any]) -> NoReturn:
-    """Run a function or a flow with the options given, and end the process.
+    """Run a function or a flow with the options of the command line, and end the process.
 
-    What the function returns is shown last, after all that Prefect has to say. The exit code is 0 where it
-    is done, 1 where it failed, 2 where the options were wrong, and 130 where it was interrupted.
+    What the function returns is shown last, after all of Prefect's output. The exit code is 0 on success, 1 on
+    failure, 2 if the options were wrong, and 130 if interrupted.
     """
     app = new_app()
     app.default(command)
@@ -51,44 +51,44 @@ def run_app(app: App) -> NoReturn:
             _start_server()
         result = parsed(*arguments.args, **arguments.kwargs)
     except (Exception, KeyboardInterrupt) as error:
-        code, words = _last_words(error)
-        leave(code, partial(_print, words))
+        code, message = _exit_message(error)
+        leave(code, partial(_print, message))
     leave(0, result.show if result else lambda: None)
 
 
-def leave(code: int, say: Callable[[], None]) -> NoReturn:
-    """End the process: let Prefect send its logs and stop its server, then say the last words.
+def leave(code: int, print_last: Callable[[], None]) -> NoReturn:
+    """End the process: let Prefect send its logs and stop its server, then print the last message.
 
-    Python's own teardown is left out: where it is told of a failure or interrupted, a traceback still holds DuckDB's
-    connection then, and its module ends in 40 lines of "nanobind: leaked".
+    Skips Python's own teardown. After a failure or an interrupt a traceback still refers to DuckDB's connection, and
+    the teardown of DuckDB's module would print 40 lines of "nanobind: leaked".
     """
     logging.shutdown()
     atexit._run_exitfuncs()
-    say()
+    print_last()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-def _last_words(error: BaseException) -> tuple[int, str]:
-    """Return the exit code of an error that is foreseen, and what a person is told; raise any other."""
+def _exit_message(error: BaseException) -> tuple[int, str]:
+    """Return the exit code and the message for an expected error; raise any other."""
     if was_interrupted(error):
-        return 130, "interrupted: each step is done as a whole or not at all; run again to complete them"
+        return 130, "interrupted: each step is complete or undone. Run again to complete the others"
     if isinstance(error, PermanentError | TransientError):
         return 1, str(error)
     if isinstance(error, httpx.TransportError) or isinstance(error.__cause__, httpx.TransportError):
         return 1, (
-            f"the Prefect server at {PREFECT_API_URL.value()} does not answer: start it (`prefect server start`), name "
+            f"the Prefect server at {PREFECT_API_URL.value()} does not answer. Start it (`prefect server start`), use "
             "another (`prefect config set PREFECT_API_URL=...`), or none (`prefect config unset PREFECT_API_URL`)"
         )
     raise error
 
 
 def _start_server() -> None:
-    """Start the temporary server that a flow would, but out of reach of Ctrl-C: a run that ends tells the server so.
+    """Start the temporary server that a flow would start, but out of reach of Ctrl-C.
 
-    A process inherits which signals are blocked; without this, Ctrl-C in a terminal ends the server first, and the
-    run then tries to reach it for a minute.
+    The interrupted run still has to report its end to the server. A process inherits which signals are blocked;
+    otherwise, Ctrl-C in a terminal would end the server first, and the run would try to reach it for a minute.
     """
     if PREFECT_API_URL.value():
         return
@@ -99,5 +99,5 @@ def _start_server() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _print(words: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"\n{words}", style="bold red", markup=False)
+def _print(message: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"\n{message}", style="bold red", markup=False)

@@ -1,4 +1,4 @@
-"""Keep strings from the data text, wherever Prefect's UI shows them."""
+"""Make Prefect's UI show strings from the data as plain text."""
 
 import re
 
@@ -6,7 +6,7 @@ _INVISIBLE = "\ufeff"
 
 
 def escape_markdown(text: str) -> str:
-    r"""Return text that Markdown shows as it is: `\` before all that it might take for its own.
+    r"""Escape text so that Markdown shows it unchanged: `\` before every punctuation character.
 
     https://spec.commonmark.org/0.31.2/#backslash-escapes
     """
@@ -14,10 +14,10 @@ def escape_markdown(text: str) -> str:
 
 
 def escape_cell(text: str) -> str:
-    """Return text that a table artifact shows as it is, but for what stands in backticks: that is shown as code.
+    """Escape text so that a table artifact shows it unchanged, except that text in backticks is shown as code.
 
-    Prefect's first UI takes cells for Markdown and HTML, its second one for plain text, in which a backslash would
-    show. So an invisible character follows what might be taken for markup, and precedes what might begin a list.
+    Prefect's first UI renders cells as Markdown and HTML, its second one as plain text, in which a backslash would be
+    visible. So an invisible character follows what might be markup, and precedes what might start a list.
     """
     line = " ".join(text.split())
     start = _INVISIBLE if re.match(r"\W|\d+[.)] ", line) else ""

@@ -1,4 +1,4 @@
-"""Sparkify's pipeline: stage the logs and the catalogue, load the star schema, check it.
+"""Sparkify's pipeline: stages the logs and the catalogue, loads the star schema, and checks it.
 
 Run it with `python -m flows.etl`.
 """
@@ -56,22 +56,22 @@ def etl(
 ) -> Summary | Plan:
     """Load Sparkify's event logs and song catalogue into the star schema, and check it.
 
-    Safe to run again at any time: the same data leads to the same tables.
+    Safe to repeat at any time: the same data leads to the same tables.
 
     Args:
-        log_data: Event logs: a directory, a file or an s3:// prefix. A sample is generated where no data is given.
+        log_data: Event logs: a directory, a file or an s3:// prefix. Without any data, a sample is generated.
         song_data: Song catalogue: a directory, a file or an s3:// prefix.
-        log_jsonpaths: JSONPaths file that maps event keys to columns. The project's own unless given; on Redshift
+        log_jsonpaths: JSONPaths file that maps event keys to columns. By default the project's own; on Redshift,
             log_json_path.json at the root of the logs' bucket.
         warehouse: Name of a SQLAlchemy Connector block, or a duckdb:/// URL.
         schema: Schema that holds the tables. Created if it is missing.
         aws_credentials: Name of an AWS Credentials block that may read the s3:// prefixes.
-        copy_role: Redshift only: the IAM role that COPY reads with, `default` or an ARN. Wins over keys.
+        copy_role: Redshift only: the IAM role that COPY reads with, `default` or an ARN. Takes precedence over keys.
         compression: Compression of the files under both prefixes.
-        max_errors: Rows of each source that may be rejected, and kept in load_errors, before its load fails.
-        full_refresh: Replace the fact and all dimensions by this run's data. History that is not in it goes.
-        statement_timeout: Seconds after which a single statement is cancelled. 0: never.
-        plan: Send nothing, and print every statement that the run would send to Redshift. Keys are left out of it.
+        max_errors: Records of each source that may be rejected before its load fails. load_errors keeps them.
+        full_refresh: Replace the fact and all dimensions with this run's data. History that is not in it is lost.
+        statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
+        plan: Print every statement that the run would send to Redshift, and send nothing. Keys are masked.
     """
     log_data, song_data = _sources(log_data, song_data)
     sources = sources_of(log_data, song_data, log_jsonpaths, max_errors=max_errors, compression=compression)
@@ -92,7 +92,7 @@ def sources_of(
     max_errors: int = 0,
     compression: Compression = "none",
 ) -> list[Source]:
-    """Return the loads of the two sources."""
+    """Return what COPY loads: the event logs and the song catalogue."""
     return [
         Source(catalog.STAGING_EVENTS, log_data, log_jsonpaths, max_errors, compression),
         Source(catalog.STAGING_SONGS, song_data, "", max_errors, compression),
@@ -100,7 +100,7 @@ def sources_of(
 
 
 def run_tasks(target: Target, sources: list[Source], *, full_refresh: bool) -> Summary:
-    """Run all tasks, and hold the lease while tables change."""
+    """Run all tasks. Holds the lease while tables change."""
     preflight(target, sources, TABLES)
     take_lease(target)
     try:
@@ -110,7 +110,7 @@ def run_tasks(target: Target, sources: list[Source], *, full_refresh: bool) -> S
 
 
 def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool) -> Summary:
-    """Run the tasks, those that do not need each other side by side."""
+    """Run the tasks between taking and releasing the lease, independent ones in parallel."""
     create_tables(target, catalog.TABLES)
     staged = _results([stage.submit(target, source) for source in sources])
     facts = [load_fact(target, table) for table in _loaded(catalog.FACTS, full_refresh=full_refresh)]
@@ -122,7 +122,9 @@ def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool)
 
 def _plan(target: Target, sources: list[Source], *, full_refresh: bool) -> Plan:
     if target.duckdb_file is not None:
-        raise PermanentError("plan: it is Redshift's statements that are planned: name a Redshift block as warehouse")
+        raise PermanentError(
+            "plan: only runs on Redshift can be planned. Set warehouse to the name of a Redshift block"
+        )
     with TemporaryDirectory(prefix="sparkify-") as folder:
         run_tasks(replace(target, plan=folder), sources, full_refresh=full_refresh)
         return Plan.read(folder)
@@ -133,12 +135,12 @@ def _sources(log_data: str, song_data: str) -> tuple[str, str]:
         return log_data, song_data
     if log_data or song_data:
         missing = "song_data" if log_data else "log_data"
-        raise PermanentError(f"{missing} is missing: name both sources, or neither to run on a generated sample")
+        raise PermanentError(f"{missing} is missing. Name both sources, or neither to run on a generated sample")
     logger = get_run_logger()
     if SAMPLE.exists():
-        logger.info("no data given: running on the sample in %s/", SAMPLE)
+        logger.info("no data given, running on the sample in %s/", SAMPLE)
     else:
-        logger.info("no data given: generating a sample in %s/", SAMPLE)
+        logger.info("no data given, generating a sample in %s/", SAMPLE)
         generate(out=SAMPLE)
     return str(SAMPLE / "log_data"), str(SAMPLE / "song_data")
 

@@ -1,4 +1,4 @@
-"""Look whether a run would find what it needs, and change nothing.
+"""Checks that a run would find what it needs, and changes nothing.
 
 Run it with `python -m flows.preflight` and the options that the run would have.
 """
@@ -22,12 +22,12 @@ def preflight(
     copy_role: str = "",
     compression: Compression = "none",
 ) -> None:
-    """Look whether a run with these options would find what it needs. Changes nothing.
+    """Check that a run with these options would find what it needs. Changes nothing.
 
     Args:
         log_data: Event logs: a directory, a file or an s3:// prefix.
         song_data: Song catalogue: a directory, a file or an s3:// prefix.
-        log_jsonpaths: JSONPaths file that maps event keys to columns, as the run would have it.
+        log_jsonpaths: JSONPaths file that maps event keys to columns. The default is the run's.
         warehouse: Name of a SQLAlchemy Connector block, or a duckdb:/// URL.
         schema: Schema that holds the tables.
         aws_credentials: Name of an AWS Credentials block.
@@ -44,7 +44,7 @@ def preflight(
         print(finding)
     failed = sum(finding.result == "failed" for finding in findings)
     if failed:
-        raise PermanentError(f"{failed} of {len(findings)} failed: a run would fail too")
+        raise PermanentError(f"{failed} of {len(findings)} checks failed. A run would fail too")
 
 
 if __name__ == "__main__":

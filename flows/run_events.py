@@ -1,4 +1,4 @@
-"""Events of a run, which automations and other deployments may wait for. Triggers match labels, never the payload."""
+"""Events of a run, for automations and other deployments to wait for. Triggers match labels, never the payload."""
 
 from dataclasses import asdict
 
@@ -7,28 +7,28 @@ from prefect.events import emit_event
 from tasks.results import CheckResult, TableResult
 
 
-def tell_loaded(report: TableResult) -> None:
-    """Emit `sparkify.table.loaded`, with the figures."""
+def emit_table_loaded(result: TableResult) -> None:
+    """Emit `sparkify.table.loaded` with the row counts."""
     emit_event(
         "sparkify.table.loaded",
         resource={
-            "prefect.resource.id": f"sparkify.table.{report.table}",
-            "prefect.resource.name": report.table,
-            "sparkify.table": report.table,
+            "prefect.resource.id": f"sparkify.table.{result.table}",
+            "prefect.resource.name": result.table,
+            "sparkify.table": result.table,
         },
-        payload=asdict(report),
+        payload=asdict(result),
     )
 
 
-def tell_failed(report: CheckResult) -> None:
-    """Emit `sparkify.check.failed`, with the number of rows but none of them."""
+def emit_check_failed(result: CheckResult) -> None:
+    """Emit `sparkify.check.failed` with the number of rows that break the rule, but not the rows."""
     emit_event(
         "sparkify.check.failed",
         resource={
-            "prefect.resource.id": f"sparkify.check.{report.check}",
-            "prefect.resource.name": report.check,
-            "sparkify.check": report.check,
-            "sparkify.severity": report.severity,
+            "prefect.resource.id": f"sparkify.check.{result.check}",
+            "prefect.resource.name": result.check,
+            "sparkify.check": result.check,
+            "sparkify.severity": result.severity,
         },
-        payload={"rule": report.rule, "offending": report.offending},
+        payload={"rule": result.rule, "offending": result.offending},
     )

@@ -9,90 +9,90 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from flows.escape import escape_cell
-from flows.run_events import tell_failed, tell_loaded
+from flows.run_events import emit_check_failed, emit_table_loaded
 from tasks.results import CheckResult, TableResult
 from warehouse.errors import ChecksFailedError
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The tables and the checks of one run, and where the tables are."""
+    """The results of one run by table and by check, and where the tables are."""
 
     tables: list[TableResult]
     checks: list[CheckResult]
     where_to_look: str
 
     def publish(self) -> None:
-        """Keep the tables and the checks as artifacts of the run, and emit its events."""
+        """Save the tables and the checks as artifacts of the run, and emit its events."""
         create_table_artifact(
-            [asdict(report) for report in self.tables], key="sparkify-tables", description="Rows by table"
+            [asdict(result) for result in self.tables], key="sparkify-tables", description="Rows by table"
         )
         create_table_artifact(
-            [_check_row(report) for report in self.checks], key="sparkify-checks", description="Checks"
+            [_check_row(result) for result in self.checks], key="sparkify-checks", description="Checks"
         )
         for table in self.tables:
-            tell_loaded(table)
+            emit_table_loaded(table)
         for check in self.checks:
             if not check.holds:
-                tell_failed(check)
+                emit_check_failed(check)
 
     def show(self) -> None:
         """Print the summary."""
         console = Console(highlight=False, soft_wrap=True)
         console.print(_table_grid(self.tables), _check_grid(self.checks))
-        for report in self.checks:
-            if not report.holds and not report.fails_run:
-                console.print(describe(report), markup=False)
-        if any(report.rejected for report in self.tables):
-            console.print("The records that were rejected are in the table load_errors, each with its reason.")
+        for result in self.checks:
+            if not result.holds and not result.fails_run:
+                console.print(describe(result), markup=False)
+        if any(result.rejected for result in self.tables):
+            console.print("The rejected records are in the table load_errors, each with its reason.")
         console.print(self.where_to_look, markup=False)
 
     def raise_for_checks(self) -> None:
-        """Fail where a check of severity `error` found rows.
+        """Fail if a check of severity `error` found rows.
 
         Raises:
-            ChecksFailedError: with each rule, the number of rows that break it, and some of them.
+            ChecksFailedError: the message has each rule, the number of rows that break it, and a sample of them.
         """
-        failed = [report for report in self.checks if report.fails_run]
+        failed = [result for result in self.checks if result.fails_run]
         if failed:
             self.show()
-            names = ", ".join(report.check for report in failed)
+            names = ", ".join(result.check for result in failed)
             raise ChecksFailedError("\n".join([f"checks failed: {names}", *map(describe, failed)]))
 
 
-def describe(report: CheckResult) -> str:
-    """Tell what a check found: the rule, the number of rows, and a sample of them."""
-    rows = _sample(report)
-    more = [f"... and {report.offending - len(rows)} more"] if report.offending > len(rows) else []
-    count = f"{report.offending:,} row{'' if report.offending == 1 else 's'}"
-    head = f"{report.severity}: {report.check}: broken by {count}: {report.rule}"
+def describe(result: CheckResult) -> str:
+    """Describe what a check found: the rule, the number of rows, and a sample of them."""
+    rows = _sample(result)
+    more = [f"... and {result.offending - len(rows)} more"] if result.offending > len(rows) else []
+    count = f"{result.offending:,} row{'' if result.offending == 1 else 's'}"
+    head = f"{result.severity}: {result.check}, broken by {count}. {result.rule}"
     return "\n  ".join([head, *rows, *more])
 
 
-def _sample(report: CheckResult) -> list[str]:
-    return [", ".join(f"{name}={value}" for name, value in row.items()) for row in report.sample]
+def _sample(result: CheckResult) -> list[str]:
+    return [", ".join(f"{name}={value}" for name, value in row.items()) for row in result.sample]
 
 
-def _check_row(report: CheckResult) -> dict[str, Any]:
-    result = "holds" if report.holds else report.severity
-    return {"check": report.check, "result": result, "rule": report.rule, "rows": report.offending} | (
-        {"sample": escape_cell("; ".join(_sample(report)))} if report.sample else {}
+def _check_row(result: CheckResult) -> dict[str, Any]:
+    outcome = "holds" if result.holds else result.severity
+    return {"check": result.check, "result": outcome, "rule": result.rule, "rows": result.offending} | (
+        {"sample": escape_cell("; ".join(_sample(result)))} if result.sample else {}
     )
 
 
-def _table_grid(reports: list[TableResult]) -> Grid:
+def _table_grid(results: list[TableResult]) -> Grid:
     grid = Grid("table", box=SIMPLE_HEAD)
     for name in ("staged", "rejected", "inserted", "updated", "present", "seconds"):
         grid.add_column(name, justify="right")
-    for report in reports:
-        counts = (report.staged, report.rejected, report.inserted, report.updated, report.present)
-        grid.add_row(report.table, *("" if n is None else f"{n:,}" for n in counts), f"{report.seconds:.2f}")
+    for result in results:
+        counts = (result.staged, result.rejected, result.inserted, result.updated, result.present)
+        grid.add_row(result.table, *("" if n is None else f"{n:,}" for n in counts), f"{result.seconds:.2f}")
     return grid
 
 
-def _check_grid(reports: list[CheckResult]) -> Grid:
+def _check_grid(results: list[CheckResult]) -> Grid:
     grid = Grid("check", "result", box=SIMPLE_HEAD)
     grid.add_column("rows that break it", justify="right")
-    for report in reports:
-        grid.add_row(report.check, "holds" if report.holds else report.severity, f"{report.offending:,}")
+    for result in results:
+        grid.add_row(result.check, "holds" if result.holds else result.severity, f"{result.offending:,}")
     return grid

@@ -1,1 +1,1 @@
-"""Sparkify's statements, in Redshift SQL, and the list of them."""
+"""Sparkify's statements in Redshift SQL, and their catalogue."""

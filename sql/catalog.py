@@ -1,6 +1,6 @@
 """Sparkify's tables and checks, in load order. A new table is one SQL file and one line here.
 
-A new question is one SQL file in analytics/, and no line: they are asked in the order of their names.
+A new question is one SQL file in analytics/ and needs no line: questions are asked in the order of their file names.
 """
 
 from pathlib import Path

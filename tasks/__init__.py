@@ -1,1 +1,1 @@
-"""The steps a flow is made of: each one retried, each one transaction, each safe to run again."""
+"""The tasks that flows consist of. Each is one transaction, is retried, and is safe to repeat."""

@@ -12,19 +12,19 @@ from tasks.results import CheckResult
 from tasks.retries import RETRIES
 from warehouse.checks import Check, with_table_checks
 from warehouse.connect import open_warehouse
-from warehouse.questions import Answer, Question, plain
+from warehouse.questions import Answer, Question, python_value
 from warehouse.tables import Table
 from warehouse.target import Target
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What the warehouse said at one moment: answers, whether the rules hold, and when it was last loaded.
+    """What the warehouse answered at one moment, whether its rules hold, and when it was last loaded.
 
-    `loaded_at` is in UTC; it lies ahead, at the lease's end, while a load is under way.
+    Times are in UTC. While a load is running, `loaded_at` is in the future: it is when the lease expires.
     """
 
-    answers: list[Answer]
+    items: list[Answer]
     checks: list[CheckResult]
     asked_at: datetime
     loaded_at: datetime | None = None
@@ -40,9 +40,9 @@ class Answers:
 
 @task(task_run_name="answer", **RETRIES)
 def answer(target: Target, tables: Sequence[Table], checks: Sequence[Check], questions: Sequence[Question]) -> Answers:
-    """Answer questions, and check the tables that they are asked of. Reads only, without the lease; one transaction.
+    """Answer questions, and check the tables that they are about. One read-only transaction, without the lease.
 
-    Where the tables are not there yet, no question has an answer and no rule is looked at.
+    If the tables do not exist yet, no question has an answer and no rule is checked.
     """
     warehouse = open_warehouse(target)
     with warehouse.reading() as connection:
@@ -61,5 +61,5 @@ def ask(connection: Connection, question: Question) -> Answer:
     """Return the rows that answer a question."""
     result = connection.exec_driver_sql(question.select)
     columns = tuple(result.keys())
-    rows = (dict(zip(columns, map(plain, row), strict=True)) for row in result)
+    rows = (dict(zip(columns, map(python_value, row), strict=True)) for row in result)
     return Answer(question, columns, tuple(rows))

@@ -1,4 +1,4 @@
-"""Look for rows that break a rule."""
+"""Check the tables for rows that break a rule."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,13 @@ SAMPLE_ROWS = 5
 
 @task(task_run_name="check", **RETRIES)
 def check(target: Target, tables: Sequence[Table], checks: Sequence[Check]) -> list[CheckResult]:
-    """Check that each table has rows and that its key is unique, then each rule. Reads only; one transaction."""
+    """Check that each table has rows and a unique key, then check each rule. One transaction that only reads."""
     with open_warehouse(target).task() as connection:
         return [offending_rows(connection, rule) for rule in with_table_checks(tables, checks)]
 
 
 def offending_rows(connection: Connection, check: Check) -> CheckResult:
-    """Count the rows that break a rule, and take a sample of them."""
+    """Count the rows that break a rule, and return a sample of them."""
     query = f"""\
 select count(*) over () as offending_rows, broken.*
 from (

@@ -1,4 +1,4 @@
-"""Make the tables that are missing, and name what differs in those that are not."""
+"""Create the tables that are missing, and report differences in existing ones."""
 
 from collections.abc import Sequence
 
@@ -16,12 +16,12 @@ Columns = tuple[Column, ...]
 
 @task(task_run_name="create tables", **RETRIES)
 def create_tables(target: Target, tables: Sequence[Table]) -> None:
-    """Create the tables that do not exist, load_errors among them. One transaction; safe to repeat.
+    """Create the tables that do not exist, including load_errors. One transaction; safe to repeat.
 
-    Drops and alters nothing, and creates nothing where it raises.
+    Drops and alters nothing, and creates nothing if it raises.
 
     Raises:
-        PermanentError: a table exists with other columns; every difference is named.
+        PermanentError: a table exists with other columns. The message names every difference.
     """
     warehouse = open_warehouse(target)
     ddl = {"load_errors": LOAD_ERRORS_DDL} | {table.name: table.ddl for table in tables}
@@ -32,18 +32,18 @@ def create_tables(target: Target, tables: Sequence[Table]) -> None:
             differences += _differences(name, warehouse.columns(connection, name), declared_columns(statement))
         if differences:
             raise PermanentError(
-                "tables differ from what is declared: rename or drop them, or change the SQL files\n  "
+                "existing tables differ from their declarations. Rename or drop them, or change the SQL files:\n  "
                 + "\n  ".join(differences)
             )
 
 
 def _differences(table: str, present: Columns, declared: Columns) -> list[str]:
-    there, wanted = ({column.name: column for column in columns} for columns in (present, declared))
-    lines = [f"column {column} is missing" for column in declared if column.name not in there]
-    lines += [f"column {column} is not declared" for column in present if column.name not in wanted]
-    pairs = [(there[column.name], column) for column in declared if column.name in there]
-    lines += [f"column {found} is declared as {column}" for found, column in pairs if found != column]
-    in_order = [column.name for column in present if column.name in wanted]
+    existing, expected = ({column.name: column for column in columns} for columns in (present, declared))
+    lines = [f"column {column} is missing" for column in declared if column.name not in existing]
+    lines += [f"column {column} is not declared" for column in present if column.name not in expected]
+    pairs = [(existing[column.name], column) for column in declared if column.name in existing]
+    lines += [f"column {actual} is declared as {column}" for actual, column in pairs if actual != column]
+    in_order = [column.name for column in present if column.name in expected]
     if in_order != [column.name for _, column in pairs]:
-        lines.append(f"columns stand in the order {', '.join(in_order)}, which is not the declared one")
+        lines.append(f"columns are in the order {', '.join(in_order)}, not in the declared one")
     return [f"{table}: {line}" for line in lines]

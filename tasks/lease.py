@@ -1,4 +1,4 @@
-"""The lease that keeps two runs out of one warehouse."""
+"""The lease that prevents two runs from using a warehouse at once."""
 
 from prefect import task
 
@@ -19,5 +19,5 @@ def take_lease(target: Target) -> None:
 
 @task(task_run_name="release lease", **RETRIES)
 def release_lease(target: Target) -> None:
-    """Let the next run in."""
+    """Give the lease back, so that the next run can start."""
     open_warehouse(target).release_lease()

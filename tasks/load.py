@@ -1,4 +1,4 @@
-"""Bring rows from staging into facts and dimensions."""
+"""Load facts and dimensions from staging."""
 
 from time import monotonic
 

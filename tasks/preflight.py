@@ -1,4 +1,4 @@
-"""Look before a run."""
+"""Check before a run that it would find what it needs."""
 
 from collections.abc import Sequence
 
@@ -15,15 +15,16 @@ from warehouse.target import Target
 
 @task(task_run_name="preflight", **RETRIES)
 def preflight(target: Target, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
-    """Look whether the run will find what it needs. Changes nothing.
+    """Check that the run will find what it needs. Changes nothing.
 
     Raises:
-        PermanentError: something is missing; all that is, is named.
+        PermanentError: something is missing. The message names everything that is.
     """
     findings = open_warehouse(target).preflight(sources, tables)
     failed = [finding for finding in findings if finding.result == "failed"]
     if failed:
-        raise PermanentError("the run would fail: " + "; ".join(f"{each.subject}: {each.text}" for each in failed))
+        reasons = "; ".join(f"{each.subject}: {each.text}" for each in failed)
+        raise PermanentError(f"preflight failed, nothing was changed: {reasons}")
     for finding in findings:
         get_run_logger().info("%s", finding)
     return findings

@@ -1,4 +1,4 @@
-"""Progress of long work: one line that renews itself in a terminal, lines of the log elsewhere."""
+"""Progress of long tasks: one line that is rewritten in a terminal, log lines elsewhere."""
 
 import sys
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from prefect.logging import get_run_logger
 
 
 def report_progress() -> Callable[[str], None]:
-    """Return what to call with each piece of news."""
-    return _renew_line if sys.stderr.isatty() else get_run_logger().info
+    """Return the function to call with each progress message."""
+    return _rewrite_line if sys.stderr.isatty() else get_run_logger().info
 
 
-def _renew_line(news: str) -> None:
-    sys.stderr.write(f"\r\x1b[K{news}\r")
+def _rewrite_line(message: str) -> None:
+    sys.stderr.write(f"\r\x1b[K{message}\r")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What tasks tell of their work."""
+"""The results that tasks return."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ from warehouse.checks import Severity
 
 @dataclass(frozen=True, kw_only=True)
 class TableResult:
-    """Rows of one table in one run: staged or rejected by COPY, inserted or updated by a load, present after it."""
+    """Row counts of a table in a run: staged or rejected by COPY, inserted or updated by a load, present after it."""
 
     table: str
     staged: int | None = None
@@ -21,7 +21,7 @@ class TableResult:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """A rule, how many rows break it, and some of them."""
+    """A rule, the number of rows that break it, and a sample of them."""
 
     check: str
     rule: str

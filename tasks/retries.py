@@ -1,4 +1,4 @@
-"""Which failures are tried again, and when."""
+"""Which failures are retried, and when."""
 
 import os
 from typing import Any
@@ -11,11 +11,11 @@ from prefect.tasks import exponential_backoff
 from warehouse.errors import is_transient
 
 BACKOFF_SECONDS = float(os.environ.get("SPARKIFY_RETRY_BACKOFF_SECONDS", "10"))
-"""The delay before the first retry; each further one waits twice as long, give or take half."""
+"""The delay before the first retry. It doubles with each further retry, plus or minus half."""
 
 
-def may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Retry what another try may mend, and nothing else."""
+def is_retryable(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether a task failed with an error that a retry may fix."""
     return isinstance(state.data, BaseException) and is_transient(state.data)
 
 
@@ -23,7 +23,7 @@ RETRIES: dict[str, Any] = {
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(BACKOFF_SECONDS),
     "retry_jitter_factor": 0.5,
-    "retry_condition_fn": may_pass,
+    "retry_condition_fn": is_retryable,
     "cache_policy": NO_CACHE,
 }
-"""The options of a task of one transaction that is safe to repeat."""
+"""Options for a task that is one transaction and safe to repeat."""

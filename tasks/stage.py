@@ -1,4 +1,4 @@
-"""Bring files into a staging table."""
+"""Load files into a staging table."""
 
 from time import monotonic
 
@@ -14,10 +14,10 @@ from warehouse.target import Target
 
 @task(task_run_name="stage {source.table.name}", **RETRIES)
 def stage(target: Target, source: Source) -> TableResult:
-    """Replace a staging table's rows by those of the files: DELETE and COPY in one transaction; safe to repeat.
+    """Replace a staging table's rows with those of the files: DELETE and COPY in one transaction; safe to repeat.
 
     Raises:
-        CopyError: the files cannot be loaded; the table is as it was.
+        CopyError: the files cannot be loaded. The table is unchanged.
     """
     started = monotonic()
     warehouse = open_warehouse(target)

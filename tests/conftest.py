@@ -1,4 +1,4 @@
-"""What tests share: a Prefect server, generated data, real data, and warehouses."""
+"""Shared fixtures: a Prefect server, generated data, real data, and warehouses."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let a long test take an hour."""
+    """Give long tests an hour."""
     for item in items:
         if item.get_closest_marker("sweep"):
             item.add_marker(pytest.mark.timeout(3600))
@@ -43,7 +43,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _stay() -> Iterator[None]:
-    """Fail a test in which the code under test ends this process, as a command does: it would look like success."""
+    """Fail a test if the code under test ends this process, as a command does. It would look like success."""
     session, leave = os.getpid(), os._exit
 
     def refuse(code: int) -> None:
@@ -75,7 +75,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Real Sparkify data, where the machine has it."""
+    """Real Sparkify data, if this machine has it."""
     if not REAL_DATA.is_dir():
         pytest.skip("the real Sparkify data is not beside the project (../shared/data)")
     return REAL_DATA
@@ -83,7 +83,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="module")
 def browser(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Page"]:
-    """A page of headless Chromium, where the machine has it."""
+    """A page in headless Chromium, if this machine has it."""
     from tests.support.browser import CHROMIUM, MISSING, open_browser
 
     if not CHROMIUM:
@@ -105,16 +105,16 @@ def running_standin(processes: None) -> Iterator["Standin"]:
 
 @pytest.fixture
 def standin(running_standin: "Standin") -> "Standin":
-    """A stand-in for Redshift and S3 that holds nothing yet."""
+    """An empty stand-in for Redshift and S3."""
     running_standin.reset()
     return running_standin
 
 
-@pytest.fixture(params=["embedded", pytest.param("redshift", marks=pytest.mark.served)])
+@pytest.fixture(params=["duckdb", pytest.param("redshift", marks=pytest.mark.served)])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Place":
-    """Each warehouse there is, with nothing in it."""
-    from tests.support.warehouses import embedded, redshift
+    """Each kind of warehouse, empty."""
+    from tests.support.warehouses import duckdb_place, redshift_place
 
-    if request.param == "embedded":
-        return embedded(tmp_path / "test.duckdb")
-    return redshift(request.getfixturevalue("standin"), monkeypatch)
+    if request.param == "duckdb":
+        return duckdb_place(tmp_path / "test.duckdb")
+    return redshift_place(request.getfixturevalue("standin"), monkeypatch)

@@ -1,4 +1,4 @@
-"""What a new user's machine installs: a lock for each Python that the project names, and a word where it cannot."""
+"""What a new user's machine installs: locked versions for each supported Python, and a message if it is too old."""
 
 import os
 import re
@@ -24,7 +24,7 @@ def pins(text: str) -> set[str]:
 
 
 @pytest.mark.usefixtures("processes")
-def test_the_lock_holds_what_each_python_installs() -> None:
+def test_the_lock_file_fits_every_supported_python() -> None:
     with ThreadPoolExecutor() as pool:  # they wait for the package index
         resolutions = list(pool.map(resolve, PYTHONS))
     for python, done in zip(PYTHONS, resolutions, strict=True):
@@ -37,27 +37,27 @@ def test_the_lock_holds_what_each_python_installs() -> None:
 
 
 def resolve(python: str) -> subprocess.CompletedProcess[str]:
-    """Resolve the project on the first patch of a Python, by wheels alone and within the lock."""
+    """Resolve the project on the first patch release of a Python, with wheels only and within the lock file."""
     options = ["--python-version", f"{python}.0", "--all-extras", "--only-binary", ":all:"]
     command = [UV, "pip", "compile", "--quiet", *options, "--constraint", "constraints.txt", "pyproject.toml"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_the_lowest_python_is_the_same_everywhere() -> None:
+def test_all_files_agree_on_the_lowest_python() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert re.findall(r"--python-version (\S+)", makefile) == [LOWEST]
     assert re.findall(r"sys\.version_info >= \((\d+), (\d+)\)", makefile) == [tuple(LOWEST.split("."))]
     assert re.findall(r"With Python (\S+) or newer", (ROOT / "README.md").read_text()) == [LOWEST]
 
 
-def test_each_python_is_tested_by_the_workflow() -> None:
+def test_the_workflow_tests_every_supported_python() -> None:
     job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]
     assert tuple(job["strategy"]["matrix"]["python"]) == PYTHONS
     assert job["steps"][-1]["run"] == "bash .ci/run"
 
 
 @pytest.mark.usefixtures("processes")
-def test_a_python_that_is_too_old_is_told_in_a_line(tmp_path: Path) -> None:
+def test_make_refuses_a_python_that_is_too_old_in_one_line(tmp_path: Path) -> None:
     old = tmp_path / "python3.9"
     script = f'shift; exec "{sys.executable}" -c "import sys; sys.version_info = (3, 9, 2); $1"'
     old.write_text(f"#!/bin/sh\n{script}\n")
@@ -69,6 +69,17 @@ def test_a_python_that_is_too_old_is_told_in_a_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     first, last = done.stderr.strip().splitlines()
-    assert first == f"{old} is Python 3.9: name one of 3.11 or newer, as make PYTHON=python3.12"
+    assert first == f"{old} is Python 3.9. Use 3.11 or newer, for example make PYTHON=python3.12"
     assert last.startswith("make: *** ")
     assert not (tmp_path / "venv").exists()
+
+
+def test_the_hooks_download_nothing_and_call_what_is_installed() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    assert {hook["language"] for hook in repository["hooks"]} == {"system"}
+    programs = [Path(hook["entry"].split()[0]) for hook in repository["hooks"]]
+    assert {str(program.parent) for program in programs} == {".venv/bin"}
+    (recipe,) = re.findall(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {program.name for program in programs} <= set(re.findall(r"\$\(BIN\)/(\S+)", recipe))
+    assert all(Path(sys.executable).with_name(program.name).exists() for program in programs)

@@ -1,4 +1,4 @@
-"""What `make check` leaves out follows from what tests use, and cannot be forgotten."""
+"""What `make check` leaves out follows from the fixtures that tests use, so that it cannot be forgotten."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_that_forgot(): subprocess.run([sys.executable, "-c", ""], check=True)
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> pytest.Pytester:
-    """Four tests, in a project with this one's rules."""
+    """Four tests in a project with the same rules as this one."""
     markers = "\n".join(f"    {line}" for line in request.config.getini("markers"))
     pytester.makeini(f"[pytest]\nmarkers =\n{markers}\n")
     pytester.makeconftest('pytest_plugins = ["tests.support.served"]')
@@ -33,7 +33,7 @@ def suite(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> pytest.P
     return pytester
 
 
-def test_what_uses_a_server_or_a_command_is_left_out(suite: pytest.Pytester) -> None:
+def test_tests_that_use_a_server_or_a_command_are_deselected(suite: pytest.Pytester) -> None:
     done = suite.runpytest_inprocess("--collect-only", "-q", "-m", "not served")
     assert [line.partition("::")[2] for line in done.outlines if "::" in line] == [
         "test_that_starts_nothing",

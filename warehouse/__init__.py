@@ -1,13 +1,13 @@
-"""Connections, transactions and COPY for Amazon Redshift, and for DuckDB in its place.
+"""Connections, transactions and COPY for Amazon Redshift and for DuckDB, which stands in for it.
 
-errors                          retry, or tell a person
+errors                          whether to retry or to tell a person
 tables checks questions         what SQL files declare
-target sources files jsonpaths  values that say where a run loads, and what
+target sources files jsonpaths  values that say where a run loads to, and what it loads
 load_errors                     the table of rejected records
-lease loads plan preflight      what every warehouse does alike: one run at a time, loads of a SELECT, looking first
+lease loads plan preflight      what all warehouses share: one run at a time, loads from a SELECT, checks before a run
 base                            a warehouse: connections and transactions
-s3/                             a wing that both others stand on
-redshift/ duckdb/               the two warehouses: `warehouse` is the way in, then `copy`, `errors`, `preflight`
-blocks                          Prefect's blocks by their names
-connect planned                 which warehouse a target names; the only two that know both
+s3/                             a wing that the other two build on
+redshift/ duckdb/               the two warehouses: start reading at `warehouse`, then `copy`, `errors`, `preflight`
+blocks                          loads Prefect blocks by name
+connect planned                 open the warehouse that a target names; the only two modules that know both wings
 """

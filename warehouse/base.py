@@ -1,4 +1,4 @@
-"""A warehouse: connections to it, transactions in it, and what a run needs to know of it."""
+"""A warehouse: its connections, its transactions, and what a run needs to know about it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from warehouse.target import Target
 
 
 class Warehouse(ABC):
-    """What Redshift and the warehouse in its place have in common."""
+    """What the Redshift and the DuckDB warehouse have in common."""
 
     def __init__(self, engine: Engine, target: Target) -> None:
         self.engine = engine
@@ -25,16 +25,16 @@ class Warehouse(ABC):
     def task(self) -> Iterator[Connection]:
         """One connection and one transaction for a task of the run that holds the lease.
 
-        Commits where the block ends, rolls back where it raises.
+        Commits when the block ends, and rolls back if it raises.
 
         Raises:
-            LeaseLostError: the run does not hold the lease (any more).
+            LeaseLostError: the run does not hold the lease, or no longer does.
         """
         with self.engine.connect() as connection:
             with connection.begin():
                 self._prepare(connection)
-                due = lease.is_due(connection, self.holder)
-            if due:
+                renewal_due = lease.is_renewal_due(connection, self.holder)
+            if renewal_due:
                 with connection.begin():
                     lease.renew(connection, self.holder)
             with connection.begin():
@@ -43,14 +43,14 @@ class Warehouse(ABC):
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One connection and one transaction that only reads: it needs no lease, and stops no run."""
+        """One connection and one read-only transaction. It needs no lease and blocks no run."""
         with self.engine.connect() as connection, connection.begin():
             if self._has_schema(connection):
                 self._prepare(connection)
             yield connection
 
     def take_lease(self) -> None:
-        """Take the lease for the run, in a schema that is made if it is missing.
+        """Take the lease for the run. Creates the schema if it is missing.
 
         Raises:
             LeaseLostError: another run holds it.
@@ -72,26 +72,26 @@ class Warehouse(ABC):
 
     @abstractmethod
     def forget_dead_holders(self, connection: Connection) -> None:
-        """Delete the lease of a holder that is known to have ended, where that can be known."""
+        """Delete the lease of a holder that has ended, where the warehouse can know that."""
 
     @abstractmethod
     def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
-        """Look whether a run would find all that it needs: sources, tables that it may write. Changes nothing."""
+        """Check that a run would find what it needs, sources and writable tables. Changes nothing."""
 
     @abstractmethod
     def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
-        """Load files into a staging table, in the connection's transaction; rejected rows into load_errors.
+        """Load files into a staging table, and rejected records into load_errors, in the connection's transaction.
 
         Raises:
-            CopyError: more rows than `max_errors` were rejected, or the files cannot be read.
+            CopyError: more than `max_errors` records were rejected, or the files cannot be read.
         """
 
     @abstractmethod
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
-        """Return the columns that a table has in the warehouse, in order; none if it does not exist."""
+        """Return the columns of a table in the warehouse, in order; none if the table does not exist."""
 
     def _create_schema(self, connection: Connection) -> None:
-        """Create the schema if it is missing: IF NOT EXISTS needs a privilege on the database even where it is not."""
+        """Create the schema if it is missing. IF NOT EXISTS alone would need a database privilege even if it exists."""
         if not self._has_schema(connection):
             connection.exec_driver_sql(f"create schema if not exists {self._schema}")
 

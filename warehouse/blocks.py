@@ -1,4 +1,4 @@
-"""Prefect blocks, by their names: the connection to a warehouse, and what S3 is read with."""
+"""Loads Prefect blocks by name: the connection to a warehouse, and the credentials for S3."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -13,16 +13,16 @@ def load_connector(name: str) -> "SqlAlchemyConnector":
     """Return a SQLAlchemy Connector block.
 
     Raises:
-        PermanentError: there is none of this name.
+        PermanentError: no block has this name.
     """
-    from prefect_sqlalchemy import SqlAlchemyConnector  # slow to import, and seldom needed
+    from prefect_sqlalchemy import SqlAlchemyConnector  # slow to import and rarely needed
 
     try:
         return SqlAlchemyConnector.load(name)
     except ValueError:
         raise PermanentError(
-            f"warehouse: there is no SQLAlchemy Connector block named {name!r}: `prefect block ls` lists those "
-            "there are; save it, or give duckdb:///path"
+            f"warehouse: there is no SQLAlchemy Connector block named {name!r}. `prefect block ls` lists the existing "
+            "blocks. Save the block first, or use duckdb:///path"
         ) from None
 
 
@@ -30,14 +30,14 @@ def load_credentials(name: str) -> "AwsCredentials":
     """Return an AWS Credentials block.
 
     Raises:
-        PermanentError: there is none of this name, or it cannot be used.
+        PermanentError: no block has this name, or the block is invalid.
     """
-    from prefect_aws import AwsCredentials  # slow to import, and seldom needed
+    from prefect_aws import AwsCredentials  # slow to import and rarely needed
 
     try:
         return cast(AwsCredentials, AwsCredentials.load(name))
     except ValueError:
         raise PermanentError(
-            f"aws_credentials: there is no AWS Credentials block named {name!r}, or not a good one: "
-            "`prefect block ls` lists those there are; save it, or name another"
+            f"aws_credentials: there is no valid AWS Credentials block named {name!r}. `prefect block ls` lists the "
+            "existing blocks. Save the block first, or name another"
         ) from None

@@ -21,18 +21,18 @@ class Check:
 
     @classmethod
     def read(cls, path: Path, severity: Severity = "error") -> "Check":
-        """Return the check of a file, whose name is the check's: the rule in a comment, then the SELECT."""
+        """Read a check from a file: its rule in a comment, then its SELECT. The file's name is the check's name."""
         select = path.read_text(encoding="utf-8")
         return cls(path.stem, select.partition("\n")[0].removeprefix("-- "), select, severity)
 
 
 def with_table_checks(tables: Sequence[Table], checks: Sequence[Check]) -> list[Check]:
-    """Return the checks that follow from tables, then the others."""
+    """Return the checks that follow from the tables, then the given ones."""
     return [*(check for table in tables for check in table_checks(table)), *checks]
 
 
 def table_checks(table: Table) -> Iterator[Check]:
-    """Yield the checks that follow from a table's line in the catalogue."""
+    """Yield the checks that follow from a table's entry in the catalogue."""
     name, key = table.name, ", ".join(table.key)
     empty = f"select '{name}' as table_name where not exists (select 1 from {name})"
     yield Check(f"{name}_not_empty", f"{name} has rows.", empty)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def open_warehouse(target: Target) -> Warehouse:
-    """Return the warehouse that a target names. It opens no connection yet.
+    """Return the warehouse that a target names. Opens no connection yet.
 
     Raises:
-        PermanentError: the name is no duckdb:/// URL, and no SQLAlchemy Connector block of Redshift or a DuckDB file.
+        PermanentError: the name is neither a duckdb:/// URL nor a SQLAlchemy Connector block of Redshift or DuckDB.
     """
     refuse_url(target.warehouse)
     if target.plan:
@@ -34,8 +34,8 @@ def open_warehouse(target: Target) -> Warehouse:
     if url.get_backend_name() == "duckdb":
         return DuckDBWarehouse(url.database or "", target)
     raise PermanentError(
-        f"block {target.warehouse!r} is a {url.drivername} connection: name one of {REDSHIFT_DRIVER}, "
-        "or of a duckdb driver, or a duckdb:///path"
+        f"warehouse: block {target.warehouse!r} is a {url.drivername} connection. "
+        f"Name a block with the driver {REDSHIFT_DRIVER} or a duckdb driver, or use duckdb:///path"
     )
 
 
@@ -44,7 +44,7 @@ def _url(block: "SqlAlchemyConnector", name: str) -> URL:
     url = make_url(info.create_url() if hasattr(info, "create_url") else str(info))
     if url.password and isinstance(info, str):
         raise PermanentError(
-            f"block {name!r}: its URL is shown in clear, and holds a password: save the connection as "
-            "ConnectionComponents, which keep it secret"
+            f"block {name!r}: its URL contains a password, which Prefect shows in plain text. "
+            "Save the connection as ConnectionComponents, which keep the password secret"
         )
     return url

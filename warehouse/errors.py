@@ -1,22 +1,22 @@
-"""What a failure means: try again, or tell a person."""
+"""What a failure means: retry, or tell a person."""
 
 from sqlalchemy.exc import DBAPIError
 
 
 class PermanentError(Exception):
-    """A failure that another try would meet again; its text says what to do instead."""
+    """A failure that a retry would run into again. Its message says what to do instead."""
 
 
 class TransientError(Exception):
-    """A failure that another try may mend."""
+    """A failure that a retry may fix."""
 
 
 class CopyError(PermanentError):
-    """A COPY that loaded nothing, and why: file, line, column, value and reason."""
+    """A COPY that loaded nothing. The message says why: file, line, column, value and reason."""
 
 
 class NotAllowedError(CopyError):
-    """These credentials may not look at something in S3, or there are none."""
+    """There are no credentials for S3, or they do not allow an operation."""
 
 
 class LeaseLostError(PermanentError):
@@ -24,14 +24,15 @@ class LeaseLostError(PermanentError):
 
 
 class ChecksFailedError(PermanentError):
-    """The tables are loaded, and break a rule of severity `error`."""
+    """The tables are loaded, but break a rule of severity `error`."""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same transaction may succeed when it is tried again.
+    """Whether a retry of the same transaction may succeed.
 
-    DuckDB reports two transactions that wrote the same rows, or made the same table, as a TransactionException
-    of a conflict; nothing else that it reports passes with time (a full disk at COMMIT is one without).
+    DuckDB raises a TransactionException that mentions a conflict when two transactions write the same rows or create
+    the same table. None of its other errors goes away with time: a full disk at COMMIT is a TransactionException too,
+    but mentions no conflict.
     """
     if isinstance(error, TransientError):
         return True
@@ -40,9 +41,9 @@ def is_transient(error: BaseException) -> bool:
 
 
 def was_interrupted(error: BaseException | None) -> bool:
-    """Whether an error came of Ctrl-C.
+    """Whether an error was caused by Ctrl-C.
 
-    DuckDB makes an error of its own of one that meets it in a statement, and so does Prefect as a task begins.
+    DuckDB raises an error of its own if Ctrl-C hits it during a statement, and so does Prefect when a task starts.
     """
     if error is None or isinstance(error, KeyboardInterrupt):
         return error is not None

@@ -1,4 +1,4 @@
-"""Files to load, and how many at a time."""
+"""Files to load, and how to group them into batches."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class File:
-    """A file to load: where its bytes are, and the name it is known by."""
+    """A file to load: the path of its bytes, the name that messages use, and its size in bytes."""
 
     path: str
     name: str
@@ -20,14 +20,14 @@ class File:
 def batches(
     items: Iterable[Item], max_size: int, size: Callable[[Item], int] = attrgetter("size")
 ) -> Iterator[list[Item]]:
-    """Group files, or what else has a size, in order, so that no group of several is over `max_size`."""
+    """Group items in order so that their sizes add up to at most `max_size`. A larger item is a batch of its own."""
     batch: list[Item] = []
-    held = 0
+    batch_size = 0
     for item in items:
-        if batch and held + size(item) > max_size:
+        if batch and batch_size + size(item) > max_size:
             yield batch
-            batch, held = [], 0
+            batch, batch_size = [], 0
         batch.append(item)
-        held += size(item)
+        batch_size += size(item)
     if batch:
         yield batch

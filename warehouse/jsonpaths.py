@@ -24,11 +24,13 @@ def read_local(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise CopyError(f"{path}: the JSONPaths file cannot be read: {error.strerror}") from None
+        raise CopyError(
+            f"{path}: the JSONPaths file cannot be read ({error.strerror}). Check the path and its permissions"
+        ) from None
 
 
 def paths_of(columns: Sequence[Column], file: str, table: str, read: ReadFile) -> dict[str, Steps]:
-    """Return the path of each column: by the JSONPaths file, or by the columns' names where `file` is empty.
+    """Return the path of each column, from the JSONPaths file or, if `file` is empty, from the column's name.
 
     Raises:
         CopyError: the file cannot be read, or does not fit the table.
@@ -45,31 +47,31 @@ def read_jsonpaths(path: str, columns: int, table: str, read: ReadFile = read_lo
     https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-json.html
 
     Raises:
-        CopyError: the file is missing or malformed, or has another number of paths than the table has columns.
+        CopyError: the file is missing or malformed, or does not have one path per column.
     """
     paths = _parse(path, read(path))
     if len(paths) != columns:
         raise CopyError(
-            f"{path}: {len(paths)} paths for the {columns} columns of {table}: "
-            "give one path per column, in the order of the table's columns"
+            f"{path}: has {len(paths)} paths, but {table} needs {columns}. "
+            "List one path per column, in the order of the table's columns"
         )
     return [parse_path(path, expression) for expression in paths]
 
 
 def parse_path(path: str, expression: object) -> Steps:
-    """Return the keys and indexes that a JSONPath expression goes through.
+    """Return the keys and indexes that make up a JSONPath expression.
 
     Raises:
-        CopyError: it is no such expression, or mixes or exceeds what Redshift knows: keys and indexes,
-            in dot notation or in brackets.
+        CopyError: Redshift cannot read the expression. It knows keys and indexes, either all in dot notation
+            or all in brackets.
     """
     text = expression if isinstance(expression, str) else ""
     for notation in (_DOT, _BRACKET):
         if re.fullmatch(rf"\$(?:{notation.pattern})+", text):
             return tuple(_step(match) for match in notation.finditer(text))
     raise CopyError(
-        f"{path}: {expression!r} is not a JSONPath that Redshift reads: "
-        "write $.key or $['key'], not both in one, and no wildcards"
+        f"{path}: {expression!r} is not a JSONPath that Redshift reads. "
+        "Use $.key or $['key'], but do not mix them, and do not use wildcards"
     )
 
 
@@ -82,11 +84,11 @@ def _parse(path: str, text: bytes) -> list[object]:
     try:
         content = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise CopyError(f"{path}: the JSONPaths file is not JSON: {error}") from None
+        raise CopyError(f"{path}: the JSONPaths file is not valid JSON ({error}). Fix the file") from None
     paths = content.get("jsonpaths") if isinstance(content, dict) else None
     if not isinstance(paths, list):
         raise CopyError(
-            f'{path}: the JSONPaths file needs the form {{"jsonpaths": ["$.key", ...]}}: '
-            "without that key Redshift would ignore it and load by column names"
+            f'{path}: the JSONPaths file has no list "jsonpaths", so Redshift would ignore it and load by names. '
+            'Write it as {"jsonpaths": ["$.key", ...]}'
         )
     return paths

@@ -1,8 +1,8 @@
 """The table of rejected records, which both COPYs write."""
 
 KEPT_CHARACTERS = 16_000
-"""So much of a rejected value or record is kept in load_errors, at most 64,000 bytes. Where it holds NUL, which no
-VARCHAR does, or bytes that are not UTF-8, U+FFFD stands for them."""
+"""How much of a rejected value or record load_errors keeps, at most 64,000 bytes. U+FFFD replaces NUL, which a VARCHAR
+cannot hold, and bytes that are not UTF-8."""
 
 LOAD_ERRORS_DDL = """\
 create table if not exists load_errors (

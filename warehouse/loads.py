@@ -1,4 +1,4 @@
-"""How the rows of a SELECT arrive in a table: append, replace or merge."""
+"""How the rows of a SELECT get into a table: append, replace or merge."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from warehouse.tables import Table
 
 @dataclass(frozen=True)
 class LoadResult:
-    """Rows of a table that one load inserted and updated."""
+    """The number of rows that one load inserted into a table, and updated in it."""
 
     inserted: int
     updated: int = 0
 
 
 def load(connection: Connection, table: Table) -> LoadResult:
-    """Bring the rows of the table's SELECT into the table, by its mode. Part of one transaction; safe to repeat."""
+    """Load the rows of the table's SELECT by the table's mode. Part of one transaction; safe to repeat."""
     return {"append": append, "replace": replace, "merge": merge}[table.mode](connection, table)
 
 
@@ -35,21 +35,23 @@ where present.{table.key[0]} is null"""
 
 
 def replace(connection: Connection, table: Table) -> LoadResult:
-    """Delete every row, then insert. Not TRUNCATE, which would commit in between."""
+    """Delete all rows, then insert. TRUNCATE would commit in between."""
     connection.exec_driver_sql(f"delete from {table.name}")
     insert = f"insert into {table.name} ({_names(table)})\n{table.select}"
     return LoadResult(connection.exec_driver_sql(insert).rowcount)
 
 
 def merge(connection: Connection, table: Table) -> LoadResult:
-    """Insert new rows and update changed ones, so that the newest of each key stays.
+    """Insert new rows and update changed ones, so that the newest row of each key stays.
 
-    Rows that would not change are not written. Of two rows as new as each other the first by value
-    stays, whichever arrived first.
+    Rows that would not change are not written. Of two equally new rows the first by value stays, whichever arrived
+    first, so the result does not depend on the order of loads.
     """
     if len(table.columns) == len(table.key):
         return append(connection, table)  # nothing to update
     changes = f"{table.name}_changes"
+    # Redshift's MERGE takes its source from a table only, not from a query. The table also lets inserts and updates be
+    # counted: the driver reports no count, or one for both together.
     connection.exec_driver_sql(f"create temp table {changes} as\n{_changes(table)}")
     updated = connection.exec_driver_sql(
         f"select count(*) from {changes} inner join {table.name} on {_keys_match(table, changes, table.name)}"
@@ -61,6 +63,12 @@ def merge(connection: Connection, table: Table) -> LoadResult:
 
 
 def _changes(table: Table) -> str:
+    """Return the SELECT of the rows that MERGE has to write.
+
+    With `newest_by`, arriving rows compete with the present rows of their keys: the newest wins, and ties are decided
+    by the other columns, so that the winner is the same each time. EXCEPT drops the rows that are already in the
+    table; unlike <>, it treats NULLs as equal.
+    """
     arriving = f"select {_names(table)} from (\n{table.select}\n) as arriving"
     present = f"select {_names(table)} from {table.name}"
     if table.newest_by is None:

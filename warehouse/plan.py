@@ -1,4 +1,4 @@
-"""The statements that a run would send, written down instead of sent."""
+"""The statements that a run would send, recorded instead of sent."""
 
 import json
 from collections import defaultdict
@@ -10,13 +10,13 @@ _FILE = "statements.jsonl"
 
 @dataclass(frozen=True)
 class Plan:
-    """The statements of a run, in order, by the names of its tasks."""
+    """The statements of a run, in order, grouped by task."""
 
     groups: dict[str, list[str]]
 
     @classmethod
     def read(cls, folder: str) -> "Plan":
-        """Return what was written to a folder."""
+        """Read the plan that was recorded in a folder."""
         groups = defaultdict(list)
         for line in Path(folder, _FILE).read_text(encoding="utf-8").splitlines():
             task, statement = json.loads(line)
@@ -24,7 +24,7 @@ class Plan:
         return cls(dict(groups))
 
     def __str__(self) -> str:
-        """SQL that can be run as it stands, where there are no keys in it."""
+        """Return SQL that runs as is, unless COPY reads with keys: those are masked."""
         return "\n\n".join(
             "\n".join([f"-- {task}", *(f"{statement};" for statement in statements)])
             for task, statements in self.groups.items()
@@ -36,6 +36,6 @@ class Plan:
 
 
 def write_statement(folder: str, task: str, statement: str) -> None:
-    """Add a statement to a task's. Tasks may write side by side: a line is written at once."""
+    """Record a statement of a task. Tasks may record in parallel: a line is written in one piece."""
     with open(Path(folder, _FILE), "ab", buffering=0) as file:
         file.write(json.dumps([task, statement]).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""A Redshift that writes down what a run would send it."""
+"""A warehouse that records what a run would send to Redshift."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -35,11 +35,11 @@ Write = Callable[[str], None]
 
 
 class PlannedWarehouse(DuckDBWarehouse):
-    """Stands in Redshift's place for a run that only plans.
+    """Stands in for Redshift in a run that only plans.
 
-    Statements are executed on an empty DuckDB file, so that those which depend on others are the right ones. What
-    DuckDB cannot do is written down as Redshift's own classes ask it, and answered as where there is no schema yet
-    and nothing is amiss.
+    Statements are executed on an empty DuckDB file, so that those that depend on earlier results come out right. What
+    DuckDB cannot execute is recorded as Redshift's own classes send it, and answered as a Redshift would that has no
+    schema yet and no problems.
     """
 
     def __init__(self, target: Target) -> None:
@@ -47,12 +47,12 @@ class PlannedWarehouse(DuckDBWarehouse):
         self.holder = target.holder
         self.task_name = str(task_run.name)
         event.listen(self.engine, "before_cursor_execute", self._write_executed)
-        for what in ("commit", "rollback"):
-            event.listen(self.engine, what, lambda _, what=what: self._write(what))
+        for end in ("commit", "rollback"):
+            event.listen(self.engine, end, lambda _, end=end: self._write(end))
         event.listen(self.engine, "begin", lambda _: self._write("begin"))
 
     def forget_dead_holders(self, connection: Connection) -> None:
-        """Do nothing, as for Redshift."""
+        """Do nothing, as on Redshift."""
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         self._write(_bound(COLUMNS, {"schema": self.target.schema, "table": table}))
@@ -62,8 +62,8 @@ class PlannedWarehouse(DuckDBWarehouse):
         return _PlannedCopy(self._write, connection, source, self._access(), self.s3).run(progress)
 
     def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
-        asked = _PlannedPreflight(self._write, self.engine, self.target, self._access, self.s3)
-        return list(asked.findings(sources, tables))
+        planned = _PlannedPreflight(self._write, self.engine, self.target, self._access, self.s3)
+        return list(planned.findings(sources, tables))
 
     def _access(self) -> Access:
         return Access(self.target.copy_role, _REDACTED if self.target.aws_credentials else None, self.s3.region)
@@ -80,7 +80,7 @@ class PlannedWarehouse(DuckDBWarehouse):
         context: Any,
         many: bool,  # noqa: FBT001
     ) -> None:
-        """Write a statement with its parameters in their places, as a person would."""
+        """Record a statement with its parameters filled in, as a person would write it."""
         self._write(re.sub(r"\$(\d+)", lambda match: literal(str(parameters[int(match[1]) - 1])), statement))
 
 
@@ -109,7 +109,7 @@ class _PlannedPreflight(preflight.RedshiftPreflight):
         return _PREFLIGHT_ANSWERS.get(query, [])
 
     def may_copy(self, source: Source) -> str:
-        """Write down what is known of it: S3 is not asked for its objects."""
+        """Record what is known without asking S3 for its objects."""
         self.write("begin")
         self.write(f"{preflight.TRIAL_TABLE} -- for a COPY with NOLOAD of the smallest object\n")
         self.write("rollback")
@@ -117,5 +117,5 @@ class _PlannedPreflight(preflight.RedshiftPreflight):
 
 
 def _bound(query: str, parameters: dict[str, str]) -> str:
-    """Return a query with its parameters in their places, as a person would write it."""
+    """Return a query with its parameters filled in, as a person would write it."""
     return re.sub(r":(\w+)", lambda match: literal(parameters[match[1]]), query)

@@ -1,4 +1,4 @@
-"""What is found before a run: one line each, passed or failed with what to do."""
+"""What a preflight finds: one line each, passed, or failed with what to do."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from warehouse.errors import NotAllowedError, PermanentError
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether something is as a run needs it; `unknown` where the worker may not look, and need not."""
+    """Whether a run can rely on something. `unknown` means that the worker may not look, and does not have to."""
 
     subject: str
     result: Literal["passed", "failed", "unknown"]
@@ -19,10 +19,13 @@ class Finding:
         return f"{self.result:<7}  {self.subject}: {self.text}"
 
 
-def look(subject: str, question: Callable[[], str], *, may_be_barred: bool = False) -> Finding:
-    """Ask; what is answered is the finding's text, and what is refused is why it failed."""
+def probe(subject: str, question: Callable[[], str], *, may_be_denied: bool = False) -> Finding:
+    """Ask a question. Its answer is the text of a finding that passed, its PermanentError that of one that failed.
+
+    With `may_be_denied`, a NotAllowedError makes the finding `unknown` instead.
+    """
     try:
         return Finding(subject, "passed", question())
     except PermanentError as error:
-        barred = may_be_barred and isinstance(error, NotAllowedError)
-        return Finding(subject, "unknown" if barred else "failed", str(error))
+        denied = may_be_denied and isinstance(error, NotAllowedError)
+        return Finding(subject, "unknown" if denied else "failed", str(error))

@@ -1,4 +1,4 @@
-"""Questions to a warehouse as their SQL files ask them, and the rows that answer them."""
+"""Questions to a warehouse, each in an SQL file, and the rows that answer them."""
 
 import re
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from warehouse.errors import PermanentError
 
 Row = dict[str, Any]
 
-HEAD = ("title", "question", "chart", "x", "y", "value", "series", "finding", "nothing")
+HEAD = ("title", "question", "chart", "x", "y", "value", "series", "headline", "nothing")
 CHARTS = ("figures", "lines", "columns", "bars", "heatmap", "table")
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A column that a chart shows, and what is written at it: its meaning and its unit."""
+    """A column that a chart shows, and its label: the meaning and the unit."""
 
     column: str
     label: str
@@ -30,10 +30,10 @@ class Axis:
 class Question:
     """A file that asks one question: a head of `-- word: text` lines, then the SELECT that answers it.
 
-    The head has a title, the question in words, the kind of chart, its axes as `column (label)`, and the
-    finding: a sentence with places that the rows fill (see `Answer.finding`), and what is said instead where
-    there is nothing. The file's name, without the
-    number that puts it in its place among the others, is the question's.
+    The head has a title, the question in words, the kind of chart, its axes as `column (label)`, the headline, which
+    is a sentence with placeholders that the rows fill (see `Answer.headline`), and `nothing`, the sentence to use
+    instead if there are no rows. The file's name, without the number that orders the questions, is the question's
+    name.
     """
 
     path: Path
@@ -48,17 +48,24 @@ class Question:
 
     @cached_property
     def head(self) -> dict[str, str]:
-        """What the head's lines say.
+        """The lines of the head, by their first word.
 
         Raises:
-            PermanentError: a line is missing, or there is one that means nothing.
+            PermanentError: a line is missing or unknown, or the kind of chart is.
         """
         lines = re.match(r"(?:-- .*\n)*", self.select)
         head = dict(re.findall(r"-- (\w+): (.+)", lines[0] if lines else ""))
-        missing = [word for word in ("title", "question", "chart", "finding") if word not in head]
-        unknown = [word for word in head if word not in HEAD] + [c for c in [head.get("chart")] if c not in CHARTS]
-        if missing or unknown:
-            raise PermanentError(f"{self.path.name}: its head lacks {missing} and has {unknown}, which mean nothing")
+        missing = [word for word in ("title", "question", "chart", "headline") if word not in head]
+        unknown = [word for word in head if word not in HEAD]
+        problems = []
+        if missing:
+            problems.append(f"the head lacks {', '.join(missing)}. Add a line for each")
+        if unknown:
+            problems.append(f"the head has unknown lines ({', '.join(unknown)}). Use only {', '.join(HEAD)}")
+        if "chart" in head and head["chart"] not in CHARTS:
+            problems.append(f"the chart {head['chart']!r} is unknown. Use one of {', '.join(CHARTS)}")
+        if problems:
+            raise PermanentError("\n".join(f"{self.path.name}: {problem}" for problem in problems))
         return head
 
     @property
@@ -75,7 +82,7 @@ class Question:
 
     @property
     def series(self) -> str | None:
-        """The column whose values are drawn apart from each other."""
+        """The column whose values are drawn as separate series."""
         return self.head.get("series")
 
 
@@ -88,18 +95,18 @@ class Answer:
     rows: tuple[Row, ...] = ()
 
     @property
-    def finding(self) -> str:
-        """The question's sentence, filled from the rows.
+    def headline(self) -> str:
+        """The question's headline, filled from the rows.
 
-        Its places are `{first[column]}`, `{last[column]}`, `{peak[column][other]}` (of the row where column is
-        highest), `{total[column]}`, `{ratio[column/other]}` of two totals in percent, and `{each[name column]}`.
-        Where a place's format is a word, as in `{total[plays]:play}`, it is counted: "1 play", "2,000 plays".
+        Its placeholders are `{first[column]}`, `{last[column]}`, `{peak[column][other]}` (from the row where column
+        is highest), `{total[column]}`, `{ratio[column/other]}` of two totals in percent, and `{each[name column]}`.
+        If a placeholder's format is a word, as in `{total[plays]:play}`, it is counted: "1 play", "2,000 plays".
         """
         if not self.rows:
             return self.question.head.get("nothing", "There is no data for this yet.")
-        return _Sentence().format(self.question.head["finding"], **self._places())
+        return _Sentence().format(self.question.head["headline"], **self._placeholders())
 
-    def _places(self) -> dict[str, Any]:
+    def _placeholders(self) -> dict[str, Any]:
         return {
             "first": self.rows[0],
             "last": self.rows[-1],
@@ -118,11 +125,11 @@ class Answer:
 
     def _each(self, columns: str) -> str:
         name, column = columns.split()
-        return ", ".join(f"{row[name]} {shown(row[column])}" for row in self.rows)
+        return ", ".join(f"{row[name]} {readable(row[column])}" for row in self.rows)
 
 
 class _Lookup:
-    """Answers `[key]` by a function."""
+    """Answers `[key]` with the result of a function."""
 
     def __init__(self, function: Callable[[str], Any]) -> None:
         self.function = function
@@ -136,14 +143,14 @@ class _Sentence(Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec.isalpha():
-            return f"{shown(value)} {format_spec}{'' if value == 1 else 's'}"
+            return f"{readable(value)} {format_spec}{'' if value == 1 else 's'}"
         if isinstance(value, date):
             return f"{value.day} {value:%B %Y}"
-        return str(format(value, format_spec)) if format_spec else shown(value)
+        return str(format(value, format_spec)) if format_spec else readable(value)
 
 
-def shown(value: Any) -> str:
-    """Return a value as people read it."""
+def readable(value: Any) -> str:
+    """Return a value as people read it, with separators and at most one decimal; `-` for NULL."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -153,8 +160,8 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def plain(value: Any) -> Any:
-    """Return a database's value as one of Python's own simple ones."""
+def python_value(value: Any) -> Any:
+    """Return a database value with a Decimal turned into an int or a float."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value

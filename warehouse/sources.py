@@ -1,4 +1,4 @@
-"""What a COPY loads, and what came of it."""
+"""What a COPY loads, and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from warehouse.tables import Table
 Compression = Literal["none", "gzip"]
 
 Progress = Callable[[str], None]
-"""Is called with each piece of news."""
+"""Called with each progress message."""
 
 
 @dataclass(frozen=True)
 class Source:
     """Everything under `location`, a key prefix or a directory, for a COPY ... FORMAT JSON into a table.
 
-    `jsonpaths` is where the JSONPaths file lies; empty, it is the table's own. Up to `max_errors` rows
-    may be rejected.
+    `jsonpaths` says where the JSONPaths file is; if empty, it is the table's own. Up to `max_errors` records may be
+    rejected.
     """
 
     table: Table
@@ -29,7 +29,7 @@ class Source:
 
 @dataclass(frozen=True)
 class CopyResult:
-    """Rows that a COPY loaded, and rejected into load_errors. Together they are the records it read."""
+    """Records that a COPY loaded, and that it rejected into load_errors; together, all that it read."""
 
     rows: int
     rejected: int = 0

@@ -29,10 +29,9 @@ class Column:
 class Table:
     """A table's SQL file, whose name is the table's: its DDL, then (not for staging) the SELECT of its rows.
 
-    `mode` says how the rows arrive: `append` those whose key is new, `replace` all, or `merge` so that
-    the newest by the column `newest_by` stay (the arriving ones where there is no such column).
-    For a staging table `jsonpaths` maps JSON keys to its columns (which bear the keys' names where there is
-    none), and `time_format` is COPY's, for its timestamps.
+    `mode` says how rows are loaded: `append` those whose key is new, `replace` all, or `merge` so that the newest by
+    the column `newest_by` stay (the arriving ones if there is no such column). For a staging table, `jsonpaths` maps
+    JSON keys to its columns (without it, columns have the names of the keys), and `time_format` is COPY's TIMEFORMAT.
     """
 
     path: Path
@@ -64,7 +63,7 @@ class Table:
 
 
 def split_statements(text: str) -> list[str]:
-    """Return the statements of a file as they are written, comments included, without the semicolons."""
+    """Return the statements of a file as written, including comments, without the semicolons."""
     ends = [t.start for t in sqlglot.tokenize(text, read="redshift") if t.token_type.name == "SEMICOLON"]
     starts = [0, *(end + 1 for end in ends)]
     pieces = (text[start:end].strip() for start, end in zip(starts, [*ends, len(text)], strict=True))
@@ -75,11 +74,11 @@ def declared_columns(ddl: str) -> tuple[Column, ...]:
     """Return the columns of a CREATE TABLE, in order.
 
     Raises:
-        PermanentError: the statement creates no table.
+        PermanentError: the statement is not a CREATE TABLE with columns.
     """
     tree = sqlglot.parse_one(ddl, read="redshift")
     if not isinstance(tree, exp.Create) or not isinstance(tree.this, exp.Schema):
-        raise PermanentError(f"not a CREATE TABLE with columns: {ddl.partition('(')[0].strip()}")
+        raise PermanentError(f"{ddl.partition('(')[0].strip()}: not a CREATE TABLE with columns. Fix the SQL file")
     return tuple(_column(c) for c in tree.this.expressions if isinstance(c, exp.ColumnDef))
 
 

@@ -1,4 +1,4 @@
-"""Where a run loads."""
+"""Where a run loads to."""
 
 import re
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from warehouse.errors import PermanentError
 
 DUCKDB_URL = "duckdb:///"
 REDSHIFT_DRIVER = "redshift+redshift_connector"
-"""SQLAlchemy's name of the driver."""
+"""SQLAlchemy's name for the driver."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a run loads, in plain values that hold no secret.
+    """Where a run loads to, in plain values without secrets.
 
     `warehouse` is a block's name or a duckdb:/// URL, `holder` names the run, `statement_timeout` is in seconds
-    (0: none), and what S3 is read with may be empty. Where `plan` names a directory, statements are written there
-    and nothing is sent.
+    (0: none), and `aws_credentials` and `copy_role`, what S3 is read with, may be empty. If `plan` names a directory,
+    statements are recorded there and nothing is sent.
     """
 
     warehouse: str
@@ -29,24 +29,27 @@ class Target:
 
     @property
     def duckdb_file(self) -> str | None:
-        """The path of the DuckDB file; None where a block is named."""
+        """The path of the DuckDB file; None if a block is named."""
         return self.warehouse.removeprefix(DUCKDB_URL) if self.warehouse.startswith(DUCKDB_URL) else None
 
 
 def refuse_url(name: str) -> None:
-    """Refuse URLs, which may hold a password: parameters are stored and shown. So the name is not repeated.
+    """Refuse URLs, which may contain a password: Prefect stores and shows parameters. Messages do not repeat them.
 
     Raises:
-        PermanentError: the name is neither a duckdb:/// URL nor such as a block may have.
+        PermanentError: the name is neither a duckdb:/// URL nor a valid block name.
     """
     if name.startswith(DUCKDB_URL) or re.fullmatch(r"[a-z0-9-]+", name):
         return
     if name.startswith("duckdb:") and "@" not in name:
-        raise PermanentError("warehouse: a DuckDB file is named duckdb:///path, with three slashes, four before a root")
+        raise PermanentError(
+            "warehouse: a DuckDB URL needs three slashes, or four for an absolute path. Use duckdb:///path"
+        )
     if name.endswith(".duckdb") and not {":", "@"} & set(name):
-        raise PermanentError(f"warehouse: a DuckDB file is named duckdb:///{name}")
-    what = "a URL may hold a password, which would be stored and shown with the run" if ":" in name else "not a name"
+        raise PermanentError(f"warehouse: a DuckDB file needs a URL. Use duckdb:///{name}")
+    looks_like_url = ":" in name
+    reason = "a URL may contain a password, which would be stored and shown" if looks_like_url else "not a block name"
     raise PermanentError(
-        f"warehouse: {what}: save the connection as a SQLAlchemy Connector block and give the block's name "
-        "(lower-case letters, digits and dashes), or give duckdb:///path"
+        f"warehouse: {reason}. Save the connection as a SQLAlchemy Connector block and use the block's name "
+        "(lower-case letters, digits and dashes), or use duckdb:///path"
     )

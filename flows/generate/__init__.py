@@ -1,4 +1,4 @@
-"""Event logs and a song catalogue, made up, in the formats of the real ones.
+"""Generates event logs and a song catalogue in the formats of the real ones.
 
 Run it with `python -m flows.generate`.
 """
@@ -14,9 +14,9 @@ from flows.generate.dirty import write_dirty
 from warehouse.errors import PermanentError
 
 START = datetime(2018, 11, 1, tzinfo=UTC)
-SESSION_SIZE = 14  # steps of a user, on average
+SESSION_SIZE = 14  # average number of steps
 
-_CHUNK_LINES = 2048  # a megabyte, which stays in the processor's cache
+_CHUNK_LINES = 2048  # about a megabyte, which fits into the processor's cache
 _HERE = Path(__file__).parent
 
 
@@ -29,15 +29,15 @@ def generate(
     out: Path = Path("data"),
     dirty: bool = False,
 ) -> None:
-    """Write made-up event logs and a song catalogue, the same ones for the same options.
+    """Generate event logs and a song catalogue. The same options always generate the same data.
 
     Args:
-        days: Days of logs, from 2018-11-01, one file each.
-        users: Users, of whom most come on some days.
-        songs: Songs in the catalogue, one file each. Users also play songs that it lacks.
-        seed: Another one makes other data.
-        out: Directory that gets log_data and song_data, whole or not at all. It may exist, but must be empty.
-        dirty: Add records of every kind of badness, and dirty.json, which tells what they should lead to.
+        days: Number of days of logs, from 2018-11-01. One file each.
+        users: Number of users. Most are active on some days only.
+        songs: Number of songs in the catalogue, one file each. Users also play songs that are not in it.
+        seed: Seed of the random choices. Another seed generates other data.
+        out: Directory for log_data and song_data, written completely or not at all. If it exists, it must be empty.
+        dirty: Add bad records of every kind, and dirty.json, which lists the expected results.
     """
     _refuse_wrong_options(days=days, users=users, songs=songs, out=out)
     part = out.absolute().with_name(f"{out.absolute().name}.part")
@@ -53,9 +53,9 @@ def generate(
 def _refuse_wrong_options(*, out: Path, **counts: int) -> None:
     for name, count in counts.items():
         if count < 1:
-            raise PermanentError(f"{name}: {count} given, where at least 1 is needed")
+            raise PermanentError(f"{name}: {count} is too low. Use at least 1")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise PermanentError(f"{out}: not an empty directory: name another, or delete it first")
+        raise PermanentError(f"{out}: not an empty directory. Name another, or delete it first")
 
 
 def _write(connection: duckdb.DuckDBPyConnection, out: Path, *, days: int, **counts: int) -> int:
@@ -74,7 +74,7 @@ def _set_variables(connection: duckdb.DuckDBPyConnection, **numbers: int) -> Non
 
 
 def _write_day(connection: duckdb.DuckDBPyConnection, folder: Path, day: datetime) -> int:
-    """Write a day's log, if there is anything in it, and return the number of its events."""
+    """Write a day's log if it has events, and return their number."""
     lines = connection.execute(
         "select line from log_lines where ts >= ? and ts < ? order by ts, session_id, item",
         [_ms(day), _ms(day + timedelta(1))],

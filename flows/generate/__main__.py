@@ -1,4 +1,4 @@
-"""`python -m flows.generate`: write generated data."""
+"""`python -m flows.generate`: generates data."""
 
 from flows.command_line import run_command
 from flows.generate import generate

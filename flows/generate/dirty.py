@@ -1,4 +1,4 @@
-"""Bad records of every kind, and a manifest of what a COPY by Redshift's rules makes of them."""
+"""Bad records of every kind, and a manifest of how a COPY by Redshift's rules should handle them."""
 
 import json
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ MANIFEST = "dirty.json"
 
 _FIRST_SESSION = 1_000_000_000
 _FOUR_BYTES = "\N{GUITAR}"
-_TEXT_BYTES = 1024  # VARCHAR(1024), as staging_events declares for artist
+_TEXT_BYTES = 1024  # staging_events declares artist as VARCHAR(1024)
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record as its file holds it; `code` says why it is rejected, where it is, and `column` which value did it."""
+    """A record as written in its file. If it is rejected, `code` says why, and `column` because of which value."""
 
     text: bytes
     code: int | None = None
@@ -27,7 +27,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of badness: a file of records. `repeated` of them are delivered by another file as well."""
+    """A file with one kind of bad records. `repeated` of them are in another file as well."""
 
     name: str
     records: list[Record]
@@ -45,7 +45,7 @@ class Kind:
         return self.start + self.separator.join(record.text for record in self.records)
 
     def expected(self) -> dict[str, Any]:
-        """Return the manifest's entry: a rejected record's line is its last one, as Redshift counts."""
+        """Return the manifest's entry. A rejected record's line is its last one, as in Redshift."""
         rejected, line = [], 1
         for record in self.records:
             line += record.text.count(b"\n")
@@ -62,7 +62,7 @@ class Kind:
 
 
 class _Events:
-    """Copies of a good event, each a session of its own, a millisecond after the one before."""
+    """Makes copies of a good event, each in a session of its own and a millisecond after the one before."""
 
     def __init__(self, good: dict[str, Any]) -> None:
         self.good = good
@@ -92,16 +92,16 @@ class _Events:
 
 
 def write_dirty(out: Path) -> None:
-    """Add a file of every kind to the log_data and song_data in a directory, and the manifest beside them.
+    """Add a file of every kind to log_data and song_data in a directory, and the manifest next to them.
 
     Raises:
-        PermanentError: there is no song played in the logs, or no song file, to make them from.
+        PermanentError: the logs have no played song, or there is no song file, to make the records from.
     """
     logs = (line for path in sorted((out / "log_data").rglob("*.json")) for line in path.read_bytes().splitlines())
     event = next((line for line in logs if b'"page":"NextSong"' in line), None)
     song = next(iter(sorted((out / "song_data").rglob("*.json"))), None)
     if event is None or song is None:
-        raise PermanentError(f"{out}: no played song to make dirty records from: ask for more days or users")
+        raise PermanentError(f"{out}: no played song to make dirty records from. Generate more days or users")
     kinds = [*_event_kinds(event), Kind("same_song", [Record(song.read_bytes())], folder="song_data", repeated=1)]
     for kind in kinds:
         (out / kind.file).parent.mkdir(exist_ok=True)
@@ -186,7 +186,7 @@ def _kinds_of_keys(of: _Events) -> Iterator[Kind]:
 
 
 def _spell(event: dict[str, Any]) -> bytes:
-    """Return an event as the logs spell it."""
+    """Return an event as the logs write it."""
     return json.dumps(event, separators=(",", ":")).replace("/", "\\/").encode()
 
 

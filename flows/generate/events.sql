@@ -1,5 +1,5 @@
--- Sparkify's users, songs and events, made up. Every choice is a hash of the seed and of what is chosen for, so
--- the same seed makes the same data on any number of threads. Texts are kept as they stand between JSON's quotes.
+-- Generates Sparkify's users, songs and events. Every choice is a hash of the seed and of what the choice is for, so the
+-- same seed generates the same data on any number of threads. Texts are stored as they appear between quotes in JSON.
 create macro chance(what, a, b) as (hash(getvariable('seed'), what, a, b) >> 11)::double / (1::bigint << 53);
 create macro pick(words, what, a) as words[1 + (chance(what, a, 0) * len(words))::integer % len(words)];
 create macro digest(what, a) as upper(sha256(concat(getvariable('seed'), what, a)));
@@ -24,7 +24,7 @@ select
     case when chance('map', n, 0) < 0.4 then round(-180 + 360 * chance('longitude', n, 0), 5) end as longitude
 from range(artist_count()) as numbers(n);
 
--- In order of popularity. Two in five are songs that the catalogue lacks.
+-- In order of popularity. Two in five songs are not in the catalogue.
 create table songs as
 with numbered as (
     select n, (chance('artist', n, 0) ** 1.5 * artist_count())::bigint % artist_count() as artist
@@ -61,21 +61,21 @@ select
     getvariable('start') - (90.0 * day_ms() * chance('registered', n, 0))::bigint as registration,
     chance('starts paid', n, 0) < 0.15 as starts_paid,
     case when chance('upgrades', n, 0) < 0.35 then getvariable('days') * chance('upgrade', n, 0) end as upgrade_day,
-    -- of the days after the upgrade
+    -- a day after the upgrade
     case
         when chance('downgrades', n, 0) < 0.3
             then getvariable('days') - (getvariable('days') - coalesce(upgrade_day, 0)) * chance('downgrade', n, 0)
     end as downgrade_day
 from range(1, getvariable('users') + 1) as numbers(n);
 
--- A session is `logged_out` steps of nobody known, then `size` steps of its user, who may log out at the end of them.
+-- A session is `logged_out` anonymous steps, then `size` steps of its user, who may log out at the end.
 create table sessions as
 with visits as (
     select
         user_id,
         day,
         day * 2 + slot as visit,
-        -- the day's rhythm: a rise to the late afternoon, and few by night
+        -- the day's rhythm: most sessions in the late afternoon, few at night
         ((day * 24 + (6 + 10 * (chance('hour', user_id, visit) + chance('drift', user_id, visit))) % 24) * 3600000)::bigint
             as start_ms
     from users
@@ -114,7 +114,7 @@ select
     1 + visit % 3 as turn
 from sized;
 
--- A user upgrades in the first long session after the day of it, at its step `turn`, and goes back likewise, later.
+-- A user upgrades in the first long session on or after the upgrade day, at step `turn`, and downgrades likewise, later.
 create table plans as
 with long_sessions as (
     select user_id, session_id, start_ms / day_ms() as day
@@ -205,7 +205,7 @@ select
 from pages
 left join songs using (song);
 
--- In order of time, so that a day's are found without reading the others'.
+-- In order of time, so that a day's events are found without reading the others.
 create table events as
 select
     getvariable('start') + start_ms + coalesce(sum(lasts) over before, 0)::bigint as ts,
@@ -220,7 +220,7 @@ window before as (partition by session_id order by item rows between unbounded p
 qualify coalesce(sum(lasts) over before, 0) < free_ms
 order by ts, session_id, item;
 
--- What stands around an event's own values, made once for a user and once for a song.
+-- The text around an event's own values, built once per user and once per song.
 create table user_texts as
 select
     user_id,

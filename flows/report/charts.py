@@ -1,4 +1,4 @@
-"""Answers as charts: SVG drawn by matplotlib, whose text stays text."""
+"""Draws answers as charts: SVG by matplotlib, in which text stays text."""
 
 import re
 import warnings
@@ -16,11 +16,11 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from warehouse.questions import Answer, Axis, Row, shown
+from warehouse.questions import Answer, Axis, Row, readable
 
 INK, QUIET, GRID = "#1f2430", "#5d6472", "#dfe2e8"
 SERIES = ("#3b6fd8", "#e0752d", "#2f9c74", "#9a5bc4", "#c94f6d", "#8a8f2a", "#4aa3b8")
-WIDE, NARROW = 7.4, 3.7  # inches: a desktop's column, a phone's
+WIDE, NARROW = 7.4, 3.7  # inches: a column on a desktop, and on a phone
 
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -48,13 +48,15 @@ _ROW = 0.27  # inches of a bar or a cell
 
 
 def svg(answer: Answer, width: float = WIDE) -> str:
-    """Draw an answer as its question wants it, as an <svg> element; nothing where there is nothing to draw."""
+    """Draw an answer as its question's kind of chart. Returns an <svg> element, or "" if there is nothing to draw."""
     draw = _CHARTS.get(answer.question.chart)
     if not draw or not answer.rows:
         return ""
     settings: Any = _SETTINGS | {"svg.hashsalt": f"{answer.question.name} {width}"}
     with rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # the reader's browser has the font, not this machine
+        warnings.filterwarnings(
+            "ignore", message="Glyph"
+        )  # the font is needed in the reader's browser, not on this machine
         figure = draw(answer, width)
         text = StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
@@ -62,21 +64,21 @@ def svg(answer: Answer, width: float = WIDE) -> str:
 
 
 def _element(document: str) -> str:
-    """Return a document's <svg> element, without the names of its groups: several stand on one page."""
+    """Return a document's <svg> element without the ids of its groups, because a page holds several charts."""
     element = document[document.index("<svg") :]
     element = re.sub(r"<metadata>.*?</metadata>\s*", "", element, flags=re.DOTALL)
     return re.sub(r'<g id="[^"]*"', "<g", element)
 
 
 def _lines(answer: Answer, width: float) -> Figure:
-    """Lines over days, one panel a measure; a day without rows is one without plays."""
+    """Lines over days, one panel per measure. A day without rows counts as one without plays."""
     (x,), measures = answer.question.axes("x"), answer.question.axes("y")
     figure, panels = _panels(len(measures), 1, width, 1.7 * len(measures) + 0.5, sharex=True)
     for panel, measure in zip(panels, measures, strict=True):
         for name, colour, rows in _series(answer):
             values = {row[x.column]: row[measure.column] for row in rows}
             days: Any = _all_days([row[x.column] for row in answer.rows])
-            none = nan if "%" in measure.label else 0  # a share of nothing is not zero
+            none = nan if "%" in measure.label else 0  # a percentage of nothing is undefined, not zero
             numbers = [values.get(day, none) for day in days]
             panel.plot(days, numbers, color=colour, linewidth=1.8, label=name, marker="o", markersize=_dot(days))
         _number_axis(panel.yaxis, measure)
@@ -87,7 +89,7 @@ def _lines(answer: Answer, width: float) -> Figure:
 
 
 def _columns(answer: Answer, width: float) -> Figure:
-    """Columns side by side in order, one panel a measure, with the series on top of each other."""
+    """Columns in the order of the rows, one panel per measure, with series stacked."""
     (x,), measures = answer.question.axes("x"), answer.question.axes("y")
     figure, panels = _panels(len(measures), 1, width, 1.7 * len(measures) + 0.6, sharex=True)
     places: list[Any] = list(dict.fromkeys(row[x.column] for row in answer.rows))
@@ -110,9 +112,9 @@ def _columns(answer: Answer, width: float) -> Figure:
 
 
 def _bars(answer: Answer, width: float) -> Figure:
-    """Bars under each other, one panel a measure, with the series after each other."""
+    """Horizontal bars, one panel per measure, with series stacked."""
     measures, (y,) = answer.question.axes("x"), answer.question.axes("y")
-    # rows that bear one name, two songs say, are two bars; with series a name is one bar
+    # rows with the same name, such as two songs, are two bars; with series, each name is one bar
     names = [row[y.column] if answer.question.series else index for index, row in enumerate(answer.rows)]
     places = list(dict.fromkeys(names))
     labels = {place: _short(row[y.column], width) for place, row in zip(names, answer.rows, strict=True)}
@@ -128,7 +130,7 @@ def _bars(answer: Answer, width: float) -> Figure:
                 start[places[place]] += length
         for place, end in start.items():
             panel.annotate(
-                shown(end if end % 1 else int(end)), (end, places.index(place)), (4, 0), textcoords="offset points",
+                readable(end if end % 1 else int(end)), (end, places.index(place)), (4, 0), textcoords="offset points",
                 va="center", color=QUIET, fontsize=8,
             )  # fmt: skip
         _number_axis(panel.xaxis, measure, ticks=4 if width == WIDE and len(panels) == 1 else 2)
@@ -143,7 +145,7 @@ def _bars(answer: Answer, width: float) -> Figure:
 
 
 def _heatmap(answer: Answer, width: float) -> Figure:
-    """Cells whose ink is as strong as their value is high; a pair without a row counts as none."""
+    """Cells whose colour is stronger the higher their value is. A pair without a row counts as zero."""
     (x,), (y,), (value,) = (answer.question.axes(word) for word in ("x", "y", "value"))
     highest = max(float(row[value.column]) for row in answer.rows) or 1
     columns = [row[x.column] for row in answer.rows]
@@ -161,7 +163,7 @@ def _heatmap(answer: Answer, width: float) -> Figure:
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12 if width == WIDE else 6, steps=[1, 2, 3, 4, 6]))
     panel.set_yticks(range(len(lines)), [str(line) for line in lines], color=INK)
     panel.set_ylim(max(len(lines), 3) - 0.5, -0.5)
-    scale = f"The stronger a cell, the more {value.label}; the strongest: {highest:,.0f}"
+    scale = f"The stronger the colour, the more {value.label}. The strongest: {highest:,.0f}"
     panel.set_xlabel(f"{x.label}\n{scale if width == WIDE else fill(scale, 36)}")
     panel.set_ylabel(y.label)
     panel.spines["bottom"].set_visible(False)
@@ -182,7 +184,7 @@ def _panels(rows: int, columns: int, width: float, height: float, **shared: Any)
 
 
 def _series(answer: Answer, number: int = 0) -> list[tuple[str, str, list[Row]]]:
-    """Return each series' name, colour and rows; where there are none, all rows in the panel's colour."""
+    """Return each series' name, colour and rows; without series, all rows in the panel's colour."""
     column = answer.question.series
     if not column:
         return [("", SERIES[number % len(SERIES)], list(answer.rows))]
@@ -209,7 +211,7 @@ def _number_axis(axis: Any, measure: Axis, ticks: int = 4) -> None:
 def _day_axis(panel: Axes, axis: Axis) -> None:
     locator = AutoDateLocator(minticks=2, maxticks=6)  # type: ignore[no-untyped-call]
     panel.xaxis.set_major_locator(locator)
-    names = ["", "%Y", *["%B %Y"] * 4]  # of what the ticks lie in: a decade, a year, a month
+    names = ["", "%Y", *["%B %Y"] * 4]  # of the span that the ticks are in: a decade, a year, a month
     panel.xaxis.set_major_formatter(ConciseDateFormatter(locator, offset_formats=names))  # type: ignore[no-untyped-call]
     low, high = panel.get_xlim()
     if high - low < 4:  # a single day
@@ -227,6 +229,6 @@ def _dot(days: list[date]) -> float:
 
 
 def _short(value: Any, width: float) -> str:
-    text = re.sub(r"[\x00-\x1f\x7f]+", " ", shown(value))
+    text = re.sub(r"[\x00-\x1f\x7f]+", " ", readable(value))
     most = 34 if width == WIDE else 20
     return text if len(text) <= most else text[: most - 1] + "…"

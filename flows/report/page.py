@@ -1,4 +1,4 @@
-"""The report: one HTML page that holds all it shows."""
+"""The report: one HTML page without external resources."""
 
 import os
 from collections.abc import Mapping
@@ -8,8 +8,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from flows.report import charts
+from flows.report.headlines import about, description, verdict
 from tasks.answer import Answers
-from warehouse.questions import Answer, shown
+from warehouse.questions import Answer, readable
 
 LIGHT = {"ink": charts.INK, "quiet": charts.QUIET, "grid": charts.GRID} | {
     f"series-{n}": colour for n, colour in enumerate(charts.SERIES, start=1)
@@ -23,26 +24,26 @@ WIDTHS = {"wide": charts.WIDE, "narrow": charts.NARROW}
 
 
 def write_report(answers: Answers, source: str, path: Path) -> None:
-    """Write the page, whole or not at all."""
+    """Write the page completely, or not at all."""
     part = path.with_name(f"{path.name}.part")
     part.write_text(page(answers, source), encoding="utf-8")
     os.replace(part, path)
 
 
 def page(answers: Answers, source: str) -> str:
-    """Return the page. Autoescaping makes text of all that comes from the data."""
+    """Return the page. Everything from the data is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters |= {"shown": shown, "words": _words, "described": described}
+    environment.filters |= {"readable": readable, "words": _words, "description": description}
     environment.tests["numeric_in"] = _is_numeric
-    drawn = [answer for answer in answers.answers if answer.question.chart != "figures"]
+    drawn = [answer for answer in answers.items if answer.question.chart != "figures"]
     return environment.get_template("page.html").render(
         about=about(answers, source),
         verdict=verdict(answers),
         holds=bool(answers.checks) and not answers.broken,
         broken=answers.broken,
-        figures=[answer for answer in answers.answers if answer.question.chart == "figures"],
+        figures=[answer for answer in answers.items if answer.question.chart == "figures"],
         answers=drawn,
         charts={answer.question.name: _drawn(answer) for answer in drawn},
         light=Markup(_variables(LIGHT)),
@@ -50,40 +51,8 @@ def page(answers: Answers, source: str) -> str:
     )
 
 
-def about(answers: Answers, source: str) -> list[str]:
-    """Tell which data it is, and when it was loaded and asked."""
-    covered = [answer.finding for answer in answers.answers if answer.question.chart == "figures" and answer.rows]
-    asked = f"asked {answers.asked_at:%Y-%m-%d %H:%M} UTC"
-    if not answers.loaded_at:
-        loaded = "no load is on record"
-    elif answers.is_loading:
-        loaded = "a load is under way, or broke off: what follows may be half of it"
-    else:
-        loaded = f"last loaded {answers.loaded_at:%Y-%m-%d %H:%M} UTC"
-    return [
-        *(covered or ["There are no plays yet: run the pipeline, then ask again."]),
-        f"From {source}: {loaded}, {asked}.",
-    ]
-
-
-def verdict(answers: Answers) -> str:
-    """Tell whether the checks hold."""
-    if not answers.checks:
-        return "No check was made: the tables are not there yet."
-    if not answers.broken:
-        return f"All {len(answers.checks)} checks of the data hold."
-    does = "does" if len(answers.broken) == 1 else "do"
-    return f"{len(answers.broken)} of {len(answers.checks)} checks of the data {does} not hold."
-
-
-def described(answer: Answer) -> str:
-    """Return what stands for a chart where it cannot be seen."""
-    axes = [axis.label for word in ("x", "y", "value") for axis in answer.question.axes(word)]
-    return f"Chart ({answer.question.chart}) of {', '.join(axes)}. {answer.finding} The numbers are in the table below."
-
-
 def _drawn(answer: Answer) -> Mapping[str, Markup]:
-    """Return the chart in each width, with colours that follow the page's."""
+    """Return the chart in each width, with colours that follow the page's theme."""
     drawn = {name: charts.svg(answer, width) for name, width in WIDTHS.items()}
     return {name: Markup(_with_variables(svg)) for name, svg in drawn.items() if svg}
 

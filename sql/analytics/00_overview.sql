@@ -1,8 +1,8 @@
 -- title: What this covers
--- question: How much listening do these answers rest on?
+-- question: How much listening are these answers based on?
 -- chart: figures
 -- value: plays (songs played), listeners (listeners), sessions (sessions), percent_paid (% of plays on the paid plan)
--- finding: {first[listeners]:listener} played {first[plays]:song} from {first[first_day]} to {first[last_day]} (UTC).
+-- headline: {first[listeners]:listener} played {first[plays]:song} from {first[first_day]} to {first[last_day]} (UTC).
 select
     count(*) as plays,
     count(distinct user_id) as listeners,

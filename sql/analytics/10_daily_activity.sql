@@ -1,10 +1,10 @@
 -- title: Day by day
--- question: How many listeners, sessions and plays does each day have, free against paid?
+-- question: How many listeners, sessions and plays are there each day, free and paid?
 -- chart: lines
 -- x: day (day, UTC)
 -- y: listeners (listeners a day), sessions (sessions a day), plays (plays a day)
 -- series: level
--- finding: {peak[plays_of_day][day]} was the busiest day: listeners played {peak[plays_of_day][plays_of_day]:song}.
+-- headline: {peak[plays_of_day][day]} was the busiest day: listeners played {peak[plays_of_day][plays_of_day]:song}.
 with activity as (
     select
         start_time::date as day,

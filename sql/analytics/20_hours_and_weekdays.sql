@@ -1,10 +1,10 @@
 -- title: When people listen
--- question: At which hours, on which weekdays, is music played?
+-- question: At which hours and on which weekdays do people play music?
 -- chart: heatmap
 -- x: hour (hour of the day, UTC)
 -- y: weekday (weekday)
 -- value: plays (plays)
--- finding: Most plays fell on a {peak[plays][weekday]} in the hour from {peak[plays][hour]}:00 UTC: {peak[plays][plays]} in all.
+-- headline: Most plays fell on a {peak[plays][weekday]} in the hour from {peak[plays][hour]}:00 UTC: {peak[plays][plays]} in all.
 select
     case time.weekday
         when 1 then 'Monday'

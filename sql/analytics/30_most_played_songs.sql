@@ -1,10 +1,10 @@
 -- title: Most played songs
--- question: Which songs of the catalogue are played most?
+-- question: Which songs in the catalogue are played the most?
 -- chart: bars
 -- x: plays (plays)
 -- y: song (song)
--- finding: “{first[song]}” by {first[artist]} leads the catalogue with {first[plays]:play}.
--- nothing: No play is of a song in the catalogue.
+-- headline: “{first[song]}” by {first[artist]} leads the catalogue with {first[plays]:play}.
+-- nothing: No played song is in the catalogue.
 select
     songs.title as song,
     artists.name as artist,

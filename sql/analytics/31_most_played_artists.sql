@@ -1,10 +1,10 @@
 -- title: Most played artists
--- question: Which artists of the catalogue are played most?
+-- question: Which artists in the catalogue are played the most?
 -- chart: bars
 -- x: plays (plays)
 -- y: artist (artist)
--- finding: {first[artist]} leads the catalogue with {first[plays]:play} by {first[listeners]:listener}.
--- nothing: No play is of an artist in the catalogue.
+-- headline: {first[artist]} leads the catalogue with {first[plays]:play} by {first[listeners]:listener}.
+-- nothing: No played artist is in the catalogue.
 select
     artists.name as artist,
     count(*) as plays,

@@ -3,12 +3,12 @@
 -- chart: bars
 -- x: median_minutes (median minutes a session), average_songs (songs a session, on average)
 -- y: level (plan)
--- finding: Median minutes from the first song of a session to its last: {each[level median_minutes]}.
+-- headline: Median minutes from the first song of a session to its last: {each[level median_minutes]}.
 with sessions as (
     select
         user_id,
         session_id,
-        max(level) as level,  -- paid, where the plan changed in the session
+        max(level) as level,  -- paid if the plan changed during the session
         count(*) as songs,
         datediff(s, min(start_time), max(start_time)) / 60.0::float as minutes
     from songplays

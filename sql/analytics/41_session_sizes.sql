@@ -1,15 +1,15 @@
 -- title: Songs in a session
--- question: How many sessions are short, and how many long?
+-- question: How many sessions are short, and how many are long?
 -- chart: columns
 -- x: songs (songs in the session)
 -- y: sessions (sessions)
 -- series: level
--- finding: Most common are sessions of {peak[sessions_of_size][songs]}: there were {peak[sessions_of_size][sessions_of_size]}.
+-- headline: Sessions of {peak[sessions_of_size][songs]} are the most common: there were {peak[sessions_of_size][sessions_of_size]}.
 with sessions as (
     select
         user_id,
         session_id,
-        max(level) as level,  -- paid, where the plan changed in the session
+        max(level) as level,  -- paid if the plan changed during the session
         count(*) as songs
     from songplays
     group by user_id, session_id

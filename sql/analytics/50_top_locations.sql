@@ -1,9 +1,9 @@
 -- title: Where listeners are
--- question: Which places play most music?
+-- question: Which places play the most music?
 -- chart: bars
 -- x: plays (plays), listeners (listeners)
 -- y: location (location)
--- finding: {first[location]} plays most: {first[plays]:song}, {first[share]:.1f} % of all, by {first[listeners]:listener}.
+-- headline: {first[location]} plays the most: {first[plays]:song}, {first[share]:.1f} % of all, by {first[listeners]:listener}.
 select
     location,
     count(*) as plays,

@@ -3,7 +3,7 @@
 -- chart: columns
 -- x: day (day, UTC)
 -- y: upgrades (upgrades a day), downgrades (downgrades a day)
--- finding: Listeners made {total[upgrades]:upgrade} and {total[downgrades]:downgrade}, as their plays tell.
+-- headline: Listeners made {total[upgrades]:upgrade} and {total[downgrades]:downgrade}, judging by their plays.
 with plays as (
     select
         start_time,

@@ -1,9 +1,9 @@
 -- title: Listening before the upgrade
--- question: How much did listeners play on the free plan, before they first upgraded or without ever doing so?
+-- question: How much do listeners play on the free plan before their first upgrade, compared with those who never upgrade?
 -- chart: bars
 -- x: median_plays (median plays on the free plan), average_sessions (sessions, on average)
 -- y: listener (listeners)
--- finding: Median songs played on the free plan: {each[listener median_plays]}.
+-- headline: Median songs played on the free plan: {each[listener median_plays]}.
 with plays as (
     select
         user_id,

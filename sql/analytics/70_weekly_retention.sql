@@ -1,11 +1,11 @@
 -- title: Who comes back
--- question: What share of the listeners who first came in a week listen again in each later week (newest 12 weeks)?
+-- question: What share of a week's new listeners listen again in each later week (latest 12 weeks)?
 -- chart: heatmap
 -- x: weeks_later (weeks later)
 -- y: first_week (first week)
 -- value: share (% of the week's new listeners)
--- finding: Of {first[new_listeners]:listener} first seen in the week from {first[first_week]}, {first[share]:.0f} % were back {first[weeks_later]:week} later.
--- nothing: This takes plays of two weeks.
+-- headline: Of {first[new_listeners]:listener} first seen in the week from {first[first_week]}, {first[share]:.0f} % came back {first[weeks_later]:week} later.
+-- nothing: This needs plays from at least two weeks.
 with activity as (
     select distinct
         user_id,

@@ -1,14 +1,14 @@
 -- title: Browsers and platforms
--- question: With which browsers, on which systems, do people listen?
+-- question: Which browsers and systems do people listen with?
 -- chart: bars
 -- x: plays (plays)
 -- y: browser (browser)
 -- series: platform
--- finding: {peak[plays][browser]} on {peak[plays][platform]} plays most: {peak[plays][plays]:song}, {peak[plays][share]:.1f} % of all.
+-- headline: {peak[plays][browser]} on {peak[plays][platform]} plays the most: {peak[plays][plays]:song}, {peak[plays][share]:.1f} % of all.
 with agents as (
     select
         user_id,
-        -- in this order: each of these names those that follow it, too
+        -- in this order, because each user agent also names the browsers that follow it here
         case
             when user_agent like '%Edge/%' or user_agent like '%Edg/%' then 'Edge'
             when user_agent like '%OPR/%' or user_agent like '%Opera%' then 'Opera'

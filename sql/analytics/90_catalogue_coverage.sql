@@ -1,9 +1,9 @@
 -- title: What the catalogue covers
--- question: What share of each day's plays are of songs that the catalogue has?
+-- question: What share of each day's plays are of songs in the catalogue?
 -- chart: lines
 -- x: day (day, UTC)
 -- y: share (% of the day's plays)
--- finding: The catalogue has the songs of {total[catalogued]:play} out of {total[plays]}, {ratio[catalogued/plays]:.2f} %.
+-- headline: The catalogue covers {total[catalogued]:play} out of {total[plays]}, {ratio[catalogued/plays]:.2f} %.
 select
     start_time::date as day,
     count(*) as plays,

@@ -1,10 +1,10 @@
--- title: Most played songs that the catalogue lacks
--- question: Which songs of the newest load should the data team add to the catalogue first?
+-- title: Most played songs that are not in the catalogue
+-- question: Which songs of the latest load should the data team add to the catalogue first?
 -- chart: bars
--- x: plays (plays in the newest load)
+-- x: plays (plays in the latest load)
 -- y: song (song)
--- finding: “{first[song]}” by {first[artist]} is missed most: {first[plays]:play} by {first[listeners]:listener}.
--- nothing: The catalogue has every song of the newest load.
+-- headline: “{first[song]}” by {first[artist]} is the most played of them: {first[plays]:play} by {first[listeners]:listener}.
+-- nothing: The catalogue has every song of the latest load.
 with plays as (
     select
         user_id,

@@ -1,8 +1,8 @@
 -- title: Plays that nearly match the catalogue
--- question: Which plays of the newest load would match if a duration, or the spelling of a text, were repaired?
+-- question: Which plays of the latest load would match if a duration or a spelling were fixed?
 -- chart: table
--- finding: Repairing these would match {total[plays]:play} more; “{first[song]}” by {first[artist]} alone {first[plays]}.
--- nothing: No play of the newest load nearly matches the catalogue.
+-- headline: Fixing these would match {total[plays]:play}, {first[plays]} of them of “{first[song]}” by {first[artist]}.
+-- nothing: No play of the latest load nearly matches the catalogue.
 with deliveries as (
     select
         song,
@@ -16,7 +16,7 @@ with deliveries as (
     where page = 'NextSong'
 ),
 
--- a text without case, spacing, punctuation and whatever an encoding may have broken
+-- texts without case, spacing, punctuation, and characters that an encoding may have broken
 plays as (
     select
         song,

@@ -1,4 +1,4 @@
--- Every distinct NextSong event staged is in songplays.
+-- Every distinct staged NextSong event is in songplays.
 select distinct
     events.ts,
     events.user_id,

@@ -1,4 +1,4 @@
--- At least one songplay in a hundred is of a song in the catalogue.
+-- At least one songplay in a hundred matches a song in the catalogue.
 select
     count(*) as count_songplays,
     count(song_id) as count_matched,

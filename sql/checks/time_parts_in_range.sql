@@ -1,4 +1,4 @@
--- Every part of a time lies in its range: hour 0-23, day 1-31, week 1-53, month 1-12, weekday 0-6.
+-- Every part of a time is in its range: hour 0-23, day 1-31, week 1-53, month 1-12, weekday 0-6.
 select *
 from time
 where

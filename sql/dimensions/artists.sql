@@ -1,4 +1,4 @@
--- One row per artist id; of several spellings the first by name, then location ("X" before "X feat. Y").
+-- One row per artist id. Of several spellings, the first by name, then by location ("X" before "X feat. Y").
 create table if not exists artists (
     artist_id varchar(32) not null,
     name varchar(1024),

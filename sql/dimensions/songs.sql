@@ -1,4 +1,4 @@
--- One row per song id of the catalogue; of several entries the first by title, artist, year and duration.
+-- One row per song id in the catalogue. Of several entries, the first by title, artist, year and duration.
 create table if not exists songs (
     song_id varchar(32) not null,
     title varchar(1024),

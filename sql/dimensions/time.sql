@@ -9,7 +9,7 @@ create table if not exists time (
     weekday smallint not null,  -- 0-6 from Sunday
     primary key (start_time)
 )
--- Nearly as long as songplays, and read by the same spans of time.
+-- Nearly as many rows as songplays, and read by the same spans of time.
 diststyle even
 sortkey (start_time);
 

@@ -1,4 +1,4 @@
--- One row per user id with a NextSong event; name, gender and level as of the latest.
+-- One row per user id with a NextSong event. Name, gender and level are from the latest event.
 create table if not exists users (
     user_id integer not null,
     first_name varchar(256),

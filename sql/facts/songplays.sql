@@ -1,4 +1,4 @@
--- One row per NextSong event. An event delivered twice counts once: the lowest row by value.
+-- One row per NextSong event. An event delivered twice counts once: the first row by value.
 create table if not exists songplays (
     songplay_id varchar(32) not null,
     start_time timestamp not null,
@@ -11,7 +11,7 @@ create table if not exists songplays (
     user_agent varchar(1024),
     primary key (songplay_id)
 )
--- Questions follow a user's sessions (kept on one slice) through a span of time (read in order).
+-- Queries follow a user's sessions (stored on one slice) over a span of time (read in order).
 distkey (user_id)
 sortkey (start_time);
 

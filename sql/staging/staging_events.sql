@@ -19,5 +19,5 @@ create table if not exists staging_events (
     user_agent varchar(1024),
     user_id integer
 )
--- Read once, in full, and deleted: no order serves that, and even spreading keeps every slice at work.
+-- Read once, in full, then deleted: no sort order helps, and even distribution keeps every slice busy.
 diststyle even;

@@ -1,4 +1,4 @@
--- One row per song file of the catalogue, as delivered.
+-- One row per song file in the catalogue, as delivered.
 create table if not exists staging_songs (
     num_songs integer,
     artist_id varchar(32) not null,
@@ -11,5 +11,5 @@ create table if not exists staging_songs (
     duration decimal(10, 5),
     year integer
 )
--- Small beside the events: a copy on every node keeps the events in place when the two are joined.
+-- Small compared with the events: a copy on every node means that joins do not move the events.
 diststyle all;

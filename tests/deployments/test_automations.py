@@ -1,4 +1,4 @@
-"""Automations leave alone what people changed, and end only runs that have died."""
+"""Automations keep what people changed, and end dead runs only."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -30,21 +30,21 @@ def automation(client: SyncPrefectClient) -> Iterator[AutomationCore]:
 
 
 @pytest.mark.parametrize("enabled", [True, False], ids=["enabled", "paused"])
-def test_an_automation_stays_as_it_was_switched(
+def test_saving_an_automation_keeps_it_enabled_or_paused(
     client: SyncPrefectClient, automation: AutomationCore, *, enabled: bool
 ) -> None:
     assert save(client, automation) == "created"
     (saved,) = client.read_automations_by_name(automation.name)
     (client.resume_automation if enabled else client.pause_automation)(saved.id)
-    for description, said in (("", "unchanged"), ("changed", "updated"), ("changed", "unchanged")):
+    for description, expected in (("", "unchanged"), ("changed", "updated"), ("changed", "unchanged")):
         what_was_done = save(client, automation.model_copy(update={"description": description}))
         (now,) = client.read_automations_by_name(automation.name)
         assert now.enabled == enabled, "an automation that somebody paused stays so"
-        assert (what_was_done, now.id, now.description) == (said, saved.id, description)
+        assert (what_was_done, now.id, now.description) == (expected, saved.id, description)
 
 
 def heartbeats() -> list[object]:
-    """Return how often the runs of each deployment tell that they live, in seconds."""
+    """Return the seconds between heartbeats for each deployment."""
     entries = [e for file in FILES for e in yaml.safe_load((ROOT / file).read_text())["deployments"]]
     return [
         pytest.param(e["work_pool"]["job_variables"]["env"].get("PREFECT_FLOWS_HEARTBEAT_FREQUENCY"), id=f"{e['name']}")
@@ -53,12 +53,12 @@ def heartbeats() -> list[object]:
 
 
 @pytest.mark.parametrize("seconds", heartbeats())
-def test_three_heartbeats_of_silence_are_death(seconds: str | None) -> None:
+def test_a_run_is_marked_crashed_after_three_missed_heartbeats(seconds: str | None) -> None:
     assert seconds, "a run that sends no heartbeat is never marked Crashed"
     assert timedelta(seconds=3 * int(seconds)) == SILENCE, "one heartbeat that is late is no death"
 
 
-def test_a_run_that_ended_is_not_silent() -> None:
+def test_a_finished_run_is_not_marked_crashed() -> None:
     trigger = end_silent_runs().trigger
     assert isinstance(trigger, EventTrigger)
     assert trigger.within == SILENCE

@@ -1,4 +1,4 @@
-"""Deployments on a real Prefect server, run by a real worker, with the commands that the README names."""
+"""Deployments on a real Prefect server, run by a real worker, with the commands of docs/deploying.md."""
 
 import json
 import re
@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.deploy import deploy
 from flows.escape import escape_cell, escape_markdown
@@ -21,7 +21,7 @@ from tests.standin import Standin
 from tests.standin.postgres import SUPERUSER, run_postgres
 from tests.support import warehouses
 from tests.support.browser import Page
-from tests.support.deployed import SETTINGS, Clone, Json, clone, served, wait_for, webhook
+from tests.support.deployed import SETTINGS, Clone, Json, clone, served, speaking_to, wait_for, webhook
 
 SETTINGS_AND_ALERTS = SETTINGS | {"SPARKIFY_NOTIFICATION_BLOCK": "custom-webhook/alerts"}
 MARKUP = [  # ten, as Prefect's second UI shows so many rows at once
@@ -60,7 +60,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, received: tuple[str, list
         name="alerts", url=received[0], json_data={"subject": "{{subject}}", "body": "{{body}}"}
     )
     with run_postgres() as socket, clone(folder, **SOON, **database(socket)) as project, served(project):
-        with temporary_settings({PREFECT_API_URL: project.api}):
+        with speaking_to(project):
             alerts.save("alerts")
         project.log("deploy").write_text(project.deploy(**SETTINGS_AND_ALERTS))
         yield project
@@ -71,29 +71,30 @@ def database(socket: Path) -> dict[str, str]:
     return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url}
 
 
-def test_what_is_there_is_updated_where_settings_changed_and_else_left_alone(
+def test_deploying_again_updates_only_what_changed(
     deployed: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = deployed.log("deploy").read_text()
     monkeypatch.chdir(deployed.folder)
     for name, value in (deployed.environment | SETTINGS_AND_ALERTS | {"SPARKIFY_AWS_REGION": "eu-west-1"}).items():
         monkeypatch.setenv(name, value)
-    with temporary_settings({PREFECT_API_URL: deployed.api}), _paused(deployed, "hourly") as is_paused:
+    with speaking_to(deployed), _paused(deployed, "hourly") as is_paused:
         deploy()
-        assert is_paused(), "a deployment that somebody paused stays so"
+        assert is_paused(), "a paused deployment stays paused"
     again = capsys.readouterr().out
     assert [what_was_done(first), what_was_done(again)] == [
         ["created"] * 6, ["unchanged", "updated", *["unchanged"] * 4]
     ]  # fmt: skip
     ours = [one["name"] for one in deployed.ask("automations/filter") if one["name"].startswith("sparkify: ")]
     assert len(ours) == 4
-    names = {deployment["name"] for deployment in deployed.ask("deployments/filter")}
-    assert names == {"local", "manual", "hourly", "analytics"}
+    deployments = deployed.ask("deployments/filter")
+    assert {one["name"] for one in deployments} == {"local", "manual", "hourly", "analytics"}
+    assert {one["version"] for one in deployments} == {version("sparkify-pipeline")}
 
 
 @contextmanager
 def _paused(deployed: Clone, deployment: str) -> Iterator[Callable[[], bool]]:
-    """Pause a deployment until the block ends, as the UI does; give what tells whether it is."""
+    """Pause a deployment until the block ends, as the UI does. Yields a function that says whether it is paused."""
 
     def now() -> Json:
         found: list[Json] = deployed.ask("deployments/filter", deployments={"name": {"any_": [deployment]}})
@@ -107,18 +108,18 @@ def _paused(deployed: Clone, deployment: str) -> Iterator[Callable[[], bool]]:
         deployed.send("PATCH", path, json={"paused": False})
 
 
-def what_was_done(said: str) -> list[str]:
-    """Return what `make deploy` said of each block and automation."""
-    return re.findall(r"^(?:sqlalchemy-connector/|aws-credentials/|sparkify: ).*: (\w+)$", said, re.MULTILINE)
+def what_was_done(output: str) -> list[str]:
+    """Return what `make deploy` printed for each block and automation."""
+    return re.findall(r"^(?:sqlalchemy-connector/|aws-credentials/|sparkify: ).*: (\w+)$", output, re.MULTILINE)
 
 
-def test_secrets_are_in_secret_fields_only(deployed: Clone) -> None:
+def test_secrets_are_stored_in_secret_fields_only(deployed: Clone) -> None:
     stored = json.dumps([deployed.ask("block_documents/filter"), deployed.ask("deployments/filter")])
     assert "loader" in stored
     assert "canary" not in stored + deployed.log("deploy").read_text()
 
 
-def test_the_local_deployment_completes_and_leaves_tables_artifacts_and_events(deployed: Clone) -> None:
+def test_the_local_deployment_loads_tables_and_publishes_artifacts_and_events(deployed: Clone) -> None:
     command, run = deployed.run("local")
 
     assert command.returncode == 0, command.stdout
@@ -128,7 +129,7 @@ def test_the_local_deployment_completes_and_leaves_tables_artifacts_and_events(d
     assert len(tasks) == 7 + len(catalog.FACTS) + len(catalog.DIMENSIONS)
     artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
     assert {artifact["key"] for artifact in artifacts} == {"sparkify-tables", "sparkify-checks"}
-    present = warehouses.embedded(deployed.folder / "sparkify.duckdb", "public").contents(
+    present = warehouses.duckdb_place(deployed.folder / "sparkify.duckdb", "public").contents(
         *(table.name for table in catalog.TABLES)
     )
     loaded = wait_for(lambda: _of_kind(deployed, run, "sparkify.table.loaded", len(catalog.TABLES)))
@@ -137,17 +138,17 @@ def test_the_local_deployment_completes_and_leaves_tables_artifacts_and_events(d
     }
 
 
-def test_a_run_that_fails_says_why_and_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
+def test_a_failed_run_says_why_and_sends_a_notification(deployed: Clone, received: tuple[str, list[Json]]) -> None:
     before = len(_workers_log(deployed))
     run = deployed.start_run("local", parameters={"log_data": "nowhere", "song_data": "nowhere"})
     state = deployed.end_of(run, 120)
 
-    why = "nowhere: cannot be read: No such file or directory"
+    why = "nowhere: cannot be read (No such file or directory)"
     assert state["type"] == "FAILED"
     assert why in state["message"]
     assert "\n" not in state["message"]
-    told = wait_for(lambda: [news for news in received[1] if run["name"] in news["body"] and why in news["body"]])
-    assert told[0]["subject"] == "Sparkify: a failed run"
+    notified = wait_for(lambda: [news for news in received[1] if run["name"] in news["body"] and why in news["body"]])
+    assert notified[0]["subject"] == "Sparkify: a failed run"
     log = wait_for(lambda: _log_that_says(deployed, why, before))
     assert "Traceback" not in log, "the worker's terminal shows no traceback"
     assert "nanobind" not in log, "nor DuckDB's leaks"
@@ -174,7 +175,7 @@ def _log_that_says(deployed: Clone, why: str, start: int) -> str:
         ),
     ],
 )
-def test_prefects_uis_show_strings_of_the_data_as_text(
+def test_prefects_uis_show_strings_from_the_data_as_text(
     deployed: Clone, browser: Page, ui: str, kind: str, data: str, places: str
 ) -> None:
     artifact = deployed.ask("artifacts/", key="markup", type=kind, data=data)
@@ -190,54 +191,52 @@ def test_prefects_uis_show_strings_of_the_data_as_text(
     assert browser.evaluate(f"{links}.every(link => link.href.includes(link.textContent))")
 
 
-def test_of_a_late_run_somebody_is_told(deployed: Clone, received: tuple[str, list[Json]]) -> None:
+def test_a_late_run_sends_a_notification(deployed: Clone, received: tuple[str, list[Json]]) -> None:
     deployed.send("PATCH", "work_pools/sparkify", json={"is_paused": True})
     try:
         run = deployed.start_run("local")
-        told = wait_for(lambda: [news["body"] for news in received[1] if run["id"] in news["body"]])
+        notified = wait_for(lambda: [news["body"] for news in received[1] if run["id"] in news["body"]])
         deployed.send("DELETE", f"flow_runs/{run['id']}")
     finally:
         deployed.send("PATCH", "work_pools/sparkify", json={"is_paused": False})
-    assert ": Late: " in told[0]
+    assert ": Late: " in notified[0]
 
 
 @pytest.mark.parametrize(
     ("deployment", "meanwhile"),
     [("hourly", "Cancelled"), ("local", "AwaitingConcurrencySlot"), ("manual", "Pending")],
 )
-def test_while_a_run_is_under_way_the_next_is_cancelled_or_waits(
+def test_a_second_run_is_cancelled_or_waits_while_one_is_running(
     deployed: Clone, deployment: str, meanwhile: str
 ) -> None:
-    """A run of `manual` begins, and is told by the lease."""
+    """A run of `manual` starts, and is recognised by its lease."""
     first, second = (_planned(deployed, deployment) for _ in range(2))
     try:
         assert _set_state(deployed, first, "PENDING") == "Pending"
-        assert _set_state(deployed, second, "PENDING") == meanwhile, f"while a run of {deployment} is under way"
+        assert _set_state(deployed, second, "PENDING") == meanwhile, f"while a run of {deployment} is in progress"
     finally:
         for run in (first, second):
             _set_state(deployed, run, "CANCELLED")
             deployed.send("DELETE", f"flow_runs/{run['id']}")
 
 
-def test_of_each_run_that_failed_or_crashed_somebody_is_told_once(
-    deployed: Clone, received: tuple[str, list[Json]]
-) -> None:
+def test_each_failed_or_crashed_run_sends_one_notification(deployed: Clone, received: tuple[str, list[Json]]) -> None:
     runs = {state: _planned(deployed, "manual")["id"] for state in ("FAILED", "CRASHED")}
     for state, run in runs.items():
         _set_state(deployed, {"id": run}, state)
 
-    def told(run: str) -> list[str]:
+    def notified(run: str) -> list[str]:
         return [news["subject"] for news in received[1] if run in news["body"]]
 
-    wait_for(lambda: all(map(told, runs.values())))
+    wait_for(lambda: all(map(notified, runs.values())))
     for state, run in runs.items():
-        assert told(run) == ["Sparkify: a failed run"], f"of a run that is {state} somebody is told, and once"
+        assert notified(run) == ["Sparkify: a failed run"], f"of a run that is {state} there is one notification"
     bodies = [news["body"] for news in received[1]]
-    assert len(bodies) == len(set(bodies)), "nobody is told of a thing twice"
+    assert len(bodies) == len(set(bodies)), "no notification is sent twice"
 
 
 def _planned(deployed: Clone, deployment: str) -> Json:
-    """Return a new run that no worker begins, as its time is far away."""
+    """Return a new run that no worker starts, because it is scheduled far in the future."""
     (found,) = deployed.ask("deployments/filter", deployments={"name": {"any_": [deployment]}})
     later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     state = {"type": "SCHEDULED", "state_details": {"scheduled_time": later}}
@@ -246,11 +245,11 @@ def _planned(deployed: Clone, deployment: str) -> Json:
 
 
 def _set_state(deployed: Clone, run: Json, state: str) -> str:
-    """Ask for a state as a worker does, and return the name of the one that it is."""
+    """Propose a state as a worker does, and return the name of the resulting one."""
     return str(deployed.ask(f"flow_runs/{run['id']}/set_state", state={"type": state})["state"]["name"])
 
 
-def test_the_schedule_makes_runs_at_the_next_full_hours(deployed: Clone) -> None:
+def test_the_schedule_creates_runs_at_the_next_full_hours(deployed: Clone) -> None:
     def next_three() -> list[Json]:
         hourly = {"name": {"any_": ["hourly"]}}
         runs = deployed.ask("flow_runs/filter", deployments=hourly, sort="EXPECTED_START_TIME_ASC", limit=3)
@@ -262,7 +261,7 @@ def test_the_schedule_makes_runs_at_the_next_full_hours(deployed: Clone) -> None
     assert timedelta(0) < times[0] - datetime.now(UTC) <= timedelta(hours=1)
 
 
-def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
+def test_a_run_on_redshift_loads_its_tables_and_sends_its_warning(
     deployed: Clone,
     received: tuple[str, list[Json]],
     standin: Standin,
@@ -270,7 +269,7 @@ def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    place = warehouses.redshift(standin, monkeypatch)
+    place = warehouses.redshift_place(standin, monkeypatch)
     data = _with_a_contradiction(generated, tmp_path)
     for source in ("log_data", "song_data"):
         standin.put_folder(f"{warehouses.BUCKET}/{source}", data / source)
@@ -280,9 +279,9 @@ def test_a_run_on_redshift_loads_its_tables_and_somebody_is_told_of_a_warning(
 
 @contextmanager
 def _blocks(deployed: Clone, standin: Standin) -> Iterator[None]:
-    """Let the deployments' blocks lead to the stand-in until the block ends."""
+    """Make the deployments' blocks refer to the stand-in until the block ends."""
     wanted = {"sparkify-redshift": warehouses.connector(standin), "sparkify-aws": warehouses.credentials(standin)}
-    with temporary_settings({PREFECT_API_URL: deployed.api}):
+    with speaking_to(deployed):
         before = {name: type(block).load(name) for name, block in wanted.items()}
         for name, block in wanted.items():
             block.save(name, overwrite=True)
@@ -302,8 +301,8 @@ def _assert_manual_then_analytics(deployed: Clone, received: tuple[str, list[Jso
     assert plays == len(place.contents("songplays")["songplays"]) > 0
     (event,) = wait_for(lambda: _of_kind(deployed, run, "sparkify.check.failed", 1))
     assert (event["resource"]["sparkify.severity"], event["payload"]["offending"]) == ("warn", 1)
-    (told,) = wait_for(lambda: [news for news in received[1] if news["subject"] == "Sparkify: a warning"])
-    assert told["body"].startswith("deliveries_agree: 1 rows break: ")
+    (notified,) = wait_for(lambda: [news for news in received[1] if news["subject"] == "Sparkify: a warning"])
+    assert notified["body"].startswith("deliveries_agree: 1 rows break: ")
 
     # that run has triggered the analytics, once; those of `local` have not
     (asked,) = wait_for(lambda: _runs_of(deployed, "analytics"))
@@ -311,7 +310,7 @@ def _assert_manual_then_analytics(deployed: Clone, received: tuple[str, list[Jso
     assert answered["type"] == "COMPLETED", answered["message"]
     artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [asked["id"]]}})
     assert len(artifacts) == len(catalog.QUESTIONS) + 1
-    assert re.search(r"1 of \d+ checks of the data does not hold", (deployed.folder / "report.html").read_text())
+    assert re.search(r"1 of \d+ checks of the data fails", (deployed.folder / "report.html").read_text())
     assert len(_runs_of(deployed, "analytics")) == 1
 
 

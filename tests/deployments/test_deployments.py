@@ -1,6 +1,8 @@
-"""What can be said of the deployments without running any: settings, Prefect's files, the image, the infrastructure."""
+"""What can be tested of the deployments without running any: settings, Prefect's files, image, infrastructure."""
 
+import asyncio
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -12,8 +14,10 @@ from typing import Any
 import jmespath
 import pytest
 import yaml
+from prefect.deployments.steps import run_shell_script
 from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.utilities.templating import apply_values
 
 from deployments.blocks import aws, redshift
 from deployments.deploy import deploy
@@ -24,7 +28,7 @@ from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError, TransientError
 from warehouse.target import Target
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+REDSHIFT_GUIDE = (ROOT / "docs/redshift.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEFAULT = yaml.safe_load((ROOT / "prefect.yaml").read_text())
 DOCKER = yaml.safe_load((ROOT / "deployments/prefect.docker.yaml").read_text())
@@ -55,15 +59,15 @@ class TestSettings:
             ({"SPARKIFY_REDSHIFT_PORT": "canary"}, "SPARKIFY_REDSHIFT_PORT: Input should be a valid integer"),
             (
                 {"SPARKIFY_REDSHIFT_PASSWORD": ""},
-                "SPARKIFY_REDSHIFT_PASSWORD missing: set it, or SPARKIFY_",
+                "SPARKIFY_REDSHIFT_PASSWORD missing. Set it, or SPARKIFY_",
             ),
             ({"SPARKIFY_REDSHIFT_IAM": "true"}, "SPARKIFY_REDSHIFT_IAM contradicts SPARKIFY_REDSHIFT_USER and"),
-            ({"SPARKIFY_AWS_ACCESS_KEY_ID": ""}, "SPARKIFY_AWS_SECRET_ACCESS_KEY is set without its other half"),
+            ({"SPARKIFY_AWS_ACCESS_KEY_ID": ""}, "SPARKIFY_AWS_SECRET_ACCESS_KEY is set without its counterpart"),
             ({"SPARKIFY_AWS_PROFILE": "etl"}, "SPARKIFY_AWS_PROFILE contradicts SPARKIFY_AWS_ACCESS_KEY_ID and"),
             ({"SPARKIFY_NOTIFICATION_BLOCK": "https://canary"}, "SPARKIFY_NOTIFICATION_BLOCK: String should match"),
         ],
     )
-    def test_one_line_names_what_is_missing_or_contradicts(
+    def test_one_line_names_missing_wrong_and_contradictory_settings(
         self, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], line: str
     ) -> None:
         with pytest.raises(PermanentError) as caught:
@@ -72,25 +76,25 @@ class TestSettings:
         assert "\n" not in str(caught.value)
         assert "canary" not in str(caught.value)
 
-    def test_a_misspelt_setting_in_the_env_file_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unknown_setting_in_the_env_file_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / ".env").write_text("SPARKIFY_COPY_ROL=default\nOTHER=1\n")
-        with pytest.raises(PermanentError, match=r"settings: \.env has SPARKIFY_COPY_ROL, which mean nothing"):
+        with pytest.raises(PermanentError, match=r"\.env has unknown settings: SPARKIFY_COPY_ROL \("):
             read_settings()
 
-    def test_a_password_is_kept_where_it_is_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_password_is_stored_in_a_secret_field(self, monkeypatch: pytest.MonkeyPatch) -> None:
         given = settings(monkeypatch, BY_PASSWORD)
         assert "canary" not in f"{given!r}{redshift(given)!r}{aws(given)!r}"
         assert redshift(given).connect_args == {}
 
-    def test_iam_logs_in_as_the_workers_role_or_profile(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_iam_uses_the_workers_role_or_profile(self, monkeypatch: pytest.MonkeyPatch) -> None:
         no_keys = {"SPARKIFY_AWS_ACCESS_KEY_ID": "", "SPARKIFY_AWS_SECRET_ACCESS_KEY": ""}
         assert redshift(settings(monkeypatch, BY_IAM | no_keys)).connect_args == {"iam": True}
         profile = settings(monkeypatch, BY_IAM | no_keys | {"SPARKIFY_AWS_PROFILE": "etl"})
         assert redshift(profile).connect_args == {"iam": True, "profile": "etl"}
         assert aws(profile).aws_access_key_id is None
 
-    def test_iam_tells_the_driver_the_cluster_it_cannot_derive(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_iam_gives_the_driver_the_cluster_that_it_cannot_derive(self, monkeypatch: pytest.MonkeyPatch) -> None:
         cluster = {"SPARKIFY_REDSHIFT_HOST": "etl.abc123.us-west-2.redshift.amazonaws.com"}
         assert redshift(settings(monkeypatch, BY_IAM | cluster)).connect_args == {
             "iam": True, "cluster_identifier": "etl", "group_federation": True
@@ -103,7 +107,7 @@ class TestSettings:
             ("etl.abc123.us-west-2.redshift.amazonaws.com", {"ClusterIdentifier": "etl"}),
         ],
     )
-    def test_by_iam_the_driver_asks_aws_for_this_warehouses_credentials(
+    def test_with_iam_the_driver_asks_aws_for_credentials_of_this_warehouse(
         self, monkeypatch: pytest.MonkeyPatch, host: str, asked: dict[str, str]
     ) -> None:
         questions: list[tuple[str, dict[str, Any]]] = []
@@ -121,20 +125,20 @@ class TestSettings:
         assert "Credentials" in operation
         assert asked.items() <= arguments.items()
 
-    def test_the_example_and_the_readme_list_every_setting(self) -> None:
+    def test_the_example_and_the_guide_list_every_setting(self) -> None:
         example = (ROOT / ".env.example").read_text()
         assert sorted(re.findall(r"^(\w+)=", example, re.MULTILINE)) == sorted(names())
-        assert re.findall(r"^\| `(SPARKIFY_\w+)`", README, re.MULTILINE) == names()
+        assert re.findall(r"^\| `(SPARKIFY_\w+)`", REDSHIFT_GUIDE, re.MULTILINE) == names()
 
-    def test_the_example_is_good_as_it_stands(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_example_is_valid_unchanged(self, monkeypatch: pytest.MonkeyPatch) -> None:
         example = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
         assert settings(monkeypatch, example).redshift_iam
 
 
-def test_without_a_server_nothing_is_deployed() -> None:
+def test_deploying_without_a_server_is_refused() -> None:
     with (
         temporary_settings(restore_defaults={PREFECT_API_URL}),
-        pytest.raises(PermanentError, match="no Prefect server is configured: `prefect cloud login`, or"),
+        pytest.raises(PermanentError, match=r"no Prefect server is configured\. Use `prefect cloud login`, or"),
     ):
         deploy()
 
@@ -162,12 +166,20 @@ class TestPrefectFiles:
         assert all(field["description"] for field in fields)
 
     @pytest.mark.parametrize("entry", entries())
-    def test_entries_are_described_and_have_the_projects_version(self, entry: dict[str, Any]) -> None:
-        assert entry["version"] == PROJECT["version"]
+    def test_entries_have_a_description_and_the_projects_version(self, entry: dict[str, Any]) -> None:
+        assert entry["version"] == "{{ project.stdout }}"
         assert entry["description"]
         assert entry["tags"]
 
-    def test_the_analytics_follow_each_run_on_redshift(self) -> None:
+    @pytest.mark.usefixtures("processes")
+    @pytest.mark.parametrize("file", [DEFAULT, DOCKER], ids=["default", "docker"])
+    def test_the_version_is_read_from_pyproject(self, file: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(ROOT)
+        step = dict(file["build"][0]["prefect.deployments.steps.run_shell_script"])
+        assert step.pop("id") == "project"
+        assert asyncio.run(run_shell_script(**step))["stdout"] == PROJECT["version"]
+
+    def test_analytics_runs_after_each_completed_run_on_redshift(self) -> None:
         etl = {entry["name"]: entry for entry in DEFAULT["deployments"] if entry["entrypoint"] == "flows/etl.py:etl"}
         on_redshift = [name for name, entry in etl.items() if entry["parameters"]["warehouse"] == "sparkify-redshift"]
         (analytics,) = (entry for entry in DEFAULT["deployments"] if entry["name"] == "analytics")
@@ -178,22 +190,31 @@ class TestPrefectFiles:
             {"prefect.resource.role": "deployment", "prefect.resource.name": on_redshift},
         ]
 
-    def test_the_image_variant_differs_in_where_it_runs_only(self) -> None:
+    def test_the_docker_variant_differs_only_in_where_it_runs(self) -> None:
         default = {entry["name"]: entry for entry in DEFAULT["deployments"]}
         assert [entry["name"] for entry in DOCKER["deployments"]] == ["manual", "hourly"]
         for entry in DOCKER["deployments"]:
             other = default[entry["name"]]
             assert {**entry, "work_pool": None} == {**other, "work_pool": None}
-            image = {"image": "{{ image.image }}"}
+            image = {"image": "{{ build-image.image }}"}
             assert entry["work_pool"]["job_variables"] == other["work_pool"]["job_variables"] | image
 
-    def test_the_image_variants_steps_exist_and_take_what_they_are_given(self) -> None:
+    def test_the_docker_variants_steps_exist_and_accept_their_arguments(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SPARKIFY_IMAGE", "sparkify")
+        outputs: dict[str, Any] = {}
         for step in [*DOCKER["build"], *DOCKER["push"]]:
             ((name, inputs),) = step.items()
             module, _, function = name.rpartition(".")
             given = {key: value for key, value in inputs.items() if key not in ("id", "requires")}
-            inspect.signature(getattr(import_module(module), function)).bind(**given)
-        assert (ROOT / DOCKER["build"][0]["prefect_docker.deployments.steps.build_docker_image"]["dockerfile"]).exists()
+            signature = inspect.signature(getattr(import_module(module), function), eval_str=True)
+            signature.bind(**apply_values(apply_values(given, outputs), os.environ))  # leaves out what nothing gives
+            returned = dict.fromkeys(signature.return_annotation.__annotations__, "given")
+            outputs |= {inputs.get("id", name): returned} | returned  # in Prefect's order
+        used = DOCKER["deployments"][0]["work_pool"]["job_variables"]["image"]
+        assert apply_values({"image": used}, outputs) == {"image": "given"}
+        build = next(iter(DOCKER["build"][-1].values()))
+        assert build["tag"] == "{{ project.stdout }}"
+        assert (ROOT / build["dockerfile"]).exists()
 
 
 class TestContainers:
@@ -207,12 +228,12 @@ class TestContainers:
         ids=lambda command: command[0],
     )
     @pytest.mark.usefixtures("processes")
-    def test_linters_find_nothing(self, command: list[str]) -> None:
+    def test_linters_accept_the_files(self, command: list[str]) -> None:
         tool = Path(sys.executable).with_name(command[0])
         done = subprocess.run([tool, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
-    def test_the_image_holds_what_a_run_needs_and_nothing_else_is_sent_to_the_engine(self) -> None:
+    def test_the_image_gets_all_that_a_run_needs_and_nothing_else(self) -> None:
         copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "deployments/Dockerfile").read_text(), re.MULTILINE)
         sent = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
         assert "flows" in sent
@@ -227,26 +248,26 @@ class TestInfrastructure:
         }}),
     )  # fmt: skip
 
-    def test_outputs_are_named_as_settings_are(self) -> None:
+    def test_outputs_have_the_names_of_settings(self) -> None:
         for name, output in self.template["Outputs"].items():
             assert output["Description"] == PREFIX + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
             assert output["Description"] in names()
 
-    def test_outputs_turned_into_an_env_file_as_the_readme_does_are_all_that_is_needed(
+    def test_outputs_turned_into_an_env_file_as_the_guide_does_are_all_that_is_needed(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         outputs = [
             {"Description": output["Description"], "OutputValue": re.sub("^!Sub ", "", output["Value"])}
             for output in self.template["Outputs"].values()
         ]
-        (query,) = re.findall(r'--query "(.*?)"', README)
+        (query,) = re.findall(r'--query "(.*?)"', REDSHIFT_GUIDE)
         lines = jmespath.search(query, {"Stacks": [{"Outputs": outputs}]})
         given = settings(monkeypatch, dict(line.split("=", 1) for line in lines))
         assert given.redshift_iam
         assert given.redshift_port == self.template["Resources"]["Workgroup"]["Properties"]["Port"]
         assert given.redshift_database == self.template["Resources"]["Namespace"]["Properties"]["DbName"]
 
-    def test_copys_role_reads_the_sources_and_nothing_else(self) -> None:
+    def test_copys_role_may_read_the_sources_only(self) -> None:
         policies = [
             resource["Properties"]
             for resource in self.template["Resources"].values()

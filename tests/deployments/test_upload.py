@@ -1,4 +1,4 @@
-"""Data that is uploaded is all that a run on Redshift reads."""
+"""Uploaded data is complete for a run on Redshift."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ def endpoint(processes: None) -> Iterator[str]:
 
 @pytest.fixture(params=["us-west-2", "us-east-1"])
 def s3(request: pytest.FixtureRequest, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client with boto3's own settings, as the upload has them."""
+    """An S3 client with boto3's own settings, like the upload's."""
     for name, value in {**KEYS, "aws_endpoint_url_s3": endpoint, "aws_default_region": request.param}.items():
         monkeypatch.setenv(name.upper(), value)
     return boto3.client("s3")
@@ -34,7 +34,7 @@ def objects(s3: Any, bucket: str) -> dict[str, bytes]:
     return {f"s3://{bucket}/{key}": s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
 
-def test_every_file_and_the_jsonpaths_file_come_to_where_copy_looks(
+def test_files_and_the_jsonpaths_file_are_uploaded_where_copy_looks(
     s3: Any, generated: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket = f"sparkify-{s3.meta.region_name}"
@@ -53,5 +53,7 @@ def test_every_file_and_the_jsonpaths_file_come_to_where_copy_looks(
 
 
 def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match=r"no \.json files in it: name a folder that holds log_data and song_data"):
+    with pytest.raises(
+        PermanentError, match=r"no \.json files in this folder\. Name a folder with log_data and song_data"
+    ):
         upload(tmp_path, "s3://nothing")

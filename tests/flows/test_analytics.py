@@ -14,7 +14,8 @@ from prefect import flow
 from flows.analytics import Report, analytics
 from flows.escape import escape_cell
 from flows.report.charts import svg
-from flows.report.page import DARK, LIGHT, about, page, verdict, write_report
+from flows.report.headlines import about, verdict
+from flows.report.page import DARK, LIGHT, page, write_report
 from sql import catalog
 from tasks.answer import Answers, answer
 from tasks.results import CheckResult
@@ -24,9 +25,9 @@ from tests.support.artifacts import artifacts_of
 from tests.support.artifacts import rows_of as table_of
 from tests.support.browser import Page
 from tests.support.records import EVENT, SONG, Record, write_data
-from tests.support.warehouses import Place, embedded
+from tests.support.warehouses import Place, duckdb_place
 from warehouse.errors import PermanentError
-from warehouse.questions import Answer, Axis, Question, plain
+from warehouse.questions import Answer, Axis, Question, python_value
 from warehouse.target import Target
 
 NASTY = "<script>alert('x')</script> $x$ [a](javascript:b) {0} & **b** | \u0007"
@@ -37,7 +38,7 @@ def ask(target: Target) -> Answers:
 
 
 def rows_of(answers: Answers) -> dict[str, list[tuple[Any, ...]]]:
-    return {found.question.name: [tuple(row.values()) for row in found.rows] for found in answers.answers}
+    return {found.question.name: [tuple(row.values()) for row in found.rows] for found in answers.items}
 
 
 def assert_answers(found: Answers, data: Path) -> None:
@@ -60,28 +61,32 @@ def song(**changes: Any) -> Record:
 
 
 def load(folder: Path, data: Path) -> Place:
-    place = embedded(folder / "warehouse.duckdb")
+    place = duckdb_place(folder / "warehouse.duckdb")
     place.run(data / "log_data", data / "song_data")
     return place
 
 
 @pytest.mark.parametrize("question", catalog.QUESTIONS, ids=lambda question: question.name)
 class TestQuestion:
-    def test_is_redshifts(self, question: Question) -> None:
+    def test_the_select_is_valid_redshift_sql(self, question: Question) -> None:
         assert not_in_redshift(question.select) == []
 
-    def test_head_names_columns_that_the_rows_have(self, question: Question, answered: Answers) -> None:
-        (columns,) = (found.columns for found in answered.answers if found.question == question)
+    def test_the_head_names_existing_columns(self, question: Question, answered: Answers) -> None:
+        (columns,) = (found.columns for found in answered.items if found.question == question)
         axes = [axis.column for word in ("x", "y", "value") for axis in question.axes(word)]
         assert {*axes, *([question.series] if question.series else [])} <= set(columns)
         assert bool(axes) == (question.chart != "table")
         assert question.head["question"].endswith("?")
 
 
-def test_a_head_that_lacks_its_finding_is_named(tmp_path: Path) -> None:
+def test_a_head_without_a_headline_is_refused(tmp_path: Path) -> None:
     (tmp_path / "10_a.sql").write_text("-- title: A\n-- question: A?\n-- chart: pie\nselect 1 as a\n")
-    with pytest.raises(PermanentError, match=r"10_a\.sql: its head lacks \['finding'\] and has \['pie'\]"):
+    with pytest.raises(PermanentError) as raised:
         Question(tmp_path / "10_a.sql").head  # noqa: B018
+    assert str(raised.value).splitlines() == [
+        "10_a.sql: the head lacks headline. Add a line for each",
+        "10_a.sql: the chart 'pie' is unknown. Use one of figures, lines, columns, bars, heatmap, table",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +94,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory, generated: Path) -> Answe
     return ask(load(tmp_path_factory.mktemp("answered"), generated).target)
 
 
-def test_answers_are_those_of_the_raw_files(place: Place, generated: Path) -> None:
+def test_answers_on_generated_data_match_the_raw_files(place: Place, generated: Path) -> None:
     place.run(generated / "log_data", generated / "song_data")
     found = ask(place.target)
     assert_answers(found, generated)
@@ -99,7 +104,7 @@ def test_answers_are_those_of_the_raw_files(place: Place, generated: Path) -> No
     assert abs((found.asked_at - found.loaded_at).total_seconds()) < 60
 
 
-def test_answers_on_real_data(place: Place, real_data: Path) -> None:
+def test_answers_on_real_data_match_the_raw_files(place: Place, real_data: Path) -> None:
     place.run(real_data / "log_data", real_data / "song_data")
     assert_answers(ask(place.target), real_data)
 
@@ -124,7 +129,7 @@ SESSION_SIZES = [1, 2, 5, 6, 10, 11, 20, 21, 50, 51]
 
 
 def crowd(folder: Path) -> Path:
-    """Write data that have ties, more than any list shows, and both sides of every bound that a question draws."""
+    """Write data with ties, with more rows than any list shows, and with both sides of every bound in a question."""
     draw = Random(1)
     songs = [
         song(song_id=f"S{n}", artist_id=f"A{n % 20}", artist_name=f"Artist {n % 20}", title=f"Song {n}")
@@ -161,7 +166,7 @@ def crowd(folder: Path) -> Path:
     return write_data(folder, events, songs)
 
 
-def test_answers_are_right_where_there_are_ties_and_bounds(tmp_path: Path) -> None:
+def test_answers_are_right_at_ties_and_bounds(tmp_path: Path) -> None:
     data = crowd(tmp_path / "data")
     found = ask(load(tmp_path, data).target)
     assert_answers(found, data)
@@ -169,7 +174,7 @@ def test_answers_are_right_where_there_are_ties_and_bounds(tmp_path: Path) -> No
     assert [rows[name] for name in ("session_sizes", "near_misses", "missing_songs")] == [11, 50, 15], "a crowd of all"
 
 
-def test_near_misses_tell_what_to_repair(place: Place, tmp_path: Path) -> None:
+def test_near_misses_say_what_to_fix(place: Place, tmp_path: Path) -> None:
     texts = [
         {"length": 201.5},
         {"song": "ARMY  of me"},
@@ -188,7 +193,7 @@ def test_near_misses_tell_what_to_repair(place: Place, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_day_with_changes_of_plan(place: Place, tmp_path: Path) -> None:
+def test_plan_changes_are_counted_by_day(place: Place, tmp_path: Path) -> None:
     levels = ["free", "free", "paid", "free", "paid"]
     events = [event(ts=1541106106796 + n * 60_000, itemInSession=n, level=level) for n, level in enumerate(levels)]
     data = write_data(tmp_path / "data", events, [song()])
@@ -198,8 +203,8 @@ def test_a_day_with_changes_of_plan(place: Place, tmp_path: Path) -> None:
     assert [row[1:] for row in rows_of(found)["plan_changes"]] == [(2, 1)]
 
 
-def test_findings_count_both_plans_and_tell_how_many_weeks_later(tmp_path: Path) -> None:
-    """Of one plan alone the last day and its session have the most."""
+def test_headlines_count_both_plans_and_say_how_many_weeks_later(tmp_path: Path) -> None:
+    """For one plan alone, the last day and its session have the most plays."""
     day = 86_400_000
     plays = [
         (0, 1, "free"),
@@ -216,23 +221,23 @@ def test_findings_count_both_plans_and_tell_how_many_weeks_later(tmp_path: Path)
         )
         for n, (days, session, level) in enumerate(plays)
     ]
-    findings = {
-        a.question.name: a.finding
-        for a in ask(load(tmp_path, write_data(tmp_path / "data", events, [song()])).target).answers
+    headlines = {
+        a.question.name: a.headline
+        for a in ask(load(tmp_path, write_data(tmp_path / "data", events, [song()])).target).items
     }
-    assert findings["daily_activity"] == "1 November 2018 was the busiest day: listeners played 4 songs."
-    assert findings["session_sizes"] == "Most common are sessions of 2–5 songs: there were 3."  # noqa: RUF001
-    assert findings["weekly_retention"].endswith("50 % were back 3 weeks later.")
+    assert headlines["daily_activity"] == "1 November 2018 was the busiest day: listeners played 4 songs."
+    assert headlines["session_sizes"] == "Sessions of 2–5 songs are the most common: there were 3."  # noqa: RUF001
+    assert headlines["weekly_retention"].endswith("50 % came back 3 weeks later.")
 
 
 def answers_with(folder: Path, checks: list[CheckResult], loaded_at: datetime | None = None, plays: int = 3) -> Answers:
-    """Return the answers to a question of figures and one of bars."""
+    """Return the answers to a question with figures and to one with bars."""
     found = []
     for number, chart in enumerate(("figures", "bars")):
         path = folder / f"{number}_{chart}_of_plays.sql"
         path.write_text(
             f"-- title: T {chart}\n-- question: Q?\n-- chart: {chart}\n-- x: plays (plays)\n-- y: who (a < b)\n"
-            "-- value: plays (plays in all)\n-- finding: {total[plays]:play} heard.\nselect 1"
+            "-- value: plays (plays in all)\n-- headline: {total[plays]:play} heard.\nselect 1"
         )
         rows: tuple[dict[str, Any], ...] = ({"who": "x", "plays": 1}, {"who": 7, "plays": 1234}) if plays else ()
         found.append(Answer(Question(path), ("who", "plays"), rows[-1:] if chart == "figures" else rows))
@@ -249,32 +254,32 @@ ASKED = datetime(2018, 11, 30, 12, 5)
 
 class TestPage:
     @pytest.mark.parametrize(
-        ("loaded_at", "told"),
+        ("loaded_at", "loaded"),
         [
-            (None, "no load is on record"),
+            (None, "never loaded"),
             (ASKED - timedelta(hours=2), "last loaded 2018-11-30 10:05 UTC"),
             (ASKED, "last loaded 2018-11-30 12:05 UTC"),
-            (ASKED + timedelta(seconds=1), "a load is under way, or broke off: what follows may be half of it"),
+            (ASKED + timedelta(seconds=1), "a load is running or was interrupted, so the data may be incomplete"),
         ],
     )
-    def test_tells_when_the_tables_were_loaded_and_asked(
-        self, tmp_path: Path, loaded_at: datetime | None, told: str
+    def test_says_when_the_tables_were_loaded_and_read(
+        self, tmp_path: Path, loaded_at: datetime | None, loaded: str
     ) -> None:
         answers = answers_with(tmp_path, BROKEN, loaded_at)
-        assert about(answers, "here") == ["1,234 plays heard.", f"From here: {told}, asked 2018-11-30 12:05 UTC."]
+        assert about(answers, "here") == ["1,234 plays heard.", f"From here: {loaded}, read 2018-11-30 12:05 UTC."]
 
-    def test_tells_how_many_checks_hold(self, tmp_path: Path) -> None:
-        said = [verdict(answers_with(tmp_path, BROKEN[:number])) for number in range(4)]
-        assert said == [
-            "No check was made: the tables are not there yet.",
+    def test_says_how_many_checks_hold(self, tmp_path: Path) -> None:
+        verdicts = [verdict(answers_with(tmp_path, BROKEN[:number])) for number in range(4)]
+        assert verdicts == [
+            "No checks were made, because the tables do not exist yet.",
             "All 1 checks of the data hold.",
-            "1 of 2 checks of the data does not hold.",
-            "2 of 3 checks of the data do not hold.",
+            "1 of 2 checks of the data fails.",
+            "2 of 3 checks of the data fail.",
         ]
         classes = [page(answers_with(tmp_path, BROKEN[:number], plays=0), "here") for number in range(4)]
         assert [text.count('<p class="good">') for text in classes] == [0, 1, 0, 0]
 
-    def test_shows_figures_findings_charts_and_numbers(self, tmp_path: Path) -> None:
+    def test_shows_figures_headlines_charts_and_numbers(self, tmp_path: Path) -> None:
         write_report(answers_with(tmp_path, BROKEN), "here", tmp_path / "report.html")
         assert [path.name for path in tmp_path.glob("report*")] == ["report.html"]
         html = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -287,7 +292,7 @@ class TestPage:
         for width in ("wide", "narrow"):
             assert f'<div class="{width}" role="img" aria-label="{label}"><svg' in html
 
-    def test_draws_in_the_colours_of_light_and_dark(self, tmp_path: Path) -> None:
+    def test_charts_use_the_colours_of_the_light_and_dark_theme(self, tmp_path: Path) -> None:
         html = page(answers_with(tmp_path, []), "here")
         names = [*LIGHT]
         assert names == [*DARK] == ["ink", "quiet", "grid", *(f"series-{n}" for n in range(1, 8))]
@@ -301,8 +306,8 @@ class TestPage:
         assert not [colour for colour in LIGHT.values() if colour in charts]
 
     @pytest.mark.parametrize("count", [0, 1, 3])
-    def test_of_few_events(self, tmp_path: Path, count: int) -> None:
-        place = embedded(tmp_path / "warehouse.duckdb")
+    def test_works_with_no_event_one_event_or_a_few(self, tmp_path: Path, count: int) -> None:
+        place = duckdb_place(tmp_path / "warehouse.duckdb")
         session = place.session()
         session.run(*(table.ddl for table in catalog.TABLES))
         session.warehouse.release_lease()
@@ -315,15 +320,13 @@ class TestPage:
         assert ("<svg" in html) == bool(count)
         assert "nan" not in html.replace("finance", "")
 
-    def test_of_a_warehouse_without_tables_or_schema(self, tmp_path: Path) -> None:
+    def test_works_without_tables_or_schema(self, tmp_path: Path) -> None:
         duckdb.connect(str(tmp_path / "empty.duckdb")).close()
-        html = page(ask(embedded(tmp_path / "empty.duckdb").target), "here")
+        html = page(ask(duckdb_place(tmp_path / "empty.duckdb").target), "here")
         assert "There are no plays yet" in html
-        assert "No check was made" in html
+        assert "No checks were made" in html
 
-    def test_tells_which_checks_do_not_hold(
-        self, tmp_path: Path, generated: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_names_the_checks_that_fail(self, tmp_path: Path, generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("flows.report.page.WIDTHS", {})
         place = load(tmp_path, generated)
         session = place.session()
@@ -331,10 +334,10 @@ class TestPage:
         session.warehouse.release_lease()
         answers = ask(place.target)
         html = page(answers, "here")
-        assert f"1 of {len(answers.checks)} checks of the data does not hold" in html
+        assert f"1 of {len(answers.checks)} checks of the data fails" in html
         assert "Every level is free or paid" in html
 
-    def test_and_artifacts_show_strings_as_text(self, prefect_server: None, tmp_path: Path) -> None:
+    def test_shows_strings_from_the_data_as_text_as_artifacts_do(self, prefect_server: None, tmp_path: Path) -> None:
         data = write_data(
             tmp_path / "data",
             [event(song=NASTY, artist=NASTY, location=NASTY, level="free", userAgent=NASTY)],
@@ -354,35 +357,35 @@ class TestPage:
         for key, artifact in artifacts.items():
             assert "<script" not in f"{artifact.data} {artifact.description}".replace(r"\<", ""), key
 
-    def test_names_no_address(self, report: Path) -> None:
+    def test_refers_to_no_external_resource(self, report: Path) -> None:
         html = report.read_text(encoding="utf-8")
         assert {part.split('"')[0] for part in html.split("http")[1:]} <= {
             "://www.w3.org/2000/svg", "://www.w3.org/1999/xlink",
         }  # fmt: skip
 
 
-def test_a_missing_file_is_named_and_not_made(tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match=r"nothing\.duckdb is not there: load it first"):
-        ask(embedded(tmp_path / "nothing.duckdb").target)
+def test_a_missing_file_is_named_and_not_created(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match=r"nothing\.duckdb does not exist\. Load it first"):
+        ask(duckdb_place(tmp_path / "nothing.duckdb").target)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_load_under_way_is_told(tmp_path: Path, generated: Path) -> None:
+def test_a_running_load_is_mentioned(tmp_path: Path, generated: Path) -> None:
     place = load(tmp_path, generated)
     session = place.session()
     found = ask(place.target)
     session.warehouse.release_lease()
     assert found.is_loading
-    assert "a load is under way" in about(found, "here")[1]
+    assert "a load is running" in about(found, "here")[1]
 
 
-def test_charts_are_the_same_each_time(answered: Answers) -> None:
-    found = answered.answers[1]
+def test_charts_are_reproducible(answered: Answers) -> None:
+    found = answered.items[1]
     assert svg(found) == svg(found) != svg(found, 3)
 
 
 @pytest.mark.parametrize(
-    ("finding", "sentence"),
+    ("headline", "sentence"),
     [
         ("{first[a]:play} of {total[a]}", "1 play of 3,001"),
         ("{last[a]:play}", "3,000 plays"),
@@ -396,33 +399,37 @@ def test_charts_are_the_same_each_time(answered: Answers) -> None:
         ("{first[day]}", "1 November 2018"),
     ],
 )
-def test_findings_are_filled_from_the_rows(tmp_path: Path, finding: str, sentence: str) -> None:
-    (tmp_path / "1_q.sql").write_text(f"-- title: T\n-- question: Q?\n-- chart: table\n-- finding: {finding}\nselect 1")
+def test_headlines_are_filled_from_the_rows(tmp_path: Path, headline: str, sentence: str) -> None:
+    (tmp_path / "1_q.sql").write_text(
+        f"-- title: T\n-- question: Q?\n-- chart: table\n-- headline: {headline}\nselect 1"
+    )
     rows = (
         {"name": "x", "a": 1, "b": 2, "none": None, "share": 1234.46, "day": date(2018, 11, 1)},
         {"name": "{b}", "a": 3000, "b": None, "none": 0, "share": 12.04, "day": None},
     )
-    assert Answer(Question(tmp_path / "1_q.sql"), tuple(rows[0]), rows).finding == sentence
+    assert Answer(Question(tmp_path / "1_q.sql"), tuple(rows[0]), rows).headline == sentence
 
 
 @pytest.mark.parametrize(
     ("value", "kept"), [(Decimal("2.00"), "2"), (Decimal("2.50"), "2.5"), (7, "7"), ("x", "'x'"), (None, "None")]
 )
-def test_a_number_of_the_database_is_one_of_pythons(value: Any, kept: str) -> None:
-    assert repr(plain(value)) == kept
+def test_a_decimal_becomes_an_int_or_a_float(value: Any, kept: str) -> None:
+    assert repr(python_value(value)) == kept
 
 
-def test_a_head_says_what_it_says(tmp_path: Path) -> None:
+def test_a_head_is_parsed_and_unknown_lines_are_refused(tmp_path: Path) -> None:
     head = "-- title: A: b\n-- question: A?\n-- chart: bars\n-- x: n (plays, of all), share (%)\n-- series: level\n"
-    (tmp_path / "10_two_words.sql").write_text(f"{head}-- finding: F\n-- nothing: None yet.\nselect 1 -- x: no\n;\n")
+    (tmp_path / "10_two_words.sql").write_text(f"{head}-- headline: F\n-- nothing: None yet.\nselect 1 -- x: no\n;\n")
     question = Question(tmp_path / "10_two_words.sql")
     assert (question.name, question.title, question.chart, question.series) == ("two_words", "A: b", "bars", "level")
     assert question.axes("x") == [Axis("n", "plays, of all"), Axis("share", "%")]
     assert question.axes("y") == []
     assert question.select.endswith("select 1 -- x: no\n")
-    assert Answer(question).finding == "None yet."
-    (tmp_path / "20_q.sql").write_text(head.replace("title", "tittle").replace("A?", "A?\n-- finding: F") + "select 1")
-    with pytest.raises(PermanentError, match=r"its head lacks \['title'\] and has \['tittle'\]"):
+    assert Answer(question).headline == "None yet."
+    (tmp_path / "20_q.sql").write_text(head.replace("title", "tittle").replace("A?", "A?\n-- headline: F") + "select 1")
+    with pytest.raises(
+        PermanentError, match=r"the head lacks title\. Add(.|\n)*the head has unknown lines \(tittle\)\. Use"
+    ):
         Question(tmp_path / "20_q.sql").head  # noqa: B018
 
 
@@ -441,11 +448,11 @@ class TestFlow:
         found, artifacts = state.result(), artifacts_of(state)
         assert artifacts.pop("analytics-summary").data == found.markdown
         assert {key: len(table_of(artifact)) for key, artifact in artifacts.items()} == {
-            f"analytics-{one.question.name.replace('_', '-')}": len(one.rows) for one in found.answers.answers
+            f"analytics-{one.question.name.replace('_', '-')}": len(one.rows) for one in found.answers.items
         }
 
     def test_refuses_a_report_that_cannot_be_written(self, tmp_path: Path) -> None:
-        with pytest.raises(PermanentError, match="cannot be written: name a file in a directory that there is"):
+        with pytest.raises(PermanentError, match=r"cannot be written\. Name a file in an existing directory"):
             analytics(report=str(tmp_path / "missing" / "report.html"))
 
 
@@ -459,7 +466,9 @@ def report(tmp_path_factory: pytest.TempPathFactory, answered: Answers) -> Path:
 @pytest.mark.parametrize(
     ("width", "dark"), [(1200, False), (1200, True), (360, False)], ids=["desktop", "dark", "phone"]
 )
-def test_in_a_browser(browser: Page, report: Path, width: int, *, dark: bool) -> None:
+def test_renders_completely_in_a_browser_without_requests_or_errors(
+    browser: Page, report: Path, width: int, *, dark: bool
+) -> None:
     browser.open(report, width=width, dark=dark)
     browser.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
     assert browser.evaluate("document.documentElement.scrollWidth") == width
@@ -476,7 +485,7 @@ def test_in_a_browser(browser: Page, report: Path, width: int, *, dark: bool) ->
     assert browser.complaints == []
 
 
-def test_texts_of_charts_stay_within_them(browser: Page, report: Path) -> None:
+def test_labels_stay_inside_their_charts(browser: Page, report: Path) -> None:
     texts = "[...document.querySelectorAll('figure svg text')].filter(text => text.getBoundingClientRect().width)"
     outside = (
         f"{texts}.filter(text => {{"

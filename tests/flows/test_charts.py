@@ -1,4 +1,4 @@
-"""What a chart draws is what the rows say."""
+"""Charts draw what the rows contain."""
 
 import re
 from datetime import date, timedelta
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def answer(folder: Path, chart: str, rows: list[Row], head: str = "") -> Answer:
     path = folder / f"1_{chart}.sql"
-    text = f"-- title: T\n-- question: Q?\n-- chart: {chart}\n{head or HEADS[chart]}\n-- finding: F\nselect 1"
+    text = f"-- title: T\n-- question: Q?\n-- chart: {chart}\n{head or HEADS[chart]}\n-- headline: F\nselect 1"
     path.write_text(text, encoding="utf-8")
     return Answer(Question(path), tuple(rows[0]) if rows else (), tuple(rows))
 
@@ -71,7 +71,7 @@ LEVELS = [
 ]
 
 
-def test_a_line_goes_through_every_day_and_a_day_without_rows_has_no_plays_and_no_share(folder: Path) -> None:
+def test_a_line_covers_every_day_and_a_day_without_rows_has_zero_plays_and_no_share(folder: Path) -> None:
     figure = drawn(answer(folder, "lines", LEVELS))
     plays, shares = figure.axes
     lines = {line.get_label(): [str(y) for y in line.get_ydata()] for line in plays.lines}
@@ -87,9 +87,7 @@ def test_a_line_goes_through_every_day_and_a_day_without_rows_has_no_plays_and_n
 
 
 @pytest.mark.parametrize(("days", "dots"), [(1, True), (62, True), (63, False)])
-def test_days_are_dots_where_there_are_few_and_one_day_stands_in_the_middle(
-    folder: Path, days: int, *, dots: bool
-) -> None:
+def test_few_days_are_drawn_as_dots_and_a_single_day_is_centred(folder: Path, days: int, *, dots: bool) -> None:
     (panel,) = drawn(
         answer(
             folder,
@@ -106,7 +104,7 @@ def test_days_are_dots_where_there_are_few_and_one_day_stands_in_the_middle(
     assert (low + high) / 2 == pytest.approx(middle)
 
 
-def test_columns_stand_in_the_rows_order_with_the_series_on_top_of_each_other(folder: Path) -> None:
+def test_columns_keep_the_order_of_rows_and_series_are_stacked(folder: Path) -> None:
     rows = [
         {"size": "1 song", "level": "paid", "sessions": 2},
         {"size": "1 song", "level": "free", "sessions": 5},
@@ -126,7 +124,7 @@ def test_columns_stand_in_the_rows_order_with_the_series_on_top_of_each_other(fo
         assert legend(figure) == ["free", "paid"]
 
 
-def test_columns_of_days_stand_at_their_days(folder: Path) -> None:
+def test_columns_of_days_are_placed_by_date(folder: Path) -> None:
     head = "-- x: day (day)\n-- y: ups (upgrades), downs (downgrades)"
     rows = [{"day": DAY, "ups": 1, "downs": 2}, {"day": DAY + timedelta(9), "ups": 3, "downs": 4}]
     figure = drawn(answer(folder, "columns", rows, head))
@@ -139,7 +137,7 @@ def test_columns_of_days_stand_at_their_days(folder: Path) -> None:
     assert legend(figure) == []
 
 
-def test_rows_of_one_name_are_two_bars_and_each_says_its_number(folder: Path) -> None:
+def test_rows_with_the_same_name_are_separate_bars_with_their_numbers(folder: Path) -> None:
     rows = [
         {"song": "Army of Me", "plays": 1200, "listeners": 3},
         {"song": "Army of Me", "plays": 7, "listeners": None},
@@ -164,14 +162,14 @@ def test_rows_of_one_name_are_two_bars_and_each_says_its_number(folder: Path) ->
     )
 
 
-def test_on_a_phone_names_are_shorter_and_what_is_measured_is_folded(folder: Path) -> None:
+def test_on_a_phone_names_are_shortened_and_labels_are_wrapped(folder: Path) -> None:
     rows = [{"song": name, "plays": 1, "listeners": 1} for name in ("x" * 20, "x" * 21, "a\x00b")]
     panel, _ = drawn(answer(folder, "bars", rows), NARROW).axes
     assert tick_labels(panel.yaxis) == ["x" * 20, "x" * 19 + "…", "a b"]
     assert panel.get_xlabel() == "plays of the\nsong"
 
 
-def test_series_stand_after_each_other_in_one_bar(folder: Path) -> None:
+def test_series_are_stacked_in_one_bar(folder: Path) -> None:
     head = "-- x: plays (plays)\n-- y: browser (browser)\n-- series: system"
     rows = [
         {"browser": "Firefox", "system": "Windows", "plays": 3},
@@ -189,7 +187,7 @@ def test_series_stand_after_each_other_in_one_bar(folder: Path) -> None:
     assert legend(figure) == ["Linux", "Windows", "macOS"]
 
 
-def test_a_cell_is_as_strong_as_its_value_is_high(folder: Path) -> None:
+def test_a_cells_colour_is_stronger_the_higher_its_value(folder: Path) -> None:
     rows = [
         {"hour": 3, "weekday": "Monday", "plays": 2000},
         {"hour": 4, "weekday": "Monday", "plays": 0},
@@ -201,7 +199,7 @@ def test_a_cell_is_as_strong_as_its_value_is_high(folder: Path) -> None:
     assert [(text.get_text(), text.xy) for text in panel.texts] == [("2,000", (3, 0)), ("0", (4, 0)), ("500", (3, 1))]
     assert tick_labels(panel.yaxis) == ["Monday", "Sunday"]
     assert panel.get_ylim()[0] > panel.get_ylim()[1]
-    assert panel.get_xlabel() == "hour\nThe stronger a cell, the more plays; the strongest: 2,000"
+    assert panel.get_xlabel() == "hour\nThe stronger the colour, the more plays. The strongest: 2,000"
     assert panel.get_ylabel() == "weekday"
     low, high = panel.get_xlim()
     assert low == 2.5
@@ -209,27 +207,27 @@ def test_a_cell_is_as_strong_as_its_value_is_high(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "columns"), [(WIDE, 14), (NARROW, 7)])
-def test_cells_say_their_numbers_where_there_is_room(folder: Path, width: float, columns: int) -> None:
-    for number, told in ((columns, columns), (columns + 1, 0)):
+def test_cells_show_their_numbers_if_there_is_room(folder: Path, width: float, columns: int) -> None:
+    for number, labelled in ((columns, columns), (columns + 1, 0)):
         rows = [{"hour": hour, "weekday": "Monday", "plays": 1} for hour in range(number)]
         (panel,) = drawn(answer(folder, "heatmap", rows), width).axes
-        assert len(panel.texts) == told
+        assert len(panel.texts) == labelled
         assert panel.get_xlim() == (-0.5, number - 0.5)
 
 
-def test_cells_of_nothing_are_drawn(folder: Path) -> None:
+def test_a_heatmap_of_zeros_is_drawn(folder: Path) -> None:
     (panel,) = drawn(answer(folder, "heatmap", [{"hour": 1, "weekday": "Monday", "plays": 0}])).axes
     assert [text.get_text() for text in panel.texts] == ["0"]
     assert panel.get_xlim() == (0.5, 6.5)
 
 
 @pytest.mark.parametrize("chart", HEADS)
-def test_nothing_is_drawn_of_nothing_and_of_a_table(folder: Path, chart: str) -> None:
+def test_no_chart_is_drawn_without_rows_or_for_a_table(folder: Path, chart: str) -> None:
     assert svg(answer(folder, chart, [])) == ""
     assert svg(answer(folder, "table", [{"hour": 1}])) == ""
 
 
-def test_an_element_stands_on_a_page_with_others(folder: Path) -> None:
+def test_a_chart_can_share_a_page_with_others(folder: Path) -> None:
     found = answer(folder, "bars", [{"song": "$x$ \N{DANGO}", "plays": 1, "listeners": 2}])
     element = svg(found)
     assert element.startswith("<svg")
@@ -238,7 +236,7 @@ def test_an_element_stands_on_a_page_with_others(folder: Path) -> None:
     assert "$x$" in element
 
 
-def test_no_two_charts_of_a_page_share_an_id(folder: Path) -> None:
+def test_charts_on_a_page_share_no_id(folder: Path) -> None:
     bar = answer(folder, "bars", [{"song": "a", "plays": 1, "listeners": 2}])
     cell = answer(folder, "heatmap", [{"hour": 1, "weekday": "Monday", "plays": 1}])
     ids = [re.findall(' id="([^"]+)"', element) for element in (svg(bar), svg(bar, NARROW), svg(cell))]
@@ -247,7 +245,7 @@ def test_no_two_charts_of_a_page_share_an_id(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("label", "whole"), [("plays", True), ("% of plays", False), ("average plays", False)])
-def test_ticks_of_counts_are_whole(folder: Path, label: str, *, whole: bool) -> None:
+def test_ticks_of_counts_are_whole_numbers(folder: Path, label: str, *, whole: bool) -> None:
     head = f"-- x: day (day)\n-- y: plays ({label})"
     rows = [{"day": DAY + timedelta(n), "plays": n} for n in range(2)]
     (panel,) = drawn(answer(folder, "lines", rows, head)).axes

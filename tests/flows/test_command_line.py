@@ -1,4 +1,4 @@
-"""How a command ends, and what it says last."""
+"""How a command ends, and its last message."""
 
 import logging
 import sys
@@ -14,16 +14,16 @@ import pytest
 import flows
 from flows import command_line
 from flows.__main__ import COMMANDS, app_for, main
-from flows.command_line import _last_words
+from flows.command_line import _exit_message
 from flows.etl import _where_to_look
-from flows.run_events import tell_failed, tell_loaded
+from flows.run_events import emit_check_failed, emit_table_loaded
 from tasks.results import CheckResult, TableResult
 from warehouse.errors import CopyError, PermanentError, TransientError
 from warehouse.target import Target
 
 
 class Ended(BaseException):
-    """The process would have ended."""
+    """Raised instead of ending the process."""
 
 
 def because_of(cause: BaseException) -> RuntimeError:
@@ -42,7 +42,7 @@ ENDS = [
     (PermanentError("name another file"), 1, "name another file"),
     (CopyError("a.json, line 3"), 1, "a.json, line 3"),
     (TransientError("the connection was lost"), 1, "the connection was lost"),
-    (KeyboardInterrupt(), 130, "interrupted: each step is done as a whole or not at all"),
+    (KeyboardInterrupt(), 130, "interrupted: each step is complete or undone. Run again"),
     (RuntimeError("Query interrupted"), 130, "interrupted: "),
     (met_by(met_by(KeyboardInterrupt())), 130, "interrupted: "),
     (httpx.ConnectError("refused"), 1, "the Prefect server at "),
@@ -51,15 +51,15 @@ ENDS = [
 
 
 @pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
-@pytest.mark.parametrize(("error", "code", "words"), ENDS, ids=lambda value: type(value).__name__)
-def test_a_failure_ends_in_one_message(
-    error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("error", "code", "message"), ENDS, ids=lambda value: type(value).__name__)
+def test_a_failure_ends_with_one_message_and_its_exit_code(
+    error: BaseException, code: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ended: list[int] = []
 
-    def leave(code: int, say: Any) -> None:
+    def leave(code: int, print_last: Any) -> None:
         ended.append(code)
-        say()
+        print_last()
         raise Ended
 
     def fail() -> None:
@@ -70,20 +70,20 @@ def test_a_failure_ends_in_one_message(
     with pytest.raises(Ended):
         command_line.run_command(fail)
     assert ended == [code]
-    said = capsys.readouterr()
-    assert said.err.startswith(f"\n{words}")
-    assert said.out == ""
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"\n{message}")
+    assert printed.out == ""
 
 
 @pytest.mark.parametrize("error", [ValueError("a mistake of ours"), because_of(ValueError("no network"))])
-def test_a_mistake_of_ours_shows_where_it_is(error: Exception) -> None:
+def test_a_bug_shows_its_traceback(error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
-        _last_words(error)
+        _exit_message(error)
     assert caught.value is error
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "has_traceback"),
     [
         (PermanentError("x"), False),
         (TransientError("x"), False),
@@ -93,15 +93,15 @@ def test_a_mistake_of_ours_shows_where_it_is(error: Exception) -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_log_has_tracebacks_of_our_own_mistakes_only(error: BaseException | None, *, told: bool) -> None:
+def test_the_log_has_tracebacks_of_bugs_only(error: BaseException | None, *, has_traceback: bool) -> None:
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         info = (type(error), error, None) if error else None
         record = logging.LogRecord(name, logging.ERROR, "", 1, "failed", (), info)  # type: ignore[arg-type]
         assert logging.getLogger(name).filter(record)
-        assert bool(record.exc_info) == told
+        assert bool(record.exc_info) == has_traceback
 
 
-def test_a_run_says_where_the_tables_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_summary_says_where_the_tables_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     block = _where_to_look(Target("sparkify-redshift", "music", "run"))
     query = "select level, count(*) as plays from music.songplays group by level"
     assert block == f"The tables are in sparkify-redshift, schema music. Try: {query}"
@@ -115,13 +115,13 @@ def test_a_run_says_where_the_tables_are(tmp_path: Path, monkeypatch: pytest.Mon
     exec(compile(code.strip('"'), "shown", "exec"), {})
 
 
-def test_events_name_the_table_and_the_check_in_their_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Triggers match labels. No row of the data is told: events go where the data may not."""
-    told: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr("flows.run_events.emit_event", lambda event, **parts: told.append((event, parts)))
-    tell_loaded(TableResult(table="users", inserted=3, present=7, seconds=0.5))
-    tell_failed(CheckResult("levels_known", "Every level is known.", "warn", 2, [{"user_id": 1}]))
-    loaded, failed = told
+def test_events_name_the_table_or_check_in_their_labels_and_contain_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triggers match labels. Events contain no row, because they go where the data may not."""
+    emitted: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr("flows.run_events.emit_event", lambda event, **parts: emitted.append((event, parts)))
+    emit_table_loaded(TableResult(table="users", inserted=3, present=7, seconds=0.5))
+    emit_check_failed(CheckResult("levels_known", "Every level is known.", "warn", 2, [{"user_id": 1}]))
+    loaded, failed = emitted
     assert loaded == (
         "sparkify.table.loaded",
         {
@@ -150,7 +150,7 @@ def test_events_name_the_table_and_the_check_in_their_labels(monkeypatch: pytest
     )
 
 
-def test_runs_need_no_network_and_time_enough_to_start() -> None:
+def test_runs_need_no_network_and_have_time_to_start() -> None:
     assert flows.os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert flows.os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] == "120"
 

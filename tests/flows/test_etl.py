@@ -1,4 +1,4 @@
-"""The flow as a person, a deployment and the UI meet it."""
+"""The flow as a person, a deployment and the UI see it."""
 
 import os
 import re
@@ -50,7 +50,7 @@ def broken(tmp_path: Path, generated: Path) -> Path:
 
 @pytest.mark.usefixtures("prefect_server")
 class TestFlow:
-    def test_a_run_tells_what_it_did_in_its_summary_and_its_artifacts(self, place: Place, generated: Path) -> None:
+    def test_a_run_reports_its_results_in_its_summary_and_artifacts(self, place: Place, generated: Path) -> None:
         state = run_flow(place, generated)
 
         summary = state.result()
@@ -70,10 +70,8 @@ class TestFlow:
         # the number of task runs does not grow with that of files
         assert len(task_runs) == 7 + len(catalog.FACTS) + len(catalog.DIMENSIONS) < len([*generated.rglob("*.json")])
 
-    def test_a_rejected_row_fails_the_run_or_within_max_errors_is_counted_and_kept(
-        self, place: Place, broken: Path
-    ) -> None:
-        """The run that failed has given the lease back: the next one begins."""
+    def test_a_rejected_record_fails_the_run_unless_max_errors_allows_it(self, place: Place, broken: Path) -> None:
+        """The failed run has released the lease, so the next one can start."""
         state = run_flow(place, broken)
         assert state.is_failed()
         with pytest.raises(CopyError, match=r"bad\.json, line 2: Not a JSON object"):
@@ -92,18 +90,18 @@ class TestFlow:
         for log in (data / "log_data").rglob("*.json"):
             log.write_text(log.read_text().replace('"level":"free"', '"level":"gold"'))
         state = run_flow(place, data)
-        rule = r"levels_known: broken by [\d,]+ rows: Every level is free or paid\.\n  .*level=gold"
+        rule = r"levels_known, broken by [\d,]+ rows\. Every level is free or paid\.\n  .*level=gold"
         with pytest.raises(ChecksFailedError, match=rule):
             state.result()
 
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"warehouse": "postgresql://u:canary@h/db"}, "save the connection as a SQLAlchemy Connector block"),
+            ({"warehouse": "postgresql://u:canary@h/db"}, "Save the connection as a SQLAlchemy Connector block"),
             ({"song_data": ""}, "song_data is missing"),
         ],
     )
-    def test_bad_parameters_are_refused(self, parameters: dict[str, Any], message: str) -> None:
+    def test_invalid_parameters_are_refused(self, parameters: dict[str, Any], message: str) -> None:
         with pytest.raises(PermanentError, match=message) as caught:
             etl(**({"log_data": "logs", "song_data": "songs"} | parameters))
         assert "canary" not in str(caught.value)
@@ -133,7 +131,7 @@ def test_an_unknown_option_is_refused_before_anything_starts(
 
 @pytest.mark.usefixtures("processes")
 class TestCommandLine:
-    """Commands, on the session's Prefect server where it does not matter which: one of its own takes ten seconds."""
+    """Commands. They use the session's Prefect server if any server will do: one of their own takes ten seconds."""
 
     def start(self, *options: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -146,19 +144,19 @@ class TestCommandLine:
 
     def run(self, *options: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         with self.start(*options, cwd=cwd, **environment) as process:
-            said, errors = process.communicate()
-        return subprocess.CompletedProcess(process.args, process.returncode, said, errors)
+            output, errors = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def test_help_names_every_option_with_its_description(self, tmp_path: Path) -> None:
-        told = self.run("--help", cwd=tmp_path, COLUMNS="400")  # so that none is broken into lines
-        assert told.returncode == 0, told.stderr
-        shown = " ".join(told.stdout.replace("│", " ").split())
+        printed = self.run("--help", cwd=tmp_path, COLUMNS="400")  # so that none is broken into lines
+        assert printed.returncode == 0, printed.stderr
+        text = " ".join(printed.stdout.replace("│", " ").split())
         for name, schema in etl.parameters.properties.items():
             option, description = f"--{name.replace('_', '-')}", " ".join(schema["description"].split())
-            assert re.search(rf"{option}\b.{{0,60}}? {re.escape(description)}", shown), f"{option}: {description}"
+            assert re.search(rf"{option}\b.{{0,60}}? {re.escape(description)}", text), f"{option}: {description}"
 
     @pytest.mark.usefixtures("prefect_server")
-    def test_with_no_options_it_generates_the_sample_once_and_an_interrupted_run_is_completed_by_the_next(
+    def test_without_options_it_generates_a_sample_and_the_next_run_completes_an_interrupted_one(
         self, tmp_path: Path
     ) -> None:
         home = str(tmp_path / "prefect")
@@ -180,23 +178,23 @@ class TestCommandLine:
         assert "Traceback" not in again.stderr
 
     @pytest.mark.usefixtures("prefect_server")
-    def test_a_failure_ends_in_a_message_and_exit_code_1(self, tmp_path: Path) -> None:
+    def test_a_failure_ends_with_a_message_and_exit_code_1(self, tmp_path: Path) -> None:
         nowhere = ("--log-data", "nowhere", "--song-data", "nowhere")
         failed = self.run(*nowhere, cwd=tmp_path, PREFECT_API_URL=PREFECT_API_URL.value())
         assert failed.returncode == 1
-        assert "nowhere: cannot be read: No such file or directory" in failed.stderr
+        assert "nowhere: cannot be read (No such file or directory)" in failed.stderr
         assert "Traceback" not in failed.stderr
 
-    def test_a_prefect_server_that_does_not_answer_is_named(self, tmp_path: Path) -> None:
+    def test_an_unreachable_prefect_server_is_named(self, tmp_path: Path) -> None:
         api = f"http://127.0.0.1:{free_port()}/api"
         failed = self.run(cwd=tmp_path, PREFECT_API_URL=api)
         assert failed.returncode == 1
-        assert f"the Prefect server at {api} does not answer: start it" in failed.stderr.splitlines()[-1]
+        assert f"the Prefect server at {api} does not answer. Start it" in failed.stderr.splitlines()[-1]
         assert "Traceback" not in failed.stderr
 
 
 def up_to(text: str, lines: Iterable[str]) -> str:
-    """Read up to the first line that holds a text."""
+    """Read up to the first line that contains a text."""
     read = []
     for line in lines:
         read.append(line)

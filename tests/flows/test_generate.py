@@ -1,4 +1,4 @@
-"""The generator: its formats are the real data's, its data is believable, and its dirt is what it says."""
+"""The generator uses the real formats, its data is plausible, and its dirty records match the manifest."""
 
 import json
 import subprocess
@@ -82,7 +82,7 @@ def contents(data: Path) -> dict[str, bytes]:
 
 @pytest.fixture(params=["generated", "real_data"])
 def data(request: pytest.FixtureRequest) -> Path:
-    """Generated and real data in turn: what the tests of formats ask of one, the other has too."""
+    """Generated and real data in turn: tests of formats have to pass on both."""
     return request.getfixturevalue(request.param)
 
 
@@ -119,7 +119,7 @@ def of_users(events: list[Event]) -> dict[str, list[Event]]:
 # Formats
 
 
-def test_logs_are_spelled_as_real_ones(data: Path) -> None:
+def test_logs_are_written_like_real_ones(data: Path) -> None:
     for path in logs_of(data):
         for line in path.read_bytes().split(b"\n"):
             event = json.loads(line)
@@ -127,7 +127,7 @@ def test_logs_are_spelled_as_real_ones(data: Path) -> None:
             assert json.dumps(event, separators=(",", ":")).replace("/", "\\/").encode() == line
 
 
-def test_songs_are_spelled_as_real_ones(data: Path) -> None:
+def test_songs_are_written_like_real_ones(data: Path) -> None:
     for path in songs_of(data):
         text = path.read_text("utf-8")
         song = json.loads(text)
@@ -135,12 +135,12 @@ def test_songs_are_spelled_as_real_ones(data: Path) -> None:
         assert text in {json.dumps(song), json.dumps(song, indent=2) + "\n"}
 
 
-def test_songs_take_a_line_as_most_real_ones_do(data: Path) -> None:
+def test_songs_take_one_line_like_most_real_ones(data: Path) -> None:
     lines = Counter(path.read_bytes().count(b"\n") for path in songs_of(data))
     assert lines[0] > 0.9 * lines.total()
 
 
-def test_values_are_of_the_real_types(data: Path) -> None:
+def test_values_have_the_types_of_real_ones(data: Path) -> None:
     songs = [json.loads(path.read_bytes()) for path in songs_of(data)]
     for types, records in ((EVENT_TYPES, events_of(data)), (SONG_TYPES, songs)):
         for record in records:
@@ -148,7 +148,7 @@ def test_values_are_of_the_real_types(data: Path) -> None:
     assert all((event["registration"] or 0.0).is_integer() for event in events_of(data))
 
 
-def test_events_lack_what_real_ones_lack(data: Path) -> None:
+def test_events_lack_the_same_values_as_real_ones(data: Path) -> None:
     for event in events_of(data):
         assert (event["auth"] == "Logged In") == (event["userId"] != "")
         missing = {key for key in EVENT_TYPES if event[key] is None}
@@ -156,7 +156,7 @@ def test_events_lack_what_real_ones_lack(data: Path) -> None:
         assert missing == (expected if event["page"] == "NextSong" else expected | OF_A_SONG)
 
 
-def test_methods_and_statuses_are_those_of_real_pages(data: Path) -> None:
+def test_methods_and_statuses_match_those_of_real_pages(data: Path) -> None:
     changes = {"Login", "Logout", "Save Settings", "Submit Upgrade", "Submit Downgrade"}
     for event in events_of(data):
         page = event["page"]
@@ -164,14 +164,14 @@ def test_methods_and_statuses_are_those_of_real_pages(data: Path) -> None:
         assert event["status"] == (404 if page == "Error" else 307 if page in changes else 200)
 
 
-def test_a_log_holds_a_day_in_order(data: Path) -> None:
+def test_a_log_contains_one_day_in_order(data: Path) -> None:
     for path in logs_of(data):
         times = [json.loads(line)["ts"] for line in path.read_bytes().split(b"\n")]
         days = {f"{datetime.fromtimestamp(ts / 1000, UTC):%Y/%m/%Y-%m-%d}-events.json" for ts in times}
         assert days == {str(path.relative_to(data / "log_data"))}
 
 
-def test_a_song_lies_where_its_track_id_says(data: Path) -> None:
+def test_a_songs_path_follows_from_its_track_id(data: Path) -> None:
     for path in songs_of(data):
         assert path.stem.startswith("TR")
         assert path.relative_to(data / "song_data").parts[:-1] == tuple(path.stem[2:5])
@@ -181,7 +181,7 @@ def test_a_song_lies_where_its_track_id_says(data: Path) -> None:
 # Determinism
 
 
-def test_a_seed_makes_the_same_bytes_and_another_makes_others(tmp_path: Path) -> None:
+def test_a_seed_generates_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     for name, seed in {"one": 1, "same": 1, "other": 2}.items():
         generate(days=3, users=20, songs=30, seed=seed, out=tmp_path / name, dirty=True)
     one, same, other = (contents(tmp_path / name) for name in ("one", "same", "other"))
@@ -189,7 +189,7 @@ def test_a_seed_makes_the_same_bytes_and_another_makes_others(tmp_path: Path) ->
     assert not set(filter(None, one.values())) & set(filter(None, other.values())) - {one["dirty.json"]}
 
 
-def test_any_number_of_threads_makes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_number_of_threads_generates_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect = duckdb.connect
     for threads in (1, 2):
         monkeypatch.setattr(duckdb, "connect", partial(connect, config={"threads": threads}))
@@ -205,7 +205,7 @@ def test_every_day_has_a_log_and_every_song_a_file(month: Path) -> None:
     assert len(songs_of(month)) == 200
 
 
-def test_sessions_have_a_beginning_and_an_end(events: list[Event]) -> None:
+def test_sessions_have_a_start_and_an_end(events: list[Event]) -> None:
     for session in by(events, "sessionId").values():
         ordered = sorted(session, key=lambda e: e["itemInSession"])
         assert [e["itemInSession"] for e in ordered] == list(range(len(session)))
@@ -236,7 +236,7 @@ def test_some_songs_are_popular(events: list[Event]) -> None:
     assert len(most) > 250
 
 
-def test_levels_change_right_after_they_are_submitted(events: list[Event]) -> None:
+def test_levels_change_right_after_the_submit_page(events: list[Event]) -> None:
     wanted = {"Submit Upgrade": ("free", "paid"), "Submit Downgrade": ("paid", "free")}
     seen = Counter()
     for mine in of_users(events).values():
@@ -248,7 +248,7 @@ def test_levels_change_right_after_they_are_submitted(events: list[Event]) -> No
     assert seen["Submit Downgrade"] >= 5
 
 
-def test_some_users_upgrade_and_go_back(events: list[Event]) -> None:
+def test_some_users_upgrade_and_downgrade(events: list[Event]) -> None:
     levels = ["".join(e["level"][0] for e in mine) for mine in of_users(events).values()]
     assert any(text.startswith("f") and "p" in text and text.endswith("f") for text in levels)
     assert any(text.startswith("f") and text.endswith("p") for text in levels)
@@ -261,19 +261,19 @@ def test_a_user_is_in_one_place_at_a_time(events: list[Event]) -> None:
         assert len({tuple(e[key] for key in sorted(OF_A_USER)) for e in mine}) == 1
 
 
-def test_some_events_are_of_nobody_known(events: list[Event]) -> None:
+def test_some_events_are_anonymous(events: list[Event]) -> None:
     pages = Counter(e["page"] for e in events if not e["userId"])
     assert set(pages) == {"Home", "About", "Help", "Login"}
     assert 0.005 < pages.total() / len(events) < 0.1
 
 
-def test_the_catalogue_lacks_some_of_the_songs(events: list[Event], catalogue: list[dict[str, Any]]) -> None:
+def test_some_played_songs_are_not_in_the_catalogue(events: list[Event], catalogue: list[dict[str, Any]]) -> None:
     known = {(s["title"], s["artist_name"], s["duration"]) for s in catalogue}
     plays = [(e["song"], e["artist"], e["length"]) for e in events if e["page"] == "NextSong"]
     assert 0.3 < sum(play in known for play in plays) / len(plays) < 0.9
 
 
-def test_some_artists_are_spelled_several_ways(catalogue: list[dict[str, Any]]) -> None:
+def test_some_artists_have_several_spellings(catalogue: list[dict[str, Any]]) -> None:
     names = defaultdict(set)
     for song in catalogue:
         names[song["artist_id"]].add(song["artist_name"])
@@ -282,13 +282,13 @@ def test_some_artists_are_spelled_several_ways(catalogue: list[dict[str, Any]]) 
 
 
 def digest(data: Path) -> str:
-    """Return what stands for the names and contents of all files."""
+    """Return a digest of the names and contents of all files."""
     return sha256(b"\0".join(name.encode() + content for name, content in sorted(contents(data).items()))).hexdigest()
 
 
 @pytest.mark.parametrize(("name", "was"), [("month", "f7ef7548d04113b7"), ("dirty", "b3cf8b2f1b5bd39e")])
-def test_data_change_on_purpose_only(request: pytest.FixtureRequest, name: str, was: str) -> None:
-    """README's figures and pictures are of generated data. Where they are to change, take the new digest."""
+def test_generated_data_has_not_changed_by_accident(request: pytest.FixtureRequest, name: str, was: str) -> None:
+    """The README's figures and pictures show generated data. If they are meant to change, update the digest."""
     assert digest(request.getfixturevalue(name))[:16] == was
 
 
@@ -302,7 +302,7 @@ def run(*options: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.usefixtures("processes")
-def test_the_command_line_writes_what_the_options_say(tmp_path: Path) -> None:
+def test_the_command_line_follows_its_options(tmp_path: Path) -> None:
     done = run("--days", "3", "--users", "20", "--songs", "30", "--out", tmp_path / "data")
     assert done.returncode == 0, done.stderr
     assert f"{len(events_of(tmp_path / 'data')):,} events of 3 days, 30 songs" in done.stdout
@@ -312,17 +312,17 @@ def test_the_command_line_writes_what_the_options_say(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("processes")
-def test_what_is_there_is_not_mixed_with_what_is_new(tmp_path: Path) -> None:
+def test_existing_data_is_not_mixed_with_new_data(tmp_path: Path) -> None:
     (tmp_path / "mine.json").touch()
     done = run("--days", "1", "--out", tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "not an empty directory: name another, or delete it first" in " ".join(done.stderr.split())
+    assert "not an empty directory. Name another, or delete it first" in " ".join(done.stderr.split())
     assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
 
 
 @pytest.mark.parametrize("option", ["days", "users", "songs"])
-def test_options_that_make_nothing_are_refused(tmp_path: Path, option: str) -> None:
-    with pytest.raises(PermanentError, match=f"{option}: 0 given"):
+def test_options_that_generate_nothing_are_refused(tmp_path: Path, option: str) -> None:
+    with pytest.raises(PermanentError, match=f"{option}: 0 is too low"):
         generate(out=tmp_path / "data", **{option: 0})
 
 
@@ -343,7 +343,7 @@ def manifest(dirty: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def loaded(dirty: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Loaded]:
-    """What a COPY makes of the logs and of the catalogue."""
+    """The results of COPY for the logs and for the catalogue."""
     copying = Copying(tmp_path_factory.mktemp("copying"))
     tables = {"log_data": STAGING_EVENTS, "song_data": STAGING_SONGS}
     return {folder: copying.load(table, dirty / folder, max_errors=100) for folder, table in tables.items()}
@@ -353,12 +353,12 @@ def kinds_in(folder: str, manifest: list[dict[str, Any]]) -> list[dict[str, Any]
     return [kind for kind in manifest if kind["file"].startswith(folder)]
 
 
-def test_the_manifest_names_every_dirty_file(dirty: Path, manifest: list[dict[str, Any]]) -> None:
+def test_the_manifest_lists_every_dirty_file(dirty: Path, manifest: list[dict[str, Any]]) -> None:
     present = {str(path.relative_to(dirty)) for path in dirty.rglob("dirty/*")}
     assert sorted(kind["file"] for kind in manifest) == sorted(present)
 
 
-def test_dirt_does_not_change_the_rest(dirty: Path, tmp_path: Path) -> None:
+def test_dirty_records_do_not_change_the_other_data(dirty: Path, tmp_path: Path) -> None:
     generate(days=3, users=20, songs=30, out=tmp_path / "clean")
     clean = contents(tmp_path / "clean")
     assert {name: content for name, content in contents(dirty).items() if name in clean} == clean
@@ -384,7 +384,7 @@ def test_records_are_loaded_as_the_manifest_says(
 
 
 @pytest.mark.parametrize("folder", ["log_data", "song_data"])
-def test_good_records_among_dirty_ones_are_of_their_own(
+def test_good_records_in_dirty_files_are_distinct(
     manifest: list[dict[str, Any]], loaded: dict[str, Loaded], folder: str
 ) -> None:
     rows = loaded[folder].rows

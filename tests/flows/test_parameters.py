@@ -1,4 +1,4 @@
-"""What a flow or a command is told reaches the statements that it is for."""
+"""Every parameter of a flow or a command reaches the statements that it is for."""
 
 import gzip
 from collections.abc import Callable, Iterable
@@ -33,12 +33,12 @@ ACCESS: dict[str, tuple[Any, str]] = {
     "copy_role": ("default", "iam_role default"),
     "compression": ("gzip", "\ngzip\n"),
 }
-"""The value that a parameter is given, and what it is recognised by."""
+"""The value of a parameter, and the text that shows that it took effect."""
 
 
 @pytest.fixture(autouse=True)
 def _ready(standin: Standin) -> None:
-    """The stand-in with a gzip file of each source, and its blocks."""
+    """The stand-in with one gzip file per source, and its blocks."""
     connector(standin).save("parameters-redshift", overwrite=True)
     credentials(standin).save("parameters-aws", overwrite=True)
     standin.put(PATHS, JSONPATHS.read_bytes())
@@ -48,49 +48,51 @@ def _ready(standin: Standin) -> None:
     standin.faults.clear()
 
 
-def values(told: dict[str, tuple[Any, str]]) -> dict[str, Any]:
-    return {name: value for name, (value, _) in told.items()}
+def values(given: dict[str, tuple[Any, str]]) -> dict[str, Any]:
+    return {name: value for name, (value, _) in given.items()}
 
 
-def assert_reached(told: dict[str, tuple[Any, str]], text: str) -> None:
-    lost = {name: (value, mark) for name, (value, mark) in told.items() if mark not in text}
+def assert_reached(given: dict[str, tuple[Any, str]], text: str) -> None:
+    lost = {name: (value, mark) for name, (value, mark) in given.items() if mark not in text}
     assert lost == {}, "parameters that do not arrive: each with its value, and what would show it"
 
 
-def assert_all_told(command: Callable[..., Any], told: Iterable[str]) -> None:
+def assert_all_covered(command: Callable[..., Any], given: Iterable[str]) -> None:
     parameters = signature(command.fn if isinstance(command, Flow) else command).parameters
-    assert set(parameters) == set(told), "a parameter that nobody looks for"
+    assert set(parameters) == set(given), "a parameter without a test"
 
 
-def test_of_a_run(standin: Standin) -> None:
-    told = SOURCES | CONNECTION | ACCESS
-    told |= {"max_errors": (5, "maxerror 6"), "full_refresh": (True, "delete from songplays")}
-    assert_all_told(etl, [*told, "plan"])
-    plan = etl(**values(told), plan=True)
+def test_every_parameter_of_a_run_reaches_redshift(standin: Standin) -> None:
+    given = SOURCES | CONNECTION | ACCESS
+    given |= {"max_errors": (5, "maxerror 6"), "full_refresh": (True, "delete from songplays")}
+    assert_all_covered(etl, [*given, "plan"])
+    plan = etl(**values(given), plan=True)
     assert standin.counts.statements == [], "a plan sends nothing"
-    assert_reached(told, str(plan))
-    etl(**values(told), return_state=True)  # there are no plays: its checks fail
-    assert_reached(told, "\n".join(standin.counts.statements))
+    assert_reached(given, str(plan))
+    etl(**values(given), return_state=True)  # there are no plays: its checks fail
+    assert_reached(given, "\n".join(standin.counts.statements))
     by_preflight = "\n".join(sent for sent in standin.counts.statements if sent.startswith("copy preflight"))
     assert_reached(ACCESS | {"log_data": SOURCES["log_data"]}, by_preflight)
 
 
-def test_of_the_preflight_command(standin: Standin, capsys: pytest.CaptureFixture[str]) -> None:
-    told = ACCESS | {
+def test_every_parameter_of_the_preflight_command_takes_effect(
+    standin: Standin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ACCESS | {
         "log_data": SOURCES["log_data"],
         "song_data": (SONGS, f"1 under {SONGS}"),
         "log_jsonpaths": (PATHS, f"{PATHS} has one path for each"),
         "warehouse": ("parameters-redshift", "connection: as sparkify to dev"),
         "schema": ("music", "tables may be created in music"),
     }
-    assert_all_told(preflight, told)
-    preflight(**values(told))
-    assert_reached(told, "\n".join([*standin.counts.statements, capsys.readouterr().out]))
+    assert_all_covered(preflight, given)
+    preflight(**values(given))
+    assert_reached(given, "\n".join([*standin.counts.statements, capsys.readouterr().out]))
 
 
-def test_of_the_questions(standin: Standin, tmp_path: Path) -> None:
+def test_every_parameter_of_the_analytics_flow_takes_effect(standin: Standin, tmp_path: Path) -> None:
     report = tmp_path / "given.html"
-    assert_all_told(analytics, [*CONNECTION, "report"])
+    assert_all_covered(analytics, [*CONNECTION, "report"])
     analytics(**values(CONNECTION), report=str(report))
     assert_reached(CONNECTION, "\n".join(standin.counts.statements))
-    assert report.exists(), "report: the page is where it was told to be"
+    assert report.exists(), "report: the page is at the given path"

@@ -1,4 +1,4 @@
-"""What a person is told of a run: in a terminal, in Prefect's UI, and where it failed."""
+"""What a person sees of a run: in a terminal, in Prefect's UI, and when it failed."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ class TestArtifacts:
 
         return {key: rows_of(artifact) for key, artifact in artifacts_of(publish(return_state=True)).items()}
 
-    def test_each_table_has_its_row(self) -> None:
+    def test_each_table_has_a_row(self) -> None:
         found = self.published(HOLDS)
         assert set(found) == {"sparkify-tables", "sparkify-checks"}
         assert found["sparkify-tables"] == [
@@ -43,11 +43,11 @@ class TestArtifacts:
              "present": 98, "seconds": 0.25},
         ]  # fmt: skip
 
-    def test_each_check_has_its_result_and_strings_of_the_data_are_text(self) -> None:
+    def test_each_check_has_a_row_and_strings_from_the_data_are_escaped(self) -> None:
         checks = self.published(HOLDS, WARNS, FAILS)["sparkify-checks"]
         assert {row["check"]: row["result"] for row in checks} == {
             "users_not_empty": "holds", "songplays_matched": "warn", "levels_known": "error"
-        }, "a check that does not hold is told by its severity"  # fmt: skip
+        }, "a check that does not hold is shown with its severity"  # fmt: skip
         assert [row["rows"] for row in checks] == [0, 1, 3]
         assert [row["rule"] for row in checks] == [HOLDS.rule, WARNS.rule, FAILS.rule]
         mark = "\ufeff"
@@ -57,7 +57,7 @@ class TestArtifacts:
 
 
 class TestTerminal:
-    def test_each_table_and_each_check_has_its_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_each_table_and_each_check_has_a_line(self, capsys: pytest.CaptureFixture[str]) -> None:
         summary(HOLDS, WARNS, FAILS).show()
         lines = [line.split() for line in capsys.readouterr().out.splitlines()]
         for line in (
@@ -69,21 +69,23 @@ class TestTerminal:
         ):
             assert line in lines
 
-    def test_a_warning_is_described_and_strings_are_text(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_warning_is_described_and_strings_from_the_data_are_text(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         rule = "Every level is known."
         summary(CheckResult("levels_known", rule, "warn", 3, [{"level": MARKUP}])).show()
         out = capsys.readouterr().out
-        assert f"warn: levels_known: broken by 3 rows: {rule}\n  level={MARKUP}\n  ... and 2 more\n" in out
-        assert "The records that were rejected are in the table load_errors" in out
+        assert f"warn: levels_known, broken by 3 rows. {rule}\n  level={MARKUP}\n  ... and 2 more\n" in out
+        assert "The rejected records are in the table load_errors" in out
         assert out.endswith("The tables are in [here].\n")
 
-    def test_a_run_that_rejected_nothing_does_not_speak_of_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_run_without_rejects_does_not_mention_load_errors(self, capsys: pytest.CaptureFixture[str]) -> None:
         Summary(LOADS[1:], [HOLDS], "").show()
         assert "load_errors" not in capsys.readouterr().out
 
 
 class TestFailure:
-    def test_checks_that_hold_or_warn_fail_no_run(self) -> None:
+    def test_checks_that_hold_or_warn_do_not_fail_the_run(self) -> None:
         summary(HOLDS, WARNS).raise_for_checks()
 
     def test_a_failed_check_is_named_with_its_rule_and_rows(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +93,7 @@ class TestFailure:
             summary(HOLDS, WARNS, FAILS).raise_for_checks()
         assert str(raised.value) == (
             "checks failed: levels_known\n"
-            "error: levels_known: broken by 3 rows: Every level is known.\n"
+            "error: levels_known, broken by 3 rows. Every level is known.\n"
             f"  key=1, level={MARKUP}\n"
             "  key=2\n"
             "  ... and 1 more"

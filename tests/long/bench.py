@@ -1,4 +1,4 @@
-"""What the pipeline costs against the practical limit, as ratios in one run: `make bench`.
+"""The pipeline's cost compared with the practical limit, as ratios in one run: `make bench`.
 
 Each measurement is a process of its own; what is compared is measured in turn, and medians are quoted.
 """
@@ -23,14 +23,14 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds and peak memory (MB) of one process's work."""
+    """Seconds and peak memory (MB) of the work in one process."""
 
     seconds: float
     megabytes: float
 
 
 def main() -> None:
-    """Make the data once, measure, and print."""
+    """Generate the data once, measure, and print."""
     make_data()
     events = count_events()
     pipeline, by_hand = in_turn("pipeline", "by_hand")
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def make_data() -> None:
-    """Generate the events (1.5 million), the song files and the ten events, unless they are there."""
+    """Generate the events (1.5 million), the song files and the ten events, if they are missing."""
     from flows.generate import generate
 
     if not BIG.exists():
@@ -71,13 +71,13 @@ def count_events() -> int:
 
 
 def in_turn(*names: str) -> list[list[Cost]]:
-    """Measure each, in turn, some rounds long."""
+    """Measure each in turn, for several rounds."""
     rounds = [[measure(name) for name in names] for _ in range(ROUNDS)]
     return [list(costs) for costs in zip(*rounds, strict=True)]
 
 
 def measure(name: str) -> Cost:
-    """Do one of WORK in a process of its own, which prints what it cost."""
+    """Do one piece of WORK in a process of its own, which prints its cost."""
     done = subprocess.run([sys.executable, "-m", "tests.long.bench", name], capture_output=True, text=True, check=False)
     found = re.search(r"cost: ([\d.]+) s, ([\d.]+) MB", done.stdout)
     if not found:
@@ -103,21 +103,21 @@ def work(name: str) -> None:
 
 def pipeline(database: Path) -> float:
     """The tasks of a run, without a Prefect server."""
-    from tests.support.warehouses import embedded
+    from tests.support.warehouses import duckdb_place
 
     started = perf_counter()
-    embedded(database).run(BIG / "log_data", BIG / "song_data")
+    duckdb_place(database).run(BIG / "log_data", BIG / "song_data")
     return perf_counter() - started
 
 
 def pipeline_again(database: Path) -> float:
-    """The same once more, on the database that it made."""
+    """The same again, on the database that the first run left."""
     pipeline(database)
     return pipeline(database)
 
 
 def by_hand(database: Path) -> float:
-    """The same tables by statements that a person would write for DuckDB, with no rules and no checks."""
+    """The same tables with hand-written statements for DuckDB, without rules and checks."""
     sql = Path(__file__).with_name("by_hand.sql").read_text(encoding="utf-8")
     started = perf_counter()
     with duckdb.connect(database) as connection:
@@ -148,7 +148,7 @@ def song_files(database: Path) -> float:
 
 
 def read_song_files(database: Path) -> float:
-    """DuckDB's reading of the same files, and nothing else."""
+    """DuckDB reading the same files, and nothing else."""
     started = perf_counter()
     with duckdb.connect(database) as connection:
         connection.execute(f"select sum(length(content)) from read_text('{TINY}/song_data/**/*.json')").fetchall()
@@ -156,14 +156,14 @@ def read_song_files(database: Path) -> float:
 
 
 def redshift_traffic(_: Path) -> float:
-    """Count what runs on few and many files and events send, the first and a second one on the same data."""
+    """Count what runs on few and many files and events send, each run twice on the same data."""
     from tempfile import TemporaryDirectory
 
     import pytest
 
     from tests.standin import run_standin
     from tests.support.traffic import measure_runs, write_events, write_songs
-    from tests.support.warehouses import redshift
+    from tests.support.warehouses import redshift_place
 
     started = perf_counter()
     with run_standin() as standin, pytest.MonkeyPatch.context() as monkeypatch:
@@ -171,7 +171,7 @@ def redshift_traffic(_: Path) -> float:
             with TemporaryDirectory() as folder:
                 write_events(Path(folder, "log_data"), events, files)
                 write_songs(Path(folder, "song_data"), files)
-                runs = measure_runs(standin, redshift(standin, monkeypatch), Path(folder))
+                runs = measure_runs(standin, redshift_place(standin, monkeypatch), Path(folder))
             for name, run in zip(("first", "second"), runs, strict=True):
                 print(
                     f"   {events:8,}{2 * files:7,}{name:>8}{run.statements:12,}{run.transactions:14,}"
@@ -181,7 +181,7 @@ def redshift_traffic(_: Path) -> float:
 
 
 def ten_events(database: Path) -> float:
-    """The whole command, server and all."""
+    """The whole command, including its server."""
     data = ["--log-data", str(SMALL / "log_data"), "--song-data", str(SMALL / "song_data")]
     return run_python("-m", "flows.etl", *data, "--warehouse", f"duckdb:///{database}")
 
@@ -203,7 +203,7 @@ empty()
 
 
 def empty_flow(_: Path) -> float:
-    """A flow with as many tasks, which do nothing."""
+    """A flow with the same number of tasks that do nothing."""
     return run_python("-c", EMPTY_FLOW)
 
 

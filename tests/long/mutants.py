@@ -192,10 +192,10 @@ class Quick(Failures):
     """Makes mistakes in forks of a process that has collected all tests: in functions, and in files of SQL."""
 
     def __init__(
-        self, copy: Copy, covering: "Covering", mistakes: list[Mistake], told: Callable[[Result], None]
+        self, copy: Copy, covering: "Covering", mistakes: list[Mistake], report: Callable[[Result], None]
     ) -> None:
         super().__init__(copy)
-        self.copy, self.covering, self.mistakes, self.told = copy, covering, mistakes, told
+        self.copy, self.covering, self.mistakes, self.report = copy, covering, mistakes, report
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.items = {item.nodeid: item for item in session.items}
@@ -206,7 +206,7 @@ class Quick(Failures):
         gc.freeze()
         for mistake in self.mistakes:
             with self.copy.mistaken(mistake):
-                self.told(notice(self.covering, mistake, partial(self._try, session, mistake)))
+                self.report(notice(self.covering, mistake, partial(self._try, session, mistake)))
         return True
 
     def _try(self, session: pytest.Session, mistake: Mistake, tests: list[Test]) -> str:
@@ -482,7 +482,7 @@ def tell(results: list[Result], equivalent: set[str]) -> None:
 
 
 class Log:
-    """The results, told as they come, and kept in a file for the parent of the process that has them."""
+    """The results, reported as they come and kept in a file for the parent of the process that has them."""
 
     def __init__(self, path: Path, equivalent: set[str]) -> None:
         self.path, self.equivalent = path, equivalent
@@ -513,9 +513,9 @@ def main() -> None:
         tell(confirmed(copy, covering, log.results(drawn)), equivalent)
 
 
-def make(copy: Copy, covering: Covering, mistakes: list[Mistake], told: Callable[[Result], None]) -> None:
+def make(copy: Copy, covering: Covering, mistakes: list[Mistake], report: Callable[[Result], None]) -> None:
     """Make mistakes: those that take no new import first."""
-    quick = Quick(copy, covering, [mistake for mistake in mistakes if is_quick(mistake)], told)
+    quick = Quick(copy, covering, [mistake for mistake in mistakes if is_quick(mistake)], report)
     files = sorted({test.file for test in covering.tests.values()})
     code = copy.pytest(files, quick, len(mistakes) * 600, "-x")
     if code not in (0, 5):
@@ -523,7 +523,7 @@ def make(copy: Copy, covering: Covering, mistakes: list[Mistake], told: Callable
     for mistake in mistakes:
         if not is_quick(mistake):
             with copy.mistaken(mistake):
-                told(notice(covering, mistake, lambda tests: _noticed(*reversed(run(copy, tests, "-x")))))
+                report(notice(covering, mistake, lambda tests: _noticed(*reversed(run(copy, tests, "-x")))))
 
 
 def confirmed(copy: Copy, covering: Covering, results: list[Result]) -> list[Result]:

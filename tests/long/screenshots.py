@@ -1,4 +1,4 @@
-"""Take the pictures that the README shows, of a run of `local` and the report on it: `make screenshots`."""
+"""Take the pictures in docs/images, of a run of `local` and the report on it: `make screenshots`."""
 
 import sys
 import time
@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 from tests.support.browser import CHROMIUM, MISSING, Page, open_browser
 from tests.support.deployed import ROOT, Clone, clone, served
 
-PICTURES = ROOT / "docs"
+PICTURES = ROOT / "docs/images"
 SETTLED_SECONDS = 5
-"""The run's graph is drawn on a canvas, which does not tell when it is complete."""
+"""The run's graph is drawn on a canvas, which does not report when it is complete."""
 
 
 def take_all() -> None:
-    """Serve a clone, run the pipeline and the analytics there, and take a picture of each thing to see."""
+    """Serve a clone, run the pipeline and the analytics there, and take the pictures."""
     with TemporaryDirectory() as folder, clone(Path(folder)) as project, served(project):
         ui = project.api.removesuffix("/api") + "/v2"
         done, run = project.run("local")
@@ -35,7 +35,7 @@ def artifact(project: Clone, key: str) -> str:
 
 
 def take(page: Page, url: str, name: str, *, height: int, width: int = 1280) -> None:
-    """Keep what a window of this size shows of a page."""
+    """Save a picture of a page in a window of this size."""
     page.open(url, width=width, height=height)
     time.sleep(SETTLED_SECONDS)
     page.screenshot(PICTURES / f"{name}.png", whole=False)

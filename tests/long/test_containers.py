@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import docker
 import httpx
@@ -24,6 +26,7 @@ from tests.support.deployed import ROOT, SETTINGS, Clone, answers, clone, free_p
 COMPOSE = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["services"]
 (PYTHON,) = re.findall("^FROM (.*)$", (ROOT / "deployments/Dockerfile").read_text(), re.MULTILINE)
 NAME = "sparkify-test"
+VERSION = version("sparkify-pipeline")
 POOL_WORKER = ("prefect", "worker", "start", "--pool", "sparkify-docker", "--type", "docker")  # makes the pool, too
 S3 = {"log_data": "s3://sparkify/log_data/", "song_data": "s3://sparkify/song_data/"}
 EMBEDDED = dict.fromkeys(("log_data", "song_data", "copy_role", "aws_credentials"), "") | {
@@ -155,11 +158,14 @@ def test_the_image_is_built_and_pushed_and_a_run_has_a_container_of_its_own(
     engine: DockerClient, tmp_path: Path
 ) -> None:
     with registry(tmp_path) as address, clone(project_folder(tmp_path), SPARKIFY_IMAGE=f"{address}/{NAME}") as project:
-        image = f"{address}/{NAME}:0.1.0"
+        image = f"{address}/{NAME}:{VERSION}"
         try:
             with server(project), running(project, *POOL_WORKER):
+                on_the_base: dict[str, Any] = {"all": True, "filters": {"ancestor": PYTHON}}
+                before = engine.containers.list(**on_the_base)
                 deploy(project)
-                assert httpx.get(f"http://{address}/v2/{NAME}/tags/list").json()["tags"] == ["0.1.0"]
+                assert engine.containers.list(**on_the_base) == before, "the build has left containers behind"
+                assert httpx.get(f"http://{address}/v2/{NAME}/tags/list").json()["tags"] == [VERSION]
                 engine.images.remove(image, force=True)  # what runs is what the registry has
                 run = project.start_run("manual", parameters=EMBEDDED, job_variables=AT_HAND)
                 state = project.end_of(run, 300)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("processes")
 
 
 @pytest.mark.sweep
-def test_a_run_whose_machine_died_is_marked_crashed_and_the_next_completes_the_tables(tmp_path: Path) -> None:
+def test_a_run_on_a_dead_machine_is_marked_crashed_and_the_next_completes_the_tables(tmp_path: Path) -> None:
     with clone(tmp_path, **SETTINGS) as project, server(project):
         project.deploy(**SETTINGS)
 
@@ -39,13 +39,13 @@ def test_a_run_whose_machine_died_is_marked_crashed_and_the_next_completes_the_t
         with running(project, "prefect", "worker", "start", "--pool", "sparkify"):
             command, run = project.run("local")
         assert command.returncode == 0, command.stdout
-    contents = warehouses.embedded(tmp_path / "sparkify.duckdb", "public").contents()
+    contents = warehouses.duckdb_place(tmp_path / "sparkify.duckdb", "public").contents()
     assert all(contents[table.name] for table in (*catalog.FACTS, *catalog.DIMENSIONS))
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("moment", ["being submitted", "loading"])
-def test_a_worker_of_the_image_that_is_told_to_end_ends_its_runs_first(tmp_path: Path, moment: str) -> None:
+def test_a_worker_of_the_image_ends_its_runs_before_itself(tmp_path: Path, moment: str) -> None:
     port = str(free_port())
     with clone(tmp_path, PREFECT_WORKER_WEBSERVER_PORT=port) as project, server(project):
         assert project.command("prefect", "work-pool", "create", "sparkify", "--type", "process").returncode == 0
@@ -79,7 +79,7 @@ def _interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.sweep
 @pytest.mark.usefixtures("_interrupts")
-def test_serve_that_is_told_to_end_ends_all_that_it_started(tmp_path: Path) -> None:
+def test_serve_stops_all_that_it_started(tmp_path: Path) -> None:
     with clone(tmp_path) as project, served(project) as process:
         started = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
@@ -89,7 +89,7 @@ def test_serve_that_is_told_to_end_ends_all_that_it_started(tmp_path: Path) -> N
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("part", ["server", "worker"])
-def test_serve_that_a_part_has_left_says_so_and_ends_the_other(tmp_path: Path, part: str) -> None:
+def test_serve_says_which_part_stopped_and_stops_the_other(tmp_path: Path, part: str) -> None:
     with clone(tmp_path) as project, served(project) as process:
         started = psutil.Process(process.pid).children(recursive=True)
         kill(next(child for child in started if f" {part} start" in " ".join(child.cmdline())))

@@ -1,4 +1,4 @@
-"""The SQL files and the list of them agree, and stay within what Redshift understands."""
+"""The SQL files and their catalogue agree, and use only what Redshift understands."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import exp
 
 from sql import catalog
-from tests.support.warehouses import embedded
+from tests.support.warehouses import duckdb_place
 from warehouse.checks import Check
 from warehouse.lease import DDL as LEASE_DDL
 from warehouse.load_errors import LOAD_ERRORS_DDL
@@ -42,7 +42,7 @@ WORDS_NOT_IN_REDSHIFT = r"\b(string_agg|nextval|now|current_timestamp|current_da
 
 
 def not_in_redshift(statement: str) -> list[str]:
-    """Return what a statement uses that Redshift does not have, or would do otherwise than the pipeline means."""
+    """Return what a statement uses that Redshift does not have, or does differently from what the pipeline expects."""
     tree = sqlglot.parse_one(statement, read="redshift")
     found = [type(node).__name__ for node in tree.find_all(*NOT_IN_REDSHIFT)]
     types = [node.this.name.lower() for node in tree.find_all(exp.DataType)]
@@ -88,41 +88,41 @@ def not_in_redshift(statement: str) -> list[str]:
         "select a::jsonb from t",
     ],
 )
-def test_what_redshift_lacks_is_found(statement: str) -> None:
+def test_sql_that_redshift_lacks_is_detected(statement: str) -> None:
     assert not_in_redshift(statement)
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_statement_is_redshifts(name: str) -> None:
+def test_statement_is_valid_redshift_sql(name: str) -> None:
     assert not_in_redshift(STATEMENTS[name]) == []
 
 
-def test_statements_run(tmp_path: Path) -> None:
-    warehouse = embedded(tmp_path / "test.duckdb").session()
+def test_statements_run_on_duckdb(tmp_path: Path) -> None:
+    warehouse = duckdb_place(tmp_path / "test.duckdb").session()
     for statement in sorted(STATEMENTS.values(), key=lambda s: "create table" not in s):
         warehouse.run(statement)
 
 
-def test_tables_have_the_columns_that_are_declared(tmp_path: Path) -> None:
-    warehouse = embedded(tmp_path / "test.duckdb").session()
+def test_tables_have_the_declared_columns(tmp_path: Path) -> None:
+    warehouse = duckdb_place(tmp_path / "test.duckdb").session()
     warehouse.run(*(table.ddl for table in catalog.TABLES))
     with warehouse.warehouse.task() as connection:
         for table in catalog.TABLES:
             assert warehouse.warehouse.columns(connection, table.name) == table.columns
 
 
-def test_every_file_has_its_line_and_every_line_its_file() -> None:
+def test_every_sql_file_is_in_the_catalogue_and_vice_versa() -> None:
     lines = [entry.path for entry in (*catalog.TABLES, *catalog.QUESTIONS)]
     lines += [catalog.SQL / f"checks/{check.name}.sql" for check in catalog.CHECKS]
     assert sorted(lines) == sorted(catalog.SQL.rglob("*.sql"))
 
 
-def test_every_jsonpaths_file_has_its_line() -> None:
+def test_every_jsonpaths_file_is_in_the_catalogue() -> None:
     assert [t.jsonpaths for t in catalog.TABLES if t.jsonpaths] == sorted(catalog.SQL.rglob("*.json"))
 
 
 @pytest.mark.parametrize("table", catalog.TABLES, ids=lambda table: table.name)
-def test_table_file(table: Table) -> None:
+def test_a_table_file_has_a_comment_its_ddl_and_a_select(table: Table) -> None:
     assert re.match(r"-- One row per .+\.\n", table.ddl), "the grain stands at the head of the file"
     created = sqlglot.parse_one(table.ddl, read="redshift").find(exp.Table)
     assert created is not None
@@ -135,7 +135,7 @@ def test_table_file(table: Table) -> None:
 
 
 @pytest.mark.parametrize("table", LOADED, ids=lambda table: table.name)
-def test_select_gives_the_tables_columns_in_order(table: Table) -> None:
+def test_the_select_returns_the_tables_columns_in_order(table: Table) -> None:
     select = sqlglot.parse_one(table.select, read="redshift")
     assert isinstance(select, exp.Select)
     assert select.named_selects == [column.name for column in table.columns]
@@ -143,27 +143,27 @@ def test_select_gives_the_tables_columns_in_order(table: Table) -> None:
 
 
 @pytest.mark.parametrize("table", LOADED, ids=lambda table: table.name)
-def test_key_is_the_primary_key_that_the_planner_is_told(table: Table) -> None:
+def test_the_catalogues_key_is_the_declared_primary_key(table: Table) -> None:
     primary = sqlglot.parse_one(table.ddl, read="redshift").find(exp.PrimaryKey)
     assert primary is not None
     assert tuple(part.name for part in primary.expressions) == table.key != ()
 
 
 @pytest.mark.parametrize("table", LOADED, ids=lambda table: table.name)
-def test_distribution_and_sort_keys_have_their_reason(table: Table) -> None:
+def test_distribution_and_sort_keys_are_explained(table: Table) -> None:
     assert re.search(r"\)\n-- .+\n(diststyle|distkey)", table.ddl)
     assert "sortkey (" in table.ddl
 
 
 @pytest.mark.parametrize("table", [t for t in catalog.TABLES if t.jsonpaths], ids=lambda table: table.name)
-def test_jsonpaths_has_one_path_a_column(table: Table) -> None:
+def test_the_jsonpaths_file_has_one_path_per_column(table: Table) -> None:
     assert table.jsonpaths
     paths = json.loads(table.jsonpaths.read_text(encoding="utf-8"))["jsonpaths"]
     assert [_snake_case(path) for path in paths] == [column.name for column in table.columns]
 
 
 @pytest.mark.parametrize("check", catalog.CHECKS, ids=lambda check: check.name)
-def test_check_states_its_rule(check: Check) -> None:
+def test_a_check_states_its_rule(check: Check) -> None:
     assert re.fullmatch(r"[A-Z].+\.", check.rule)
 
 

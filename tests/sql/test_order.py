@@ -1,4 +1,4 @@
-"""Whatever way the events are split, ordered and repeated, the same tables come of it."""
+"""The same tables result however the events are split, ordered and repeated."""
 
 import json
 import tempfile
@@ -13,7 +13,7 @@ from sql import catalog
 from tasks.create_tables import create_tables
 from tasks.lease import release_lease, take_lease
 from tasks.stage import stage
-from tests.support.warehouses import Rows, embedded
+from tests.support.warehouses import Rows, duckdb_place
 from warehouse.sources import Source
 
 Event = dict[str, Any]
@@ -53,7 +53,9 @@ def write(folder: Path, name: str, records: list[Event]) -> Path:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches, st.randoms(use_true_random=False))
-def test_any_split_order_and_repetition_ends_in_the_same_tables(split: list[list[Event]], random: Any) -> None:
+def test_any_split_order_and_repetition_of_loads_leads_to_the_same_tables(
+    split: list[list[Event]], random: Any
+) -> None:
     loads = split + random.sample(split, k=1)
     random.shuffle(loads)
     whole = [event for batch in split for event in batch]
@@ -61,10 +63,10 @@ def test_any_split_order_and_repetition_ends_in_the_same_tables(split: list[list
 
 
 def loaded(batches: list[list[Event]]) -> dict[str, Rows]:
-    """Return the tables that come of batches, loaded one after the other under one lease."""
+    """Return the tables that result from batches, loaded one after the other under one lease."""
     with tempfile.TemporaryDirectory() as name, disable_run_logger():
         folder = Path(name)
-        place = embedded(folder / "test.duckdb")
+        place = duckdb_place(folder / "test.duckdb")
         take_lease.fn(place.target)
         create_tables.fn(place.target, catalog.TABLES)
         stage.fn(place.target, Source(catalog.STAGING_SONGS, str(write(folder, "songs.json", [SONG]))))

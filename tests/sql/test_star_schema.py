@@ -1,4 +1,4 @@
-"""The tables hold what the raw files say, by a computation of its own."""
+"""The tables contain what an independent computation from the raw files gives."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -56,7 +56,7 @@ SONG_BYTES = {"artist_id": 32, "song_id": 32, "artist_name": 1024, "title": 1024
 
 
 def ties(parts: dict[str, tuple[Any, Any]]) -> Iterator[list[Record]]:
-    """Give rows of one key, of which the lowest is to stay: they differ in one part, or in two that disagree."""
+    """Yield rows with one key, of which the lowest should stay. They differ in one column, or in two that disagree."""
     for part, (low, high) in parts.items():
         rows = [{part: value} for value in (low, high, *([] if part == "artist_id" else [None]))]
         yield from (rows[n:] + rows[:n] for n in range(len(rows)))
@@ -97,14 +97,14 @@ def tied_events(songs: list[Record]) -> list[Record]:
     return [EVENT | event | {"ts": 1541030400000 + event["ts"]} for event in events]
 
 
-def test_ties_are_decided_by_value_and_a_missing_value_is_the_last(place: Place, tmp_path: Path) -> None:
-    """Of deliveries, people, spellings, entries and songs of one text, in whichever order they stand in the file."""
+def test_ties_are_decided_by_value_with_missing_values_last(place: Place, tmp_path: Path) -> None:
+    """Ties between deliveries, people, spellings, entries and songs with the same text, in any order in the file."""
     songs = tied_songs()
     assert_as_computed(place, write_data(tmp_path / "data", tied_events(songs), songs))
 
 
-def test_texts_may_be_as_long_as_is_promised(place: Place, tmp_path: Path) -> None:
-    """And a long title finds its song. Two bytes a character."""
+def test_texts_may_have_their_declared_length(place: Place, tmp_path: Path) -> None:
+    """A long title also matches its song. Its characters have two bytes each."""
     event = EVENT | {name: "é" * (size // 2) for name, size in EVENT_BYTES.items()}
     song = SONG | {name: "é" * (size // 2) for name, size in SONG_BYTES.items()}
     assert_as_computed(place, write_data(tmp_path / "data", [event], [song]))

@@ -28,7 +28,7 @@ _SESSION_SETUP = (
 
 
 class Connection(Thread):
-    """Logs a client in, hands over what it asks, and cuts the answers where a fault is ordered."""
+    """Logs a client in, passes on its messages, and cuts the answers if a fault says so."""
 
     def __init__(
         self, socket_path: Path, client: socket.socket, faults: Faults, await_end: Callable[[int], None]
@@ -42,7 +42,7 @@ class Connection(Thread):
         self.cut: When | None = None
 
     def abort(self) -> None:
-        """Have the thread end, whatever it waits for."""
+        """Make the thread end, whatever it is waiting for."""
         with suppress(OSError):  # it may have ended by itself
             self.client.socket.shutdown(socket.SHUT_RDWR)
 
@@ -63,7 +63,7 @@ class Connection(Thread):
 
     @abstractmethod
     def ended(self) -> None:
-        """Take notice of the end."""
+        """Note that the connection has ended."""
 
     def _end(self) -> None:
         self.client.close()
@@ -130,7 +130,7 @@ class Connection(Thread):
         return self.backend
 
     def send(self, *messages: Message) -> None:
-        """Answer, as far as the connection holds.
+        """Answer for as long as the connection lasts.
 
         Raises:
             ClosedError: it does not.

@@ -29,7 +29,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 @dataclass
 class File:
-    """What a COPY found in a file."""
+    """The result of reading a file."""
 
     name: str
     size: int
@@ -40,7 +40,7 @@ class File:
 
 @dataclass
 class Run:
-    """A COPY under way."""
+    """A running COPY."""
 
     statement: CopyStatement
     backend: Backend
@@ -103,7 +103,7 @@ class Field:
 
 
 class Loader:
-    """Runs COPYs, and reports them on a connection of its own: reports outlive a rollback."""
+    """Runs COPYs, and reports them on a connection of its own, because reports survive a rollback."""
 
     def __init__(self, s3: S3, faults: Faults, reports: Backend) -> None:
         self.s3 = s3
@@ -225,7 +225,7 @@ class Loader:
                 raise ServerError("XX000", f"Mandatory url is not present in manifest, or missing in S3: {uri}")
 
     def _rows(self, run: Run, fields: list[Field], uri: Uri) -> Iterator[str]:
-        """Give a file's good rows as lines of PostgreSQL's COPY.
+        """Yield a file's good rows as lines for PostgreSQL's COPY.
 
         Raises:
             ServerError: as many errors as fail the load.

@@ -1,4 +1,4 @@
-"""COPY as it is written: its own small grammar, of the options that go with FORMAT JSON."""
+"""Parses COPY by a small grammar of its own, for the options that go with FORMAT JSON."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _UNSUPPORTED = ("zstd", "lzop", "encrypted", "master_symmetric_key", "explicit_i
 
 @dataclass
 class CopyStatement:
-    """What a COPY says. `json` is 'auto', 'auto ignorecase' or the address of a JSONPaths file."""
+    """A parsed COPY. `json` is 'auto', 'auto ignorecase' or the URL of a JSONPaths file."""
 
     table: str
     source: str

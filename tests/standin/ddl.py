@@ -1,4 +1,4 @@
-"""Tables as PostgreSQL is to have them, with Redshift's defaults, and strings that count bytes."""
+"""Tables as PostgreSQL should create them, with Redshift's defaults, and strings whose length counts bytes."""
 
 import re
 
@@ -25,7 +25,7 @@ _ATTRIBUTE = re.compile(
 
 
 def without_attributes(sql: str, tokens: list[Token]) -> str:
-    """Cut the attributes of tables and columns, which PostgreSQL lacks, from a CREATE TABLE."""
+    """Remove the attributes of tables and columns that PostgreSQL lacks from a CREATE TABLE."""
     words = [_word(sql, token) for token in tokens]
     query = next((n for n, word in enumerate(words) if word.lower() == "as"), len(words))
     return _ATTRIBUTE.sub("", " ".join(words[:query])) + " " + " ".join(words[query:])

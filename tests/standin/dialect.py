@@ -1,4 +1,4 @@
-"""Redshift's SQL in PostgreSQL's words, and refusal of what Redshift does not have."""
+"""Translates Redshift's SQL for PostgreSQL, and refuses what Redshift does not have."""
 
 import re
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from tests.standin.vocabulary import (
 
 
 class Dialect(Redshift):
-    """Redshift as sqlglot reads it, except that a function stays what it is called."""
+    """Redshift as sqlglot reads it, except that functions keep their names."""
 
     class Parser(RedshiftParser):
         FUNCTIONS = {}  # noqa: RUF012
@@ -238,7 +238,7 @@ _MISSING: dict[type[exp.Expr], str] = {
 
 
 def _refuse(tree: exp.Expr) -> None:
-    """Raise what Redshift would of a tree that it does not have."""
+    """Raise Redshift's error for a syntax tree that it does not support."""
     for kind, name in _MISSING.items():
         if tree.find(kind):
             raise syntax_error(f'syntax error: {name} is not supported by Redshift: "{tree.find(kind)}"')
@@ -405,7 +405,7 @@ def _nvl2(call: exp.Anonymous) -> None:
 
 
 def _decode(call: exp.Anonymous) -> None:
-    """Compare as DECODE does, to which NULL equals NULL."""
+    """Compare like DECODE, for which NULL equals NULL."""
     value, *rest = (e.copy() for e in call.expressions)
     default = rest.pop() if len(rest) % 2 else None
     branches = [
@@ -422,7 +422,7 @@ def _median(call: exp.Anonymous) -> None:
 
 
 def _listagg(call: exp.Anonymous) -> None:
-    """Bring the order of WITHIN GROUP, and the text of the values, into STRING_AGG."""
+    """Move the order of WITHIN GROUP, and the text of the values, into STRING_AGG."""
     outer = call.parent if isinstance(call.parent, exp.WithinGroup) else call
     arguments = call.expressions
     distinct = isinstance(arguments[0], exp.Distinct)

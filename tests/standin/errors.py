@@ -1,8 +1,8 @@
-"""Errors as the server answers them."""
+"""Errors that the server answers with."""
 
 
 class ServerError(Exception):
-    """What an ErrorResponse says: SQLSTATE, message and detail."""
+    """The content of an ErrorResponse: SQLSTATE, message and detail."""
 
     def __init__(self, sqlstate: str, message: str, detail: str = "") -> None:
         super().__init__(f"{message} ({sqlstate})")
@@ -12,10 +12,10 @@ class ServerError(Exception):
 
 
 def syntax_error(message: str) -> ServerError:
-    """What no Redshift can parse."""
+    """A statement that Redshift cannot parse."""
     return ServerError("42601", message)
 
 
 def unsupported(message: str) -> ServerError:
-    """What Redshift, or the stand-in, does not have."""
+    """Something that Redshift, or the stand-in, does not have."""
     return ServerError("0A000", message)

@@ -1,4 +1,4 @@
-"""Misbehaviour on order, and counts of what clients did."""
+"""Faults that tests can order, and counts of what clients did."""
 
 import re
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ class Faults:
         self.clear()
 
     def clear(self) -> None:
-        """Take every order and every count back."""
+        """Cancel every fault and reset every count."""
         with self._lock:
             self.counts = Counts()
             self._cuts: list[Cut] = []
@@ -75,7 +75,7 @@ class Faults:
             self._cuts.append(Cut(self.counts.messages + at, when))
 
     def hang_up(self, *, pattern: str, times: int = 1) -> None:
-        """Close the connection when the next statements that match a pattern come."""
+        """Close the connection when the next statements arrive that match a pattern."""
         self._order(self._statements, Failure(_compiled(pattern), None, times, fatal=True))
 
     def fail(self, sqlstate: str, message: str, *, pattern: str = "", times: int = 1, fatal: bool = False) -> None:
@@ -97,19 +97,19 @@ class Faults:
         self._order(self._statements, Failure(_compiled(pattern), None, times, seconds))
 
     def s3_slow_down(self, times: int = 1) -> None:
-        """Have S3 throttle the next COPYs."""
+        """Make S3 throttle the next COPYs."""
         with self._lock:
             self._slow_downs += times
 
     def take_message(self, size: int) -> When | None:
-        """Count a message, and tell whether and when it is cut."""
+        """Count a message, and return whether and when it is cut."""
         with self._lock:
             self.counts.messages += 1
             self.counts.bytes_in += size
             return next((cut.when for cut in self._cuts if cut.at == self.counts.messages), None)
 
     def take_statement(self, sql: str) -> list[Failure]:
-        """Record a statement, and return what is to happen to it."""
+        """Record a statement, and return what should happen to it."""
         with self._lock:
             self.counts.statements.append(sql)
             return _take(self._statements, sql)

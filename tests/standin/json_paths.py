@@ -13,7 +13,7 @@ _BRACKET = re.compile(r"""\[(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\d+))\]"
 
 
 def parse_paths(content: bytes) -> list[Path] | None:
-    """Return the paths of a JSONPaths file; None if its top key is another, which COPY takes for 'auto'.
+    """Return the paths of a JSONPaths file; None if its top-level key is another, which COPY treats like 'auto'.
 
     Raises:
         ServerError: it is no JSON, or holds what is no path.

@@ -11,7 +11,7 @@ from tests.standin.json_paths import Path, Step
 
 MAX_RECORD_BYTES = 4 << 20
 MAX_DEPTH = 500
-"""Undocumented; what is nested deeper, Python's own decoder takes in some of its versions and not in others."""
+"""Undocumented. Python's decoder accepts deeper nesting in some of its versions only."""
 
 _SPACE = re.compile(r"[ \t\r\n\f\v]*")
 _LINE_SPACE = re.compile(r"[ \t\r\f\v]*")
@@ -21,7 +21,7 @@ _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 
 
 class RejectedError(Exception):
-    """A record that is not loaded, and why."""
+    """A record that is not loaded, and the reason."""
 
     def __init__(self, code: int, message: str, column: str | None = None, position: int = 0) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class Number(str):
 
 
 class Object(dict[str, Any]):
-    """An object that has keys more than once."""
+    """An object with duplicate keys."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -48,7 +48,7 @@ class Object(dict[str, Any]):
 
 @dataclass
 class Record:
-    """A record's text, the line it ends on, and its value; or why it has none."""
+    """A record's text, the line it ends on, and its value, or the reason why it has none."""
 
     text: str
     line: int
@@ -71,7 +71,7 @@ _DECODER = json.JSONDecoder(
 
 
 def read_records(content: bytes, invalid_characters: str | None = None) -> Iterator[Record]:
-    """Give the records of a file: objects, and what stands in the place of one."""
+    """Yield the records of a file: objects, and whatever is in the place of one."""
     text = content.decode(errors="surrogateescape")
     place, line = 0, 1
     while True:
@@ -134,7 +134,7 @@ def _end_of(text: str, start: int) -> int:
 
 
 def _begins_record(text: str, start: int, place: int) -> bool:
-    """Whether a line begins with an object, where no value before it goes on."""
+    """Whether a line starts with an object that does not continue a value."""
     begin = _skip(_LINE_SPACE, text, place)
     if text[begin : begin + 1] != "{":
         return False
@@ -156,7 +156,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _examined(record: Record, invalid_characters: str | None) -> Record:
-    """Reject what is wrong with a record whatever its values are."""
+    """Reject a record that is invalid whatever its values are."""
     text = record.text
     if len(text) > MAX_RECORD_BYTES // 4 and len(text.encode(errors="surrogateescape")) > MAX_RECORD_BYTES:
         record.rejected = RejectedError(1224, "JSON object size exceeds the maximum of 4194304 bytes")
@@ -175,7 +175,7 @@ def _examined(record: Record, invalid_characters: str | None) -> Record:
 
 
 def _depth(text: str) -> int:
-    """Return how deep values are nested; a lower bound of it, where that is in bounds anyway."""
+    """Return the depth of nesting, or a lower bound of it if the depth is within the limit anyway."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return 0
     steps = ((token in "{[") - (token in "}]") for token in _STRUCTURE.findall(text))
@@ -188,10 +188,10 @@ def _half_pair(text: str) -> bool:
 
 
 def value_at(record: Record, path: Path, *, ignore_case: bool = False) -> Any:
-    """Return what a path leads to: text, a Number, a boolean, None, or a nested value as its text.
+    """Return the value at a path: text, a Number, a boolean, None, or a nested value as its text.
 
     Raises:
-        RejectedError: it has a key on the path twice, or the text of the value cannot be told.
+        RejectedError: it has a key on the path twice, or the text of the value cannot be cut out.
     """
     value: Any = record.value
     for step in path:
@@ -219,7 +219,7 @@ def _member(value: Any, step: Step, *, ignore_case: bool) -> Any:
 
 
 def _written(text: str, path: Path, *, ignore_case: bool) -> str:
-    """Return the text of a nested value, as it stands in the record."""
+    """Return the text of a nested value as written in the record."""
     place = 0
     for step in path:
         place = _find(text, place, step, ignore_case=ignore_case)
@@ -227,7 +227,7 @@ def _written(text: str, path: Path, *, ignore_case: bool) -> str:
 
 
 def _find(text: str, place: int, step: Step, *, ignore_case: bool) -> int:
-    """Return where a member of the object or array at a place begins."""
+    """Return where a member of the object or array at a place starts."""
     place = _skip(_JSON_SPACE, text, place + 1)
     index = 0
     while True:

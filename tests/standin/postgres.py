@@ -32,7 +32,7 @@ _ACCESS = f"local all {SUPERUSER} trust\nlocal all all md5\n"
 
 @contextmanager
 def run_postgres() -> Iterator[Path]:
-    """Start PostgreSQL, give the path of its socket, and stop it at the end."""
+    """Start PostgreSQL, yield the path of its socket, and stop it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="standin-"))
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL does not run as root
     try:
@@ -62,7 +62,7 @@ def _package() -> Path:
 
 
 def _copied(package: Path, folder: Path) -> Path:
-    """Copy it with its libraries to where another user may read it: what root has installed may be for root alone."""
+    """Copy it with its libraries to where another user may read it: root's packages may be for root only."""
     for part in package.parent.glob(f"{package.name}*"):
         shutil.copytree(part, folder / part.name)
     return folder / package.name
@@ -83,7 +83,7 @@ def _start(programs: Path, folder: Path, user: str | None) -> subprocess.Popen[b
 
 
 def _await_ready(folder: Path, server: subprocess.Popen[bytes]) -> None:
-    """Wait for the last line of the file that PostgreSQL keeps of itself.
+    """Wait for the last line of PostgreSQL's own status file.
 
     Raises:
         RuntimeError: it ended, or takes too long.

@@ -1,4 +1,4 @@
-"""What clients connect to: it speaks as Redshift does, and has PostgreSQL do the work."""
+"""The server that clients connect to. It behaves like Redshift, and lets PostgreSQL do the work."""
 
 import select
 import socket
@@ -95,7 +95,7 @@ class Session(Connection):
             self.send(error_message(_in_redshifts_words(error)), Message(b"Z", self.postgres.status))
 
     def _work(self, request: list[Message]) -> None:
-        """Do what the client asks for.
+        """Execute what the client asks for.
 
         Raises:
             ServerError: it failed, and so has the transaction.
@@ -116,7 +116,7 @@ class Session(Connection):
         self.send(*(_mend(message) for message in answer))
 
     def _translated(self, request: list[Message]) -> list[Message]:
-        """Return the messages for PostgreSQL, the statements that they prepare in its words."""
+        """Return the messages for PostgreSQL, with prepared statements translated."""
         translated = []
         for message in request:
             if message.kind == b"Q":
@@ -172,15 +172,15 @@ class Session(Connection):
                 self._raise(ServerError("XX000", "Found multiple matches to update the same tuple"))
 
     def _lock_written(self, text: str) -> None:
-        """Lock before PostgreSQL parses, and so takes a weaker lock: two that then want more would wait in a circle."""
+        """Lock before PostgreSQL parses, which takes a weaker lock: two clients that then need more would deadlock."""
         table = None
-        with suppress(ServerError):  # said again where the statement is translated
+        with suppress(ServerError):  # raised again where the statement is translated
             table = translate(text).writes
         if table:
             self._lock_table(table)
 
     def _lock_table(self, table: str) -> None:
-        """Have writers of one table wait for each other, as in Redshift."""
+        """Make writers of one table wait for each other, as in Redshift."""
         if self.postgres.status == b"T":
             self._query(f"lock table {table} in share row exclusive mode")
 
@@ -206,7 +206,7 @@ class Session(Connection):
         return self.postgres.answer()
 
     def _refuse_gone_client(self, seconds: float) -> None:
-        """Wait for PostgreSQL or the client to say something, and end if the client has gone."""
+        """Wait for a message of PostgreSQL or the client, and end if the client has disconnected."""
         sockets = [self.client.socket, self.postgres.stream.socket]
         if self.client.socket in select.select(sockets, [], [], seconds)[0]:
             if not self.client.socket.recv(1, socket.MSG_PEEK):
@@ -215,7 +215,7 @@ class Session(Connection):
             time.sleep(seconds)
 
     def _raise(self, error: ServerError) -> None:
-        """Have PostgreSQL raise an error, so that the transaction has really failed."""
+        """Make PostgreSQL raise an error, so that the transaction really fails."""
         options = f"errcode = {quote(error.sqlstate)}, message = {quote(error.message)}"
         if error.detail:
             options += f", detail = {quote(error.detail)}"

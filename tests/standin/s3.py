@@ -23,7 +23,7 @@ class Keys:
 
 
 class Uri(NamedTuple):
-    """The bucket of an s3:// address, and the key or prefix."""
+    """The bucket of an s3:// URL, and the key or prefix."""
 
     bucket: str
     key: str
@@ -56,7 +56,7 @@ class S3:
         urlopen(Request(f"{self.endpoint}/moto-api/reset", method="POST")).close()
 
     def put(self, uri: str, content: bytes) -> None:
-        """Write an object, in a bucket that is made if it is missing."""
+        """Write an object, in a bucket that is created if it is missing."""
         bucket, key = Uri.parse(uri)
         try:
             self.client.put_object(Bucket=bucket, Key=key, Body=content)
@@ -98,7 +98,7 @@ class S3:
         return s3_error("The provided token is malformed or otherwise invalid.", 400, "InvalidToken")
 
     def check_region(self, bucket: str, region: str | None) -> None:
-        """Refuse a bucket that lies in another region than COPY is told, or the cluster has.
+        """Refuse a bucket in another region than the one COPY is given, or the cluster's.
 
         Raises:
             ServerError: it lies elsewhere, or does not exist.
@@ -129,7 +129,7 @@ class S3:
 
 
 def s3_error(text: str, status: int, code: str) -> ServerError:
-    """Return the error for what S3 answered, as Redshift words it."""
+    """Return the error for an answer of S3, in Redshift's wording."""
     message = f"S3ServiceException:{text},Status {status},Error {code},Rid 0123456789ABCDEF,ExtRid x,CanRetry 1"
     return ServerError("XX000", message, _detail(8001))
 

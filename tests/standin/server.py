@@ -1,4 +1,4 @@
-"""Starts and stops what the stand-in is made of: PostgreSQL, the proxy before it, and moto's S3."""
+"""Starts and stops the parts of the stand-in: PostgreSQL, the proxy in front of it, and moto's S3."""
 
 import logging
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _SHIMS = Path(__file__).with_name("shims.sql")
 
 @dataclass(frozen=True)
 class Standin:
-    """A running stand-in: where it listens, what it accepts, and how it is to misbehave."""
+    """A running stand-in: where it listens, what it accepts, and its faults."""
 
     host: str
     port: int
@@ -50,22 +50,22 @@ class Standin:
 
     @property
     def url(self) -> str:
-        """SQLAlchemy's URL; to be used with connect_args={"ssl": False}."""
+        """SQLAlchemy's URL, for use with connect_args={"ssl": False}."""
         return f"redshift+redshift_connector://{self.user}:{self.password}@{self.host}:{self.port}/{self.database}"
 
     def put(self, uri: str, content: bytes) -> str:
-        """Write an object, in a bucket that is made if it is missing, and return its address."""
+        """Write an object, in a bucket that is created if it is missing, and return its URL."""
         self.s3.put(uri, content)
         return uri
 
     def put_folder(self, uri: str, folder: Path) -> str:
-        """Write the files under a folder, and return the address they begin with."""
+        """Write the files under a folder, and return the prefix of their URLs."""
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             self.s3.put(f"{uri.rstrip('/')}/{path.relative_to(folder)}", path.read_bytes())
         return uri
 
     def reset(self) -> None:
-        """End every connection, and forget tables, reports, objects in S3, faults and counts."""
+        """End every connection, and delete tables, reports, objects in S3, faults and counts."""
         self.admin.query("rollback")  # what a test that failed may have left open
         self.proxy.close_sessions()
         self.faults.clear()
@@ -98,7 +98,7 @@ def run_standin(region: str = REGION) -> Iterator[Standin]:
 
 @contextmanager
 def run_moto() -> Iterator[str]:
-    """Start moto's S3, give its address, and stop it at the end."""
+    """Start moto's S3, yield its address, and stop it at the end."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -109,7 +109,7 @@ def run_moto() -> Iterator[str]:
 
 
 def _prepare(socket_path: Path) -> None:
-    """Make the database, its user, and in it what PostgreSQL lacks."""
+    """Create the database, its user, and what PostgreSQL lacks."""
     with closing(_connect(socket_path, SUPERUSER)) as admin:
         admin.query(f"create role {USER} login password '{PASSWORD}'")
         admin.query(f"create database {DATABASE}")

@@ -237,7 +237,7 @@ PATHS: dict[str, tuple[str, str, str | None]] = {
 
 
 @pytest.mark.parametrize("what", PATHS)
-def test_jsonpaths_lead_to_values(standin: Standin, connection: Connection, what: str) -> None:
+def test_jsonpaths_select_the_right_values(standin: Standin, connection: Connection, what: str) -> None:
     path, record, expected = PATHS[what]
     make(connection, "v varchar")
     standin.put("s3://bucket/paths.json", json.dumps({"jsonpaths": [path]}).encode())
@@ -265,7 +265,7 @@ def test_a_jsonpaths_file_with_another_key_means_auto(standin: Standin, connecti
 
 
 @pytest.mark.parametrize("path", ["k", "$", "$.*", "$..k", "$.a['b']", "$['a'].b", "$[*]"])
-def test_a_jsonpath_that_is_none_fails_the_load(standin: Standin, connection: Connection, path: str) -> None:
+def test_an_invalid_jsonpath_fails_the_load(standin: Standin, connection: Connection, path: str) -> None:
     make(connection, "k varchar")
     standin.put("s3://bucket/paths.json", json.dumps({"jsonpaths": [path]}).encode())
     standin.put(f"{DATA}a.json", b"{}")
@@ -275,7 +275,7 @@ def test_a_jsonpath_that_is_none_fails_the_load(standin: Standin, connection: Co
 # options
 
 
-def test_a_load_fails_at_as_many_errors_as_maxerror(standin: Standin, connection: Connection) -> None:
+def test_a_load_fails_when_errors_reach_maxerror(standin: Standin, connection: Connection) -> None:
     make(connection, "k varchar not null")
     standin.put(f"{DATA}a.json", b'{"k": "a"} bad\nbad\nbad\n{"k": "b"}')
     message = "Load into table 't' failed.  Check 'sys_load_error_detail' system table for details."
@@ -287,7 +287,7 @@ def test_a_load_fails_at_as_many_errors_as_maxerror(standin: Standin, connection
     assert texts(connection, "k") == [("a",), ("b",)]
 
 
-def test_a_rolled_back_load_leaves_its_report_only(standin: Standin, connection: Connection) -> None:
+def test_a_rolled_back_load_leaves_only_its_load_errors(standin: Standin, connection: Connection) -> None:
     make(connection, "k varchar(1) not null")
     standin.put(f"{DATA}a.json", b'{"k": "a"}\n{"k": "bb"}')
     run(connection, copy("json 'auto' maxerror 2"))
@@ -316,7 +316,7 @@ def run_description(connection: Connection, sql: str) -> list[Any]:
         return list(cursor.description)
 
 
-def test_the_last_copy_is_the_last_that_began_to_load(standin: Standin, connection: Connection) -> None:
+def test_the_last_copy_is_the_last_that_started_to_load(standin: Standin, connection: Connection) -> None:
     make(connection, "k varchar not null")
     standin.put(f"{DATA}a.json", b'{"k": "a"} {"k": "b"}')
     standin.put("s3://bucket/bad/a.json", b"bad")
@@ -339,7 +339,7 @@ def test_the_last_copy_is_the_last_that_began_to_load(standin: Standin, connecti
     assert rejects(connection) == [[1, 1224]]
 
 
-def test_noload_only_looks(standin: Standin, connection: Connection) -> None:
+def test_noload_loads_nothing(standin: Standin, connection: Connection) -> None:
     make(connection, "k varchar")
     standin.put(f"{DATA}a.json", b'{"k": "a"}')
     run(connection, copy("json 'auto' noload"))
@@ -349,7 +349,7 @@ def test_noload_only_looks(standin: Standin, connection: Connection) -> None:
 
 
 @pytest.mark.parametrize(("option", "pack"), [("gzip", gzip.compress), ("bzip2", bz2.compress)])
-def test_compression_is_as_it_is_named(standin: Standin, connection: Connection, option: str, pack: Any) -> None:
+def test_compression_has_to_match_the_option(standin: Standin, connection: Connection, option: str, pack: Any) -> None:
     make(connection, "k varchar")
     standin.put(f"{DATA}a.json.gz", pack(b'{"k": "a"}'))
     assert failure(connection, copy())[0] == "XX000"
@@ -359,7 +359,7 @@ def test_compression_is_as_it_is_named(standin: Standin, connection: Connection,
     assert "decompression" in failure(connection, copy(f"json 'auto' {option}"))[1]
 
 
-def test_invalid_characters_are_replaced_where_it_is_accepted(standin: Standin, connection: Connection) -> None:
+def test_acceptinvchars_replaces_invalid_characters(standin: Standin, connection: Connection) -> None:
     make(connection, "k varchar")
     standin.put(f"{DATA}a.json", b'{"k": "a\xff\xfeb"}')
     run(connection, copy("json 'auto' acceptinvchars"))
@@ -423,7 +423,7 @@ def test_options_that_redshift_refuses_are_refused(standin: Standin, connection:
     assert failure(connection, copy(options))[0] in ("42601", "0A000")
 
 
-def test_options_may_stand_in_any_order(standin: Standin, connection: Connection) -> None:
+def test_options_may_be_in_any_order(standin: Standin, connection: Connection) -> None:
     make(connection, "k varchar")
     standin.put(f"{DATA}a.json", b'{"k": "a"}')
     run(
@@ -450,7 +450,7 @@ def test_options_may_stand_in_any_order(standin: Standin, connection: Connection
         "access_key_id 'ASIA' secret_access_key 'temporary' session_token 'session'",
     ],
 )
-def test_each_kind_of_credentials_is_taken(standin: Standin, connection: Connection, authorization: str) -> None:
+def test_each_kind_of_credentials_is_accepted(standin: Standin, connection: Connection, authorization: str) -> None:
     standin.s3.keys.add(Keys("ASIA", "temporary", "session"))
     make(connection, "k varchar")
     standin.put(f"{DATA}a.json", b'{"k": "a"}')
@@ -459,7 +459,7 @@ def test_each_kind_of_credentials_is_taken(standin: Standin, connection: Connect
 
 
 @pytest.mark.parametrize(
-    ("authorization", "said"),
+    ("authorization", "message"),
     [
         ("iam_role 'arn:aws:iam::1:role/other'", "is not authorized to assume IAM Role"),
         ("access_key_id 'x' secret_access_key 'y'", "Status 403,Error InvalidAccessKeyId"),
@@ -468,13 +468,15 @@ def test_each_kind_of_credentials_is_taken(standin: Standin, connection: Connect
         ("credentials 'nonsense'", "Invalid credentials"),
     ],
 )
-def test_wrong_credentials_are_refused(standin: Standin, connection: Connection, authorization: str, said: str) -> None:
+def test_wrong_credentials_are_refused(
+    standin: Standin, connection: Connection, authorization: str, message: str
+) -> None:
     make(connection, "k varchar")
     standin.put(f"{DATA}a.json", b"{}")
-    assert said in failure(connection, copy(authorization=authorization))[1]
+    assert message in failure(connection, copy(authorization=authorization))[1]
 
 
-def test_what_is_not_there_is_told(standin: Standin, connection: Connection) -> None:
+def test_missing_buckets_and_objects_are_reported(standin: Standin, connection: Connection) -> None:
     make(connection, "k varchar")
     standin.put(f"{DATA}a.json", b"{}")
     assert failure(connection, copy(source="s3://bucket/other/")) == (
@@ -496,7 +498,7 @@ def test_another_region_must_be_named(standin: Standin, connection: Connection) 
     assert texts(connection, "k") == [("a",)]
 
 
-def test_s3_slows_down_on_order(standin: Standin, connection: Connection) -> None:
+def test_s3_can_be_told_to_slow_down(standin: Standin, connection: Connection) -> None:
     make(connection, "k varchar")
     standin.put(f"{DATA}a.json", b'{"k": "a"}')
     standin.faults.s3_slow_down()
@@ -506,7 +508,7 @@ def test_s3_slows_down_on_order(standin: Standin, connection: Connection) -> Non
 
 
 @pytest.mark.parametrize("when", ["before", "inside", "after"])
-def test_a_copy_that_is_cut_leaves_nothing(standin: Standin, connection: Connection, when: Any) -> None:
+def test_an_interrupted_copy_leaves_nothing(standin: Standin, connection: Connection, when: Any) -> None:
     make(connection, "k varchar")
     run(connection, "insert into t values ('before')")
     connection.commit()
@@ -534,7 +536,7 @@ def test_a_copy_is_part_of_its_transaction(standin: Standin, connection: Connect
     assert failure(connection, "select 1")[0] == "25P02"
 
 
-def test_a_column_left_out_takes_its_default(standin: Standin, connection: Connection) -> None:
+def test_an_omitted_column_takes_its_default(standin: Standin, connection: Connection) -> None:
     make(connection, "k varchar, n integer default 7, r integer not null")
     standin.put(f"{DATA}a.json", b'{"k": "a", "n": 1, "r": 2}')
     run(connection, copy().replace("copy t", "copy t (k, r)"))

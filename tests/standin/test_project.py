@@ -1,4 +1,4 @@
-"""The project's own SQL runs on the stand-in, and comes to what plain Python comes to."""
+"""The project's own SQL runs on the stand-in, with the results of plain Python."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +55,7 @@ def stage(connection: Connection) -> None:
         )
 
 
-def test_the_whole_pipeline_comes_to_what_plain_python_does(standin: Standin, engine: Engine, data: Path) -> None:
+def test_the_whole_pipeline_computes_what_plain_python_does(standin: Standin, engine: Engine, data: Path) -> None:
     standin.put_folder("s3://sparkify", data)
     standin.put("s3://sparkify/log_json_path.json", (catalog.SQL / "staging/log_json_path.json").read_bytes())
     for _ in range(2):  # the second run changes nothing

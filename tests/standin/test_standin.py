@@ -1,4 +1,4 @@
-"""The stand-in takes what Redshift takes, refuses what it refuses, and misbehaves on order.
+"""The stand-in accepts what Redshift accepts, refuses what it refuses, and fails when told to.
 
 Expected values are written by hand, from Redshift's documentation.
 """
@@ -54,7 +54,7 @@ def connection(connect: Connect) -> Connection:
 
 
 def run(connection: Connection, sql: str, *parameters: object) -> list[list[Any]]:
-    """Run a statement and return its rows, if it is one that has some."""
+    """Run a statement and return its rows, if it returns any."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters or None)
         return [list(row) for row in cursor.fetchall()] if cursor.description else []
@@ -150,7 +150,7 @@ VALUES = {
 }
 
 
-def test_expressions_are_worth_what_redshift_says(connection: Connection) -> None:
+def test_expressions_have_redshifts_values(connection: Connection) -> None:
     assert {expression: value(connection, expression) for expression in VALUES} == VALUES
 
 
@@ -180,7 +180,7 @@ ROWS = {
 }
 
 
-def test_queries_give_the_rows_that_redshift_would(connection: Connection) -> None:
+def test_queries_return_the_rows_that_redshift_would(connection: Connection) -> None:
     make(connection, "create table t (name varchar(8), grade integer)")
     make(connection, "insert into t values ('a', 1), ('b', 2), ('b', 3), ('c', 4)")
     assert {query: run(connection, query) for query in ROWS} == ROWS
@@ -263,7 +263,7 @@ DDL = [
 
 
 @pytest.mark.parametrize("statement", DDL)
-def test_a_statement_of_redshift_is_taken(connection: Connection, statement: str) -> None:
+def test_statements_of_redshift_are_accepted(connection: Connection, statement: str) -> None:
     make(connection, "create table t2 (b integer)")
     run(connection, statement)
     connection.commit()
@@ -358,7 +358,7 @@ def refused(connection: Connection, statement: str) -> list[str]:
     return [caught.value.args[0]["C"], failure(connection, "select 1")[0]]
 
 
-def test_what_redshift_does_not_have_is_refused_as_by_a_server(connection: Connection) -> None:
+def test_statements_that_redshift_lacks_are_refused(connection: Connection) -> None:
     make(connection, "create table t (a integer, b varchar(10))", "create table s (a integer, b varchar(10))")
     outcomes = {statement: refused(connection, statement) for statement in REFUSED}
     assert outcomes == {statement: [code, "25P02"] for statement, code in REFUSED.items()}
@@ -375,7 +375,7 @@ def test_what_redshift_does_not_have_is_refused_as_by_a_server(connection: Conne
         "create temp table u as select %s as a",
     ],
 )
-def test_parameters_are_for_queries_only(connection: Connection, statement: str) -> None:
+def test_parameters_are_accepted_in_queries_only(connection: Connection, statement: str) -> None:
     assert failure(connection, statement, 3) == ("42601", 'syntax error at or near "$1"')
 
 
@@ -385,7 +385,7 @@ def test_parameters_of_a_query_are_bound(connection: Connection) -> None:
     assert run(connection, "select a from t where b = %s and c = %s", "it's", datetime(2018, 11, 2)) == [[1]]
 
 
-def test_strings_count_bytes(connection: Connection) -> None:
+def test_the_length_of_strings_counts_bytes(connection: Connection) -> None:
     make(connection, "create table t (a varchar(4), b varchar, c text)")
     run(connection, "insert into t values ('éé', null, null)")
     too_long = ("22001", "value too long for type character varying(4)")
@@ -451,7 +451,7 @@ def test_merge_updates_and_inserts(merging: Connection) -> None:
 
 
 @pytest.mark.parametrize("key", [1, 9])
-def test_merge_refuses_a_source_that_has_a_key_twice(merging: Connection, key: int) -> None:
+def test_merge_refuses_a_source_with_a_duplicate_key(merging: Connection, key: int) -> None:
     make(merging, f"insert into s values ({key}, 'x'), ({key}, 'y')")
     assert failure(merging, MERGE) == ("XX000", "Found multiple matches to update the same tuple")
     assert len(run(merging, "select * from t")) == 2
@@ -473,7 +473,7 @@ def test_delete_does_not_commit(connection: Connection) -> None:
     assert run(connection, "select * from t") == [[1]]
 
 
-def test_a_temporary_table_is_the_sessions_own(connect: Connect) -> None:
+def test_a_temporary_table_belongs_to_its_session(connect: Connect) -> None:
     one, other = connect(), connect()
     make(one, "create temp table t as select 1 as a")
     assert run(one, "select a from t") == [[1]]
@@ -504,7 +504,7 @@ def test_a_wrong_password_is_refused(standin: Standin) -> None:
         assert refusal(redshift_connector.connect, **address, **login)["C"] == "28P01"
 
 
-def test_sqlalchemy_speaks_to_it(standin: Standin) -> None:
+def test_sqlalchemy_can_connect(standin: Standin) -> None:
     engine = create_engine(standin.url, connect_args={"ssl": False})
     with engine.begin() as connection:
         connection.exec_driver_sql("create table t (a integer, b varchar(10))")
@@ -514,7 +514,7 @@ def test_sqlalchemy_speaks_to_it(standin: Standin) -> None:
     engine.dispose()
 
 
-def test_a_transaction_sees_one_state_of_the_tables(connect: Connect) -> None:
+def test_a_transaction_sees_one_snapshot_of_the_tables(connect: Connect) -> None:
     one, other = connect(), connect()
     make(one, "create table t (a integer)")
     assert run(one, "select * from t") == []
@@ -567,7 +567,7 @@ def test_writers_of_one_table_wait_for_each_other(connect: Connect) -> None:
     assert not thread.is_alive()
 
 
-def test_a_client_that_has_gone_leaves_no_locks(connect: Connect) -> None:
+def test_a_disconnected_client_leaves_no_locks(connect: Connect) -> None:
     one, other, third = connect(), connect(), connect()
     make(one, "create table t (a integer)")
     run(one, "lock table t")
@@ -584,7 +584,7 @@ def test_a_client_that_has_gone_leaves_no_locks(connect: Connect) -> None:
     run(third, "lock table t")
 
 
-def test_a_statement_over_its_time_is_cancelled(connection: Connection, connect: Connect) -> None:
+def test_a_statement_over_the_timeout_is_cancelled(connection: Connection, connect: Connect) -> None:
     other = connect()
     make(other, "create table t (a integer)")
     run(other, "lock table t")
@@ -592,7 +592,7 @@ def test_a_statement_over_its_time_is_cancelled(connection: Connection, connect:
     assert failure(connection, "select * from t")[0] == "57014"
 
 
-def test_reset_forgets_everything(standin: Standin, connection: Connection, connect: Connect) -> None:
+def test_reset_deletes_everything(standin: Standin, connection: Connection, connect: Connect) -> None:
     make(connection, "create schema s", "create table s.t (a integer)", "create table public.t (a integer)")
     standin.put("s3://bucket/key", b"x")
     standin.faults.fail("XX000", "never", times=9)
@@ -605,7 +605,7 @@ def test_reset_forgets_everything(standin: Standin, connection: Connection, conn
 # faults
 
 
-def test_counts_tell_what_clients_did(standin: Standin, connection: Connection) -> None:
+def test_counts_record_what_clients_did(standin: Standin, connection: Connection) -> None:
     before = standin.counts.messages
     make(connection, "create table t (a integer)", "insert into t values (1)")
     counts = standin.counts
@@ -622,7 +622,7 @@ def test_counts_tell_what_clients_did(standin: Standin, connection: Connection) 
     assert counts.bytes_out > 0
 
 
-def test_a_statement_fails_on_order_and_its_transaction_with_it(standin: Standin, connection: Connection) -> None:
+def test_a_statement_can_be_told_to_fail_with_its_transaction(standin: Standin, connection: Connection) -> None:
     make(connection, "create table t (a integer)")
     standin.faults.fail("42501", "permission denied for relation t", pattern="^insert into t")
     run(connection, "select 1")
@@ -632,7 +632,7 @@ def test_a_statement_fails_on_order_and_its_transaction_with_it(standin: Standin
     run(connection, "insert into t values (1)")
 
 
-def test_error_1023_comes_as_often_as_ordered(standin: Standin, connection: Connection) -> None:
+def test_error_1023_can_be_raised_a_given_number_of_times(standin: Standin, connection: Connection) -> None:
     standin.faults.serialization_failure(pattern="select", times=2)
     assert [failure(connection, "select 1") for _ in range(2)] == [("XX000", "1023")] * 2
     assert value(connection, "1") == 1
@@ -648,13 +648,13 @@ def test_a_shutdown_closes_the_connection(standin: Standin, connect: Connect) ->
     assert value(connect(), "1") == 1
 
 
-def test_connections_are_refused_on_order(standin: Standin, connect: Connect) -> None:
+def test_connections_can_be_refused(standin: Standin, connect: Connect) -> None:
     standin.faults.refuse_connections("53300", "too many connections for user", times=2)
     assert [refusal(connect)["C"] for _ in range(2)] == ["53300", "53300"]
     assert value(connect(), "1") == 1
 
 
-def test_slowness_comes_on_order(standin: Standin, connection: Connection) -> None:
+def test_statements_can_be_slowed_down(standin: Standin, connection: Connection) -> None:
     standin.faults.slow(0.3, pattern="select 1")
     started = time.monotonic()
     run(connection, "select 1")
@@ -662,7 +662,7 @@ def test_slowness_comes_on_order(standin: Standin, connection: Connection) -> No
 
 
 @pytest.mark.parametrize(("when", "kept"), [("before", []), ("inside", []), ("after", [[1]])])
-def test_a_cut_at_the_commit(standin: Standin, connect: Connect, when: Any, kept: list[Any]) -> None:
+def test_a_connection_can_be_cut_at_the_commit(standin: Standin, connect: Connect, when: Any, kept: list[Any]) -> None:
     connection = connect()
     make(connection, "create table t (a integer)")
     run(connection, "insert into t values (1)")
@@ -672,7 +672,7 @@ def test_a_cut_at_the_commit(standin: Standin, connect: Connect, when: Any, kept
     assert run(connect(), "select * from t") == kept
 
 
-def test_every_message_can_be_cut(standin: Standin, connect: Connect) -> None:
+def test_a_connection_can_be_cut_at_every_message(standin: Standin, connect: Connect) -> None:
     make(connect(), "create table t (a integer)")
     connection = connect()
     before = standin.counts.messages

@@ -27,7 +27,7 @@ _LAST_EPOCH_MS = 9_224_318_015_999_999  # the end of the year 294276
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: `kind` is its type without size, `sizes` what stands in its brackets."""
+    """A column of the table: `kind` is its type without size, `sizes` the numbers in the type's brackets."""
 
     name: str
     kind: str
@@ -169,7 +169,7 @@ def _epoch(name: str, unit: int) -> Convert:
 
 
 def _moment(milliseconds: int) -> str:
-    """Write a moment since 1970, also one after the year 9999: the calendar repeats every 400 years."""
+    """Write a moment since 1970, even after the year 9999: the calendar repeats every 400 years."""
     days, rest = divmod(milliseconds, 86_400_000)
     cycles, days = divmod(days, 146_097)
     day = date(1970, 1, 1) + timedelta(days)

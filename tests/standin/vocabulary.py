@@ -1,4 +1,4 @@
-"""The words of Redshift's SQL that matter here: names that are reserved, functions that exist, tables of the system."""
+"""The words of Redshift's SQL that matter here: reserved names, existing functions, system tables."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -29,7 +29,7 @@ SHIMMED = _words(
     sha2 strtol trunc version
     """
 )
-"""Functions that are in the schema `redshift` of the database, because PostgreSQL's differ or are missing."""
+"""Functions in the database's schema `redshift`, because PostgreSQL's differ or are missing."""
 
 REWRITTEN = _words(
     """

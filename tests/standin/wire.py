@@ -58,7 +58,7 @@ class Stream:
             raise ClosedError from None
 
     def close(self) -> None:
-        """Close it, also under a thread that reads from it."""
+        """Close it, even while a thread reads from it."""
         with suppress(OSError):  # the other end may be faster
             self.socket.shutdown(socket.SHUT_RDWR)
         self._file.close()
@@ -111,7 +111,7 @@ class Backend:
         return messages
 
     def start(self) -> None:
-        """Read what comes before the first ReadyForQuery, where no password is asked for."""
+        """Read everything up to the first ReadyForQuery, when no password is needed."""
         raise_error(self.answer())
 
     def request(self, sql: str) -> list[Message]:
@@ -144,7 +144,7 @@ class Backend:
         raise_error([first, *self.answer()])
 
     def cancel(self) -> None:
-        """Ask PostgreSQL to cancel what it runs on this connection."""
+        """Ask PostgreSQL to cancel the statement that runs on this connection."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(self.path))
             sock.sendall(struct.pack("!ii", 8 + len(self.key), CANCEL_REQUEST) + self.key)

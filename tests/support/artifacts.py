@@ -1,4 +1,4 @@
-"""What a run leaves in Prefect's UI."""
+"""The artifacts that a run leaves in Prefect's UI."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import Artifact, State
 
 
 def artifacts_of(state: State[Any]) -> dict[str, Artifact]:
-    """Return the artifacts of the run that ended so, by key."""
+    """Return the artifacts of the run with this final state, by key."""
     run = state.state_details.flow_run_id
     assert isinstance(run, UUID)
     with get_client(sync_client=True) as client:

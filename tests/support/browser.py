@@ -1,4 +1,4 @@
-"""Headless Chromium, spoken to over its DevTools protocol."""
+"""Headless Chromium, controlled over its DevTools protocol."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ class Page:
         return message["result"]
 
     def open(self, what: Path | str, *, width: int, height: int = 900, dark: bool = False) -> None:
-        """Open a file or a URL in a window of a width, and wait until it is there."""
+        """Open a file or a URL in a window of a given width, and wait until it is loaded."""
         self.ask(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
@@ -58,7 +58,7 @@ class Page:
         return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
-        """Keep a picture of the page, or of what the window shows of it."""
+        """Save a picture of the page, or of the part that the window shows."""
         data = self.ask("Page.captureScreenshot", captureBeyondViewport=whole, **self._clip() if whole else {})["data"]
         path.write_bytes(base64.b64decode(data))
 
@@ -68,13 +68,13 @@ class Page:
 
     @property
     def requests(self) -> list[str]:
-        """What was asked of the network since the page was opened."""
+        """The network requests since the page was opened."""
         sent = [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
         return [url for url in sent if not url.startswith(("file:", "data:", "blob:"))]
 
     @property
     def complaints(self) -> list[Any]:
-        """What the page's console has, and what was thrown."""
+        """The messages on the page's console, and uncaught exceptions."""
         methods = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
         return [event["params"] for event in self.events if event["method"] in methods]
 
@@ -87,7 +87,7 @@ class Page:
 
 @contextmanager
 def open_browser(folder: Path) -> Iterator[Page]:
-    """Start Chromium with an empty profile in a folder, and end it."""
+    """Run Chromium with an empty profile in a folder until the block ends."""
     assert CHROMIUM
     command = [CHROMIUM, *_OPTIONS, f"--user-data-dir={folder}", "about:blank"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""docs/copy-rules.md, from the cases that COPY is tested with. Write it anew with `make docs`."""
+"""Writes docs/copy-rules.md from the cases that COPY is tested with. `make docs` runs it."""
 
 import json
 from collections import defaultdict
@@ -27,9 +27,9 @@ CODES = {
 _HEAD = """\
 # COPY rules
 
-What `COPY ... FORMAT JSON` makes of each record, on Redshift and on DuckDB in its place. Every line here is a test case
-that runs on DuckDB, and on a stand-in for Redshift that was written from its documentation; `make docs` writes this
-page from those cases.
+How `COPY ... FORMAT JSON` treats each record, on Redshift and on DuckDB. Every line here is a test case that runs on
+DuckDB and on a stand-in for Redshift, which was written from Redshift's documentation. `make docs` generates this page
+from those cases.
 
 The rules come from [COPY from JSON format](https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-json.html),
 the codes from the [load error reference](https://docs.aws.amazon.com/redshift/latest/dg/r_Load_Error_Reference.html).
@@ -40,10 +40,10 @@ fail the load, and then nothing is loaded.
 _NOT_COVERED = """\
 ## Not covered
 
-The project does not use these, and neither DuckDB's side nor the stand-in knows them: `FORMAT JSON 'auto ignorecase'`
+The project does not use these, and neither DuckDB's COPY nor the stand-in has them: `FORMAT JSON 'auto ignorecase'`
 and `'noshred'` (SUPER columns), the types SUPER, DATE, TIME, TIMESTAMPTZ, CHAR and VARBYTE, TIMEFORMAT other than
 `epochsecs` and `epochmillisecs` on DuckDB, BZIP2, LZOP and ZSTD, ENCRYPTED, MANIFEST, DATEFORMAT, ACCEPTINVCHARS,
-TRUNCATECOLUMNS, EMPTYASNULL and BLANKSASNULL. On DuckDB, JSONPaths that begin with an index (arrays at the root) are
+TRUNCATECOLUMNS, EMPTYASNULL and BLANKSASNULL. On DuckDB, JSONPaths that start with an index (arrays at the root) are
 refused.
 """
 
@@ -130,7 +130,7 @@ def _differences() -> str:
 
 
 def _code(text: str) -> str:
-    """Return text as code in a table's cell, the middle of a long one left out."""
+    """Return text as code in a table's cell, without the middle if it is long."""
     short = text if len(text) <= 60 else f"{text[:28]}…{text[-28:]}"
     visible = short.replace("\n", "\\n").replace("|", "\\|")
     return (

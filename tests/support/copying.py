@@ -1,4 +1,4 @@
-"""Loads bytes into a table of the embedded warehouse, and tells what came of it."""
+"""Loads bytes into a table on DuckDB, and returns the result."""
 
 from dataclasses import dataclass
 from itertools import count
@@ -61,7 +61,7 @@ class Copying:
         return folder
 
     def table(self, columns: str, paths: str | bytes | None = None, time_format: str | None = None) -> Table:
-        """Declare a table, with the text of its JSONPaths file."""
+        """Declare a table, with the content of its JSONPaths file."""
         folder = self.new_folder()
         path = folder / f"t{folder.name}.sql"
         path.write_text(f"create table if not exists {path.stem} ({columns})")
@@ -80,7 +80,7 @@ class Copying:
         progress: Any = lambda text: None,
         jsonpaths: str = "",
     ) -> Loaded:
-        """COPY files into a table that is made if it is missing."""
+        """COPY files into a table, which is created if it is missing."""
         path = source if isinstance(source, Path | str) else self.write(source)
         self.create(table)
         with self.warehouse.task() as connection:
@@ -94,7 +94,7 @@ class Copying:
             connection.exec_driver_sql(table.ddl)
 
     def present(self, table: Table) -> list[tuple[str | None, ...]]:
-        """Return what a table holds after a load."""
+        """Return the content of a table after a load."""
         with self.warehouse.task() as connection:
             return self.rows(connection, table)
 

@@ -1,4 +1,4 @@
-"""Kill a run at a chosen point, for real: SIGKILL in a forked process, between any two things it does."""
+"""Really kill a run at a chosen point: SIGKILL in a forked process, between any two of its steps."""
 
 import multiprocessing
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.support.warehouses import embedded
+from tests.support.warehouses import duckdb_place
 from warehouse.duckdb.copy import DuckDBCopy
 from warehouse.duckdb.dialect import Dialect
 
@@ -18,12 +18,12 @@ _fork = multiprocessing.get_context("fork")
 
 
 def count_points(database: Path, *data: Path) -> int:
-    """Run undisturbed, and count the points before and after everything that is sent to the database."""
+    """Run undisturbed, and count the points before and after each statement that is sent to the database."""
     return _in_child(_count_points, database, *data)
 
 
 def run_killed(database: Path, *data: Path, point: int) -> None:
-    """Run until the given point, and die there."""
+    """Run until the given point, and get killed there."""
     child = _fork.Process(target=_run_until, args=(point, database, *data))
     child.start()
     child.join()
@@ -36,8 +36,8 @@ def run_whole(database: Path, *data: Path) -> Rows:
 
 
 def _run_whole(database: Path, *data: Path) -> Rows:
-    embedded(database).run(*data)
-    return embedded(database).contents()
+    duckdb_place(database).run(*data)
+    return duckdb_place(database).contents()
 
 
 def _count_points(database: Path, *data: Path) -> int:
@@ -48,7 +48,7 @@ def _count_points(database: Path, *data: Path) -> int:
         passed += 1
 
     _watch(count)
-    embedded(database).run(*data)
+    duckdb_place(database).run(*data)
     return passed
 
 
@@ -62,7 +62,7 @@ def _run_until(point: int, database: Path, *data: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     _watch(count_down)
-    embedded(database).run(*data)
+    duckdb_place(database).run(*data)
 
 
 def _watch(passing: Callable[[], None]) -> None:

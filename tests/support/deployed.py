@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 import httpx
 import psutil
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.support.project import ROOT
 
@@ -99,7 +101,7 @@ class Clone:
         return httpx.request(method, f"{self.api}/{what}", timeout=60, verify=False, **options).raise_for_status()
 
     def run(self, deployment: str, **parameters: Any) -> tuple[subprocess.CompletedProcess[str], Json]:
-        """Run a deployment of the pipeline to its end as the README does, and return the command and the run."""
+        """Run a deployment of the pipeline to its end as docs/deploying.md does, and return the command and the run."""
         options = [f"--param={name}={json.dumps(value)}" for name, value in parameters.items()]
         done = self.command("prefect", "deployment", "run", f"sparkify-etl/{deployment}", "--watch", *options)
         found = re.search(r"UUID: ([0-9a-f-]{36})", done.stdout)
@@ -159,6 +161,21 @@ def clone(folder: Path, **environment: str) -> Iterator[Clone]:
     # a session of tests has a server of its own, which these are not to meet
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SPARKIFY_"))}
     yield Clone(folder, inherited | home | environment)
+
+
+@contextmanager
+def speaking_to(project: Clone) -> Iterator[None]:
+    """Let this process speak to a clone's server until the block ends.
+
+    Its events, too: Prefect sends all of a process to where the first one went, and tries each for seconds if nothing
+    is there any more.
+    """
+    EventsWorker.drain_all()
+    with temporary_settings({PREFECT_API_URL: project.api}):
+        try:
+            yield
+        finally:
+            EventsWorker.drain_all()
 
 
 def free_port() -> int:

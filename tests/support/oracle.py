@@ -13,7 +13,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
 
 def read_records(folder: Path) -> Iterator[dict[str, Any]]:
-    """Give every JSON object in every file under a directory."""
+    """Yield every JSON object in every file under a directory."""
     decoder = json.JSONDecoder(parse_float=Decimal)
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         text = path.read_text(encoding="utf-8").strip()
@@ -61,7 +61,7 @@ def _songplays(events: list[dict[str, Any]], songs: list[dict[str, Any]]) -> lis
 
 
 def songplay_id(event: dict[str, Any]) -> str:
-    """Return the md5 of what tells one play from another."""
+    """Return the md5 of what identifies a play."""
     parts = (event["ts"], event["userId"], event["sessionId"], event["itemInSession"])
     return hashlib.md5("-".join("" if part is None else str(part) for part in parts).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""An event, a song, and data of such records: what tests vary by hand."""
+"""An event, a song, and data of such records, for tests that change them by hand."""
 
 import json
 from pathlib import Path

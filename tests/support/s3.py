@@ -1,4 +1,4 @@
-"""An S3 on this machine, a server that fails as S3 may, and the blocks to read them with."""
+"""An S3 on this machine, a server that fails in the ways of S3, and the blocks to read them with."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ Answer = Callable[[str], tuple[int, Mapping[str, str], bytes]]
 
 
 def save_block(endpoint: str, **options: Any) -> str:
-    """Save an AWS Credentials block for an endpoint, which asks once; return its name."""
+    """Save an AWS Credentials block for an endpoint, with a single attempt per request. Return its name."""
     config = {"retries": {"total_max_attempts": 1}} | options.pop("config", {})
     name = f"s3-{next(_NUMBERS)}"
     parameters = {"endpoint_url": endpoint, "config": config}
@@ -31,7 +31,7 @@ def save_block(endpoint: str, **options: Any) -> str:
 
 
 class Bucket:
-    """A new bucket in moto's server; `backend` is where that keeps it, in this process."""
+    """A new bucket in moto's server. `backend` is moto's storage in this process."""
 
     backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
 
@@ -55,7 +55,7 @@ class Bucket:
 
 @contextmanager
 def moto() -> Iterator[str]:
-    """Run moto's S3; give its URL."""
+    """Run moto's S3. Yields its URL."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -65,7 +65,7 @@ def moto() -> Iterator[str]:
 
 @contextmanager
 def answering(answer: Answer) -> Iterator[str]:
-    """Run a server that answers every GET as told; a body shorter than its Content-Length is cut there."""
+    """Run a server that answers every GET with a function. A body shorter than its Content-Length is cut off there."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -88,7 +88,7 @@ def answering(answer: Answer) -> Iterator[str]:
 
 
 def refusal(code: str, status: int) -> Answer:
-    """Answer with an error of S3 that says all it knows."""
+    """Answer with an S3 error that contains every secret that S3 might quote."""
     says = " ".join(KEYS.values())
     return lambda _: (status, {}, f"<Error><Code>{code}</Code><Message>{says}</Message></Error>".encode())
 

@@ -1,4 +1,4 @@
-"""A first and a second run in the stand-in: their data, and what they leave."""
+"""A first and a second run on the stand-in: their data, and the resulting tables."""
 
 import json
 import shutil
@@ -14,13 +14,13 @@ Tables = dict[str, list[tuple[str | None, ...]]]
 
 
 def steps_of(place: Place, data: Path, *, full_refresh: bool = False) -> list[Step]:
-    """Return what the flow does with data, in its order."""
+    """Return the flow's steps for some data, in order."""
     sources = sources_of(place.put(data / "log_data"), place.put(data / "song_data"), max_errors=1)
     return place.steps(sources, full_refresh=full_refresh)
 
 
 def make_data(folder: Path) -> tuple[Path, Path]:
-    """Return a first day's data, and those of two days with a renamed song and a line that is rejected."""
+    """Return one day of data, and two days of data with a renamed song and a rejected line."""
     generate(days=2, users=3, songs=5, seed=3, out=folder / "second")
     shutil.copytree(folder / "second", folder / "first")
     day, last = sorted((folder / "first").rglob("*-events.json"))
@@ -33,7 +33,7 @@ def make_data(folder: Path) -> tuple[Path, Path]:
 
 
 class Keeper:
-    """Keeps the schema as it is, to bring it back later. It looks past all that clients see."""
+    """Saves the schema, to restore it later. It bypasses everything that clients see."""
 
     def __init__(self, standin: Standin) -> None:
         self.query = standin.admin.query
@@ -44,7 +44,7 @@ class Keeper:
             self._copy(f"{SCHEMA}.{table}", f"kept.{table}")
 
     def restore(self) -> None:
-        """Bring it back. Waits for transactions that are under way in it."""
+        """Restore the schema. Waits for open transactions in it."""
         self.query(f"drop schema if exists {SCHEMA} cascade")
         if self.there:
             self.query(f"create schema {SCHEMA} authorization sparkify")
@@ -57,7 +57,7 @@ class Keeper:
 
 
 def contents(standin: Standin) -> Tables:
-    """Return the rows of all tables, sorted, without who wrote them and when."""
+    """Return the sorted rows of all tables, without the columns that say who wrote them and when."""
     rows = {table: standin.admin.query(f"select * from {SCHEMA}.{table}") for table in _tables(standin)}
     written = {"run_lease": 0, "load_errors": 8}
     return {table: sorted((row[: written.get(table)] for row in rows[table]), key=repr) for table in rows}

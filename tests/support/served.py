@@ -1,4 +1,4 @@
-"""Which tests need a server or another process: those with a fixture that says so. No other test may start one."""
+"""Marks tests that need a server or another process, by their fixtures. No other test may start one."""
 
 import sys
 from collections.abc import Generator
@@ -13,17 +13,17 @@ _STARTS = {
     "socket.bind": "starts a server",
 }
 _alone: list[str] = [""]
-"""The test under way that may start nothing; empty where it may."""
+"""The running test, if it may not start anything; otherwise empty."""
 
 
 @pytest.fixture(scope="session")
 def processes() -> None:
-    """Leave to start processes and servers: who uses it, even by another fixture, is left out of `make check`."""
+    """Permission to start processes and servers. `make check` leaves out tests that use it, even indirectly."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that may, so that `-m` can leave them out."""
+    """Mark the tests that may start something, so that `-m` can leave them out."""
     for item in items:
         if isinstance(item, pytest.Function) and "processes" in item.fixturenames:
             item.add_marker(pytest.mark.served)
@@ -39,7 +39,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def _refuse(event: str, _: tuple[Any, ...]) -> None:
-    """Look at all that Python tells its audit hooks: whatever starts something in this process passes here."""
+    """Check every audit event of Python: whatever starts something in this process raises one."""
     if event in _STARTS and _alone[-1]:
         raise RuntimeError(
             f"{_alone[-1]} {_STARTS[event]}: let it, or the fixture that does, use the fixture `processes`, "

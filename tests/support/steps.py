@@ -1,4 +1,4 @@
-"""The order of a run, for all tests: what the flow does, step by step, each tried again as Prefect would."""
+"""The order of a run, for all tests: the flow's steps, each retried as Prefect would."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class Step:
     arguments: tuple[Any, ...]
 
     def run(self, retries: int = RETRIES) -> Any:
-        """Do it, again where it failed at what may pass."""
+        """Run the step, and retry it after transient errors."""
         try:
             with disable_run_logger():
                 return self.work(*self.arguments)

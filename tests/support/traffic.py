@@ -48,7 +48,7 @@ def _written(standin: Standin) -> int:
 
 
 def write_events(folder: Path, count: int, files: int) -> None:
-    """Write song plays, each by a user of its own, spread over files."""
+    """Write song plays, each by a different user, distributed over files."""
     folder.mkdir(parents=True)
     for number in range(files):
         lines = [json.dumps(_event(n)) for n in range(number, count, files)]
@@ -65,7 +65,7 @@ def _event(number: int) -> dict[str, object]:
 
 
 def write_songs(folder: Path, files: int) -> None:
-    """Write songs, one a file."""
+    """Write songs, one per file."""
     folder.mkdir(parents=True)
     for n in range(files):
         song = {"num_songs": 1, "artist_id": f"AR{n}", "artist_latitude": None, "artist_longitude": None,

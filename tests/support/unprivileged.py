@@ -1,4 +1,4 @@
-"""Python as a user whom a file's mode can keep from it, as it cannot keep root."""
+"""Runs Python as a user without root's rights, for whom file modes matter."""
 
 import os
 import subprocess

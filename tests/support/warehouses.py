@@ -32,7 +32,7 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Place:
-    """A warehouse, and how files get to where it reads them."""
+    """A warehouse, and how to put files where it reads them."""
 
     target: Target
     put: Callable[[Path], str] = str
@@ -40,14 +40,14 @@ class Place:
     def run(
         self, log_data: Path, song_data: Path, *, max_errors: int = 0, full_refresh: bool = False
     ) -> list[CheckResult]:
-        """Run what the flow runs, in its order, as plain functions; return what the checks found."""
+        """Run the flow's steps as plain functions, in order. Return the results of the checks."""
         sources = sources_of(self.put(log_data), self.put(song_data), max_errors=max_errors)
         results = {step.name: step.run(0) for step in self.steps(sources, full_refresh=full_refresh)}
         checks: list[CheckResult] = results["check"]
         return checks
 
     def steps(self, sources: Sequence[Source], *, full_refresh: bool = False) -> list[Step]:
-        """Return what the flow does, in its order."""
+        """Return the flow's steps, in order."""
         return list(run_steps(self.target, sources, full_refresh=full_refresh))
 
     def load(self) -> None:
@@ -56,7 +56,7 @@ class Place:
             step.run(0)
 
     def contents(self, *tables: str) -> dict[str, Rows]:
-        """Return the sorted rows of tables; of the loaded ones where none is named."""
+        """Return the sorted rows of tables, by default of the loaded ones."""
         with open_warehouse(self.target).engine.connect() as connection:
             return {
                 name: sorted(select(connection, f"select * from {self.target.schema}.{name}"), key=repr)
@@ -64,7 +64,7 @@ class Place:
             }
 
     def session(self, holder: str = "test run") -> "Session":
-        """Speak to it as a run that takes the lease."""
+        """Open a session as a run that takes the lease."""
         return Session(replace(self.target, holder=holder))
 
 
@@ -93,22 +93,22 @@ class Session:
 
 
 def select(connection: Connection, query: str) -> Rows:
-    """Return the rows of a query in a transaction that is open."""
+    """Return the rows of a query in an open transaction."""
     return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
 def declared(table: str) -> Table:
-    """Return the catalogue's line of a table."""
+    """Return a table's entry in the catalogue."""
     return next(line for line in catalog.TABLES if line.name == table)
 
 
-def embedded(database: Path, schema: str = SCHEMA) -> Place:
-    """Return the warehouse in a DuckDB file."""
+def duckdb_place(database: Path, schema: str = SCHEMA) -> Place:
+    """Return a DuckDB file as a place to load into."""
     return Place(Target(f"duckdb:///{database}", schema, "test run"))
 
 
-def redshift(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Return the stand-in, emptied, with its blocks at hand where there is no Prefect server to load them from."""
+def redshift_place(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Return the emptied stand-in as a place to load into. Its blocks are patched in, without a Prefect server."""
     standin.reset()
     standin.put(f"{BUCKET}/{JSONPATHS.name}", JSONPATHS.read_bytes())
     monkeypatch.setattr(blocks, "load_connector", lambda _: connector(standin))
@@ -123,7 +123,7 @@ def redshift(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def connector(standin: Standin) -> SqlAlchemyConnector:
-    """Return the block of a connection to the stand-in, which speaks no TLS."""
+    """Return the block for a connection to the stand-in, which does not use TLS."""
     components = ConnectionComponents(
         driver="redshift+redshift_connector",
         username=standin.user,
@@ -136,7 +136,7 @@ def connector(standin: Standin) -> SqlAlchemyConnector:
 
 
 def credentials(standin: Standin) -> AwsCredentials:
-    """Return the block of the stand-in's S3."""
+    """Return the block for the stand-in's S3."""
     return AwsCredentials(
         aws_access_key_id=standin.keys.access_key_id,
         aws_secret_access_key=standin.keys.secret_access_key,

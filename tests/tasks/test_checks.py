@@ -1,4 +1,4 @@
-"""Every check holds on good tables, and finds what is planted to break it."""
+"""Every check holds on good tables, and finds rows planted to break it."""
 
 import contextlib
 import shutil
@@ -15,7 +15,7 @@ from sql import catalog
 from tasks.check import SAMPLE_ROWS, check, offending_rows
 from tasks.results import CheckResult
 from tests.standin import Standin
-from tests.support.warehouses import Session, embedded, redshift
+from tests.support.warehouses import Session, duckdb_place, redshift_place
 from warehouse.checks import Check, table_checks, with_table_checks
 from warehouse.tables import Table
 
@@ -25,7 +25,7 @@ LONG_AGO = datetime(1999, 1, 1)
 
 @dataclass(frozen=True)
 class Violation:
-    """Statements that break a rule, in how many rows, and what each row of the sample shows (`...`: whatever)."""
+    """Statements that break a rule, the number of rows that break it, and the sample's rows (`...`: any value)."""
 
     statements: list[str]
     rows: int = 1
@@ -33,7 +33,7 @@ class Violation:
 
 
 def planted_play(**values: str) -> str:
-    """A songplay like another, but for some values."""
+    """A copy of a songplay with some values changed."""
     columns = [column.name for column in catalog.FACTS[0].columns]
     values = {"songplay_id": "'planted'"} | values
     selected = ", ".join(values.get(name, name) for name in columns)
@@ -41,7 +41,7 @@ def planted_play(**values: str) -> str:
 
 
 def planted_event(**values: str) -> str:
-    """One NextSong event's copy, but for some values."""
+    """A copy of a NextSong event with some values changed."""
     columns = [column.name for column in catalog.STAGING_EVENTS.columns]
     selected = ", ".join(values.get(name, name) for name in columns)
     return (
@@ -139,7 +139,7 @@ VIOLATIONS = {
 
 
 def table_violations(table: Table) -> Iterator[tuple[str, Violation]]:
-    """Yield what breaks the rules that follow from a table's line in the catalogue."""
+    """Yield violations of the rules that follow from a table's entry in the catalogue."""
     name = table.name
     yield f"{name}_not_empty", Violation([f"delete from {name}"], sample=[{"table_name": name}])
     for key in table.key:
@@ -156,14 +156,14 @@ VIOLATIONS |= dict(violation for table in catalog.TABLES for violation in table_
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory, generated: Path) -> Path:
     file = tmp_path_factory.mktemp("checks") / "test.duckdb"
-    embedded(file).run(generated / "log_data", generated / "song_data")
+    duckdb_place(file).run(generated / "log_data", generated / "song_data")
     return file
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path, good: Path) -> Iterator[Session]:
     shutil.copy(good, tmp_path)
-    copy = embedded(tmp_path / "test.duckdb").session()
+    copy = duckdb_place(tmp_path / "test.duckdb").session()
     yield copy
     copy.warehouse.release_lease()
 
@@ -173,7 +173,7 @@ def reports(warehouse: Session) -> dict[str, CheckResult]:
     return {report.check: report for report in found}
 
 
-def test_every_check_has_its_violation() -> None:
+def test_every_check_has_a_violation_to_test_it_with() -> None:
     assert sorted(VIOLATIONS) == sorted(CHECKS)
     assert len(set(CHECKS)) == len(CHECKS)
 
@@ -186,7 +186,7 @@ def test_all_checks_hold_on_good_tables(warehouse: Session) -> None:
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_check_finds_its_violation(warehouse: Session, name: str) -> None:
+def test_a_check_finds_its_violation(warehouse: Session, name: str) -> None:
     violation = VIOLATIONS[name]
     warehouse.run(*violation.statements)
     assert_found(violation, reports(warehouse)[name])
@@ -204,7 +204,7 @@ def assert_found(violation: Violation, report: CheckResult) -> None:
 def test_each_check_finds_its_violation_in_redshift(
     standin: Standin, monkeypatch: pytest.MonkeyPatch, generated: Path
 ) -> None:
-    place = redshift(standin, monkeypatch)
+    place = redshift_place(standin, monkeypatch)
     place.run(generated / "log_data", generated / "song_data")
     session = place.session()
     for rule in with_table_checks(catalog.TABLES, catalog.CHECKS):
@@ -219,10 +219,10 @@ def test_each_check_finds_its_violation_in_redshift(
 
 
 class UndoneError(Exception):
-    """Ends a transaction that is not to be kept."""
+    """Rolls back a transaction."""
 
 
-def test_only_doubts_about_the_data_are_warnings() -> None:
+def test_only_checks_of_the_sources_are_warnings() -> None:
     assert {c.name for c in catalog.CHECKS if c.severity == "warn"} == {"deliveries_agree", "songplays_matched"}
 
 
@@ -233,7 +233,7 @@ CONTENT = {
 }  # fmt: skip
 
 
-def test_deliveries_that_differ_in_one_part_of_their_content_disagree(warehouse: Session) -> None:
+def test_deliveries_that_differ_in_one_column_disagree(warehouse: Session) -> None:
     content = {part: this for part, (this, _) in CONTENT.items()}
     pairs = {
         f"{part}: {one} and {other}": (KEY, {part: one}, {part: other})
@@ -250,7 +250,7 @@ def test_deliveries_that_differ_in_one_part_of_their_content_disagree(warehouse:
             insert_event(key | content | other),
         )
         unnoticed += [] if len(warehouse.rows(select)) == 1 else [name]
-    assert unnoticed == [], "two deliveries of an event that differ, and are said to agree"
+    assert unnoticed == [], "two different deliveries of an event pass as equal"
 
 
 def catalog_check(name: str) -> Check:

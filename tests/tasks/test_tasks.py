@@ -1,4 +1,4 @@
-"""Tasks: retried when it helps, safe to repeat, and clear about tables that differ."""
+"""Tasks are retried when that may help, are safe to repeat, and name the differences of tables."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from sql import catalog
 from tasks.create_tables import create_tables
 from tasks.load import load_dimension, load_fact
 from tasks.results import TableResult
-from tasks.retries import BACKOFF_SECONDS, RETRIES, may_pass
+from tasks.retries import BACKOFF_SECONDS, RETRIES, is_retryable
 from tasks.stage import stage
 from tests.support.warehouses import Place, Session
 from warehouse.errors import CopyError, PermanentError
@@ -41,7 +41,7 @@ def warehouse(place: Place) -> Iterator[Session]:
     run.warehouse.release_lease()
 
 
-def test_every_file_of_tasks_was_looked_at() -> None:
+def test_every_task_is_known_to_these_tests() -> None:
     assert set(TASKS) == {
         "answer", "check", "create_tables", "load_dimension", "load_fact", "preflight", "release_lease", "stage",
         "take_lease",
@@ -54,21 +54,21 @@ def test_every_task_is_retried_with_growing_delays(name: str) -> None:
     assert one.retries == 3, f"{name}: a task tries three times more"
     assert one.retry_delay_seconds == [BACKOFF_SECONDS * factor for factor in (1, 2, 4)]
     assert one.retry_jitter_factor == 0.5
-    assert one.retry_condition_fn is may_pass
+    assert one.retry_condition_fn is is_retryable
     assert one.cache_policy == NO_CACHE
 
 
-def test_the_delay_is_a_setting_and_none_in_tests() -> None:
+def test_the_retry_delay_is_a_setting_and_zero_in_tests() -> None:
     assert BACKOFF_SECONDS == 0
 
 
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize(
     ("error", "failures", "attempts"),
-    [(CONFLICT, 3, 4), (CONFLICT, 4, 4), (PermanentError("mend the file"), 1, 1), (ValueError("a bug"), 1, 1)],
+    [(CONFLICT, 3, 4), (CONFLICT, 4, 4), (PermanentError("fix the file"), 1, 1), (ValueError("a bug"), 1, 1)],
     ids=["transient", "transient for too long", "permanent", "bug"],
 )
-def test_only_what_may_pass_is_tried_again(error: Exception, failures: int, attempts: int) -> None:
+def test_only_transient_errors_are_retried(error: Exception, failures: int, attempts: int) -> None:
     tried = []
 
     @task(**RETRIES)
@@ -88,7 +88,7 @@ def test_only_what_may_pass_is_tried_again(error: Exception, failures: int, atte
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_run_fails_by_its_first_error_though_its_release_fails_too(tmp_path: Path) -> None:
+def test_a_run_reports_its_first_error_even_if_the_release_fails_too(tmp_path: Path) -> None:
     def fail(*execution: Any) -> None:
         if execution[2].startswith("update run_lease set expires_at = getdate()"):
             raise PermanentError("the release failed")
@@ -111,7 +111,7 @@ def differences(warehouse: Session, *tables: Table) -> list[str]:
     with pytest.raises(PermanentError) as raised:
         create(warehouse, *tables)
     head, *lines = str(raised.value).splitlines()
-    assert head == "tables differ from what is declared: rename or drop them, or change the SQL files"
+    assert head == "existing tables differ from their declarations. Rename or drop them, or change the SQL files:"
     return [line.strip() for line in lines]
 
 
@@ -157,7 +157,7 @@ def test_create_tables_may_be_repeated(warehouse: Session, tmp_path: Path) -> No
         ),
         (
             "name varchar(16), id integer not null, size decimal(10, 5)",
-            ["columns stand in the order name, id, size, which is not the declared one"],
+            ["columns are in the order name, id, size, not in the declared one"],
         ),
         (
             "size varchar, id integer not null, more date",
@@ -165,7 +165,7 @@ def test_create_tables_may_be_repeated(warehouse: Session, tmp_path: Path) -> No
                 "column name varchar(16) is missing",
                 "column more date is not declared",
                 "column size varchar(256) is declared as size decimal(10,5)",
-                "columns stand in the order size, id, which is not the declared one",
+                "columns are in the order size, id, not in the declared one",
             ],
         ),
     ],
@@ -188,13 +188,13 @@ def test_create_tables_names_the_differences_of_all_tables_and_creates_none(ware
         assert len(warehouse.warehouse.columns(connection, "things")) == 1
 
 
-def test_create_tables_sees_what_somebody_altered(warehouse: Session, tmp_path: Path) -> None:
+def test_create_tables_notices_altered_tables(warehouse: Session, tmp_path: Path) -> None:
     table = things(tmp_path, DECLARED)
     create(warehouse, table)
     warehouse.run("alter table things drop column name", "alter table things add column name integer")
     assert differences(warehouse, table) == [
         "things: column name integer is declared as name varchar(16)",
-        "things: columns stand in the order id, size, name, which is not the declared one",
+        "things: columns are in the order id, size, name, not in the declared one",
     ]
 
 
@@ -225,7 +225,7 @@ def test_stage_replaces_and_may_be_repeated(staged: Session, place: Place, gener
     assert staged.rows("select count(*) from staging_events") == [(lines,)]
 
 
-def test_stage_that_fails_leaves_the_rows_of_before(staged: Session, place: Place, tmp_path: Path) -> None:
+def test_a_failed_stage_leaves_the_old_rows(staged: Session, place: Place, tmp_path: Path) -> None:
     before = Counter(staged.rows("select * from staging_events"))
     assert before
     (tmp_path / "broken.json").write_text("{")
@@ -234,7 +234,7 @@ def test_stage_that_fails_leaves_the_rows_of_before(staged: Session, place: Plac
     assert Counter(staged.rows("select * from staging_events")) == before
 
 
-def test_stage_forgets_the_rejects_of_its_own_table_only(staged: Session, place: Place, tmp_path: Path) -> None:
+def test_stage_deletes_the_old_rejects_of_its_own_table_only(staged: Session, place: Place, tmp_path: Path) -> None:
     def rejects() -> list[tuple[Any, ...]]:
         return staged.rows("select load, code from load_errors order by load")
 

@@ -1,4 +1,4 @@
-"""A run that was killed, and run again, leaves the tables of a run that was not."""
+"""A killed run that is repeated leaves the same tables as an undisturbed one."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("processes")
 
 @pytest.fixture
 def half_loaded(tmp_path: Path, generated: Path) -> tuple[Path, Path, Path]:
-    """A database that holds the first days, the logs that overlap it and go on, and the catalogue."""
+    """A database with the first days, logs that overlap with it and continue, and the catalogue."""
     logs = sorted((generated / "log_data").rglob("*.json"))
     first, second = tmp_path / "first", tmp_path / "second"
     for folder, days in ((first, logs[:4]), (second, logs[3:])):
@@ -38,10 +38,12 @@ def rerun_mends_every(points: int, half_loaded: tuple[Path, Path, Path], tmp_pat
         killed.unlink()
 
 
-def test_a_rerun_mends_a_killed_run(half_loaded: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_the_next_run_completes_a_killed_run(half_loaded: tuple[Path, Path, Path], tmp_path: Path) -> None:
     rerun_mends_every(8, half_loaded, tmp_path)
 
 
 @pytest.mark.sweep
-def test_a_rerun_mends_a_run_killed_at_200_points(half_loaded: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_the_next_run_completes_a_run_killed_at_any_of_200_points(
+    half_loaded: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
     rerun_mends_every(200, half_loaded, tmp_path)

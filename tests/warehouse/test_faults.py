@@ -1,4 +1,4 @@
-"""Connections that break: wherever one does, the run ends complete, or fails and is complete when run again."""
+"""Wherever a connection breaks, the run completes, or it fails and the next run completes it."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.standin import Standin
 from tests.standin.faults import When
 from tests.support.second_run import Keeper, contents, make_data, steps_of
 from tests.support.steps import RETRIES, Step
-from tests.support.warehouses import BUCKET, JSONPATHS, SCHEMA, Place, connector, credentials, redshift
+from tests.support.warehouses import BUCKET, JSONPATHS, SCHEMA, Place, connector, credentials, redshift_place
 from warehouse.errors import TransientError
 from warehouse.redshift.errors import ROLLED_BACK
 
@@ -29,8 +29,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def place(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """The stand-in, empty."""
-    return redshift(standin, monkeypatch)
+    """The empty stand-in."""
+    return redshift_place(standin, monkeypatch)
 
 
 @pytest.fixture
@@ -46,17 +46,17 @@ def run(steps: list[Step]) -> None:
 
 
 def two(messages: int) -> list[tuple[int, When]]:
-    """Two cuts, which differ from task to task as the numbers of messages do."""
+    """Two cuts, which differ between tasks because the numbers of messages do."""
     return [(at, PLACES[at % 4]) for at in (messages // 3, messages - messages // 3)]
 
 
 def every(messages: int) -> list[tuple[int, When]]:
-    """A cut at every message, of kinds that take turns."""
+    """A cut at every message, of alternating kinds."""
     return [(at, PLACES[at % 4]) for at in range(1, messages + 1)]
 
 
 def assert_cuts_change_nothing(standin: Standin, steps: list[Step], cuts: Cuts) -> int:
-    """Take every step from the same tables undisturbed, then with each cut. Return how many cuts that were."""
+    """Run every step from the same tables, first undisturbed, then with each cut. Return the number of cuts."""
     tried = 0
     for step in steps:
         before = Keeper(standin)
@@ -76,7 +76,7 @@ def assert_cuts_change_nothing(standin: Standin, steps: list[Step], cuts: Cuts) 
     return tried
 
 
-def test_two_cuts_in_each_task_of_a_second_run_change_nothing(
+def test_two_lost_connections_in_each_task_of_a_second_run_change_nothing(
     standin: Standin, half_loaded: Place, data: tuple[Path, Path]
 ) -> None:
     steps = steps_of(half_loaded, data[1])
@@ -85,7 +85,7 @@ def test_two_cuts_in_each_task_of_a_second_run_change_nothing(
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("first", [True, False], ids=["first run", "second run"])
-def test_no_cut_at_any_message_changes_anything(
+def test_a_connection_lost_at_any_message_changes_nothing(
     standin: Standin, place: Place, data: tuple[Path, Path], capsys: pytest.CaptureFixture[str], *, first: bool
 ) -> None:
     if not first:
@@ -106,7 +106,7 @@ COMMITTED = ("stage staging_events", "load songplays", "load users", "load songs
 def test_a_commit_whose_answer_was_lost_is_safe(
     standin: Standin, half_loaded: Place, data: tuple[Path, Path], *, full_refresh: bool
 ) -> None:
-    """The last message of a task is its COMMIT's: it is done, and the task, which cannot know, is done again."""
+    """The last message of a task belongs to its COMMIT: the work is done, but the task cannot know and is repeated."""
     committed = 0
     for step in steps_of(half_loaded, data[1], full_refresh=full_refresh):
         before = Keeper(standin)
@@ -127,7 +127,7 @@ def test_a_commit_whose_answer_was_lost_is_safe(
 
 
 def assert_a_rerun_mends(standin: Standin, place: Place, data: tuple[Path, Path], names: Sequence[str]) -> None:
-    """Break a second run off in some step, at every try, and see that a third comes to what an undisturbed one does."""
+    """Interrupt a second run in a step at every attempt, and assert that a third one ends like an undisturbed run."""
     before = Keeper(standin)
     steps = steps_of(place, data[1])
     run(steps)
@@ -149,7 +149,9 @@ def steps_until(name: str, steps: list[Step]) -> list[Step]:
     return steps[: [step.name for step in steps].index(name) + 1]
 
 
-def test_a_rerun_mends_a_run_that_lost_every_try(standin: Standin, half_loaded: Place, data: tuple[Path, Path]) -> None:
+def test_the_next_run_completes_a_run_that_lost_every_attempt(
+    standin: Standin, half_loaded: Place, data: tuple[Path, Path]
+) -> None:
     assert_a_rerun_mends(standin, half_loaded, data, ["stage staging_events", "load songplays", "load users"])
 
 
@@ -171,7 +173,7 @@ CUTS = {
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_prefect_mends_a_run_that_lost_its_connection_once_in_every_task(
+def test_prefect_retries_a_run_that_loses_its_connection_in_every_task(
     standin: Standin, place: Place, data: tuple[Path, Path]
 ) -> None:
     run(steps_of(place, data[1]))

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tests.support.project import ROOT
-from tests.support.warehouses import Place, Session, embedded, select
+from tests.support.warehouses import Place, Session, duckdb_place, select
 from warehouse import lease
 from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
@@ -30,7 +30,7 @@ from warehouse.target import Target
 
 @pytest.fixture
 def first(place: Place) -> Iterator[Session]:
-    """A run that holds the lease, in each warehouse there is."""
+    """A run that holds the lease, in each kind of warehouse."""
     run = place.session("first")
     run.run("create table numbers (n integer)")
     yield run
@@ -40,7 +40,7 @@ def first(place: Place) -> Iterator[Session]:
 @pytest.fixture
 def in_file(tmp_path: Path) -> Iterator[Session]:
     """A run that holds the lease, in a DuckDB file."""
-    run = embedded(tmp_path / "test.duckdb").session("first")
+    run = duckdb_place(tmp_path / "test.duckdb").session("first")
     run.run("create table numbers (n integer)")
     yield run
     run.warehouse.release_lease()
@@ -54,14 +54,14 @@ def expire(run: Session) -> None:
     run.run("update run_lease set expires_at = dateadd(second, -1, getdate())")
 
 
-def test_a_second_run_is_refused_and_told_whose_turn_it_is(first: Session) -> None:
+def test_a_second_run_is_refused_and_told_who_holds_the_lease(first: Session) -> None:
     with pytest.raises(LeaseLostError, match=r"in use by first( \(process \d+, \w+\))? until \d{4}-.+ UTC") as raised:
         another(first).take_lease()
     assert not is_transient(raised.value)
     assert first.one("1") == 1
 
 
-def test_a_run_that_holds_no_lease_loads_nothing(first: Session) -> None:
+def test_a_run_without_the_lease_loads_nothing(first: Session) -> None:
     with pytest.raises(LeaseLostError, match="in use by first"), another(first).task():
         pass
     first.warehouse.release_lease()
@@ -70,7 +70,7 @@ def test_a_run_that_holds_no_lease_loads_nothing(first: Session) -> None:
     first.warehouse.take_lease()
 
 
-def test_the_lease_given_back_is_free(first: Session) -> None:
+def test_a_released_lease_is_free(first: Session) -> None:
     first.warehouse.release_lease()
     second = another(first)
     second.take_lease()
@@ -82,7 +82,7 @@ def test_the_lease_given_back_is_free(first: Session) -> None:
     second.release_lease()
 
 
-def test_a_run_that_lost_its_lease_changes_nothing_of_the_next_ones(first: Session) -> None:
+def test_a_run_that_lost_its_lease_does_not_touch_the_next_runs_lease(first: Session) -> None:
     expire(first)
     second = another(first)
     second.take_lease()
@@ -121,9 +121,7 @@ def test_each_task_renews_the_lease(first: Session) -> None:
 
 
 @pytest.mark.parametrize(("left", "renewed"), [(610, False), (590, True)])
-def test_a_lease_is_renewed_where_little_of_it_is_left_and_only_there(
-    first: Session, left: int, *, renewed: bool
-) -> None:
+def test_a_lease_is_renewed_only_if_it_expires_soon(first: Session, left: int, *, renewed: bool) -> None:
     with first.warehouse.reading() as connection:
         set_seconds_left(connection, left)
     remaining = "datediff(second, getdate(), (select expires_at from run_lease))"
@@ -131,8 +129,8 @@ def test_a_lease_is_renewed_where_little_of_it_is_left_and_only_there(
 
 
 @pytest.mark.parametrize("left", [290, 310])
-def test_no_task_begins_with_less_than_a_statement_may_need(first: Session, left: int) -> None:
-    """A task comes to this where it waited for the table between its look at the lease and its own transaction."""
+def test_no_task_starts_with_too_little_time_on_the_lease(first: Session, left: int) -> None:
+    """This happens to a task that waited for the table between checking the lease and its own transaction."""
     with first.warehouse.reading() as connection:
         set_seconds_left(connection, left)
         refused = pytest.raises(LeaseLostError, match="no longer holds the lease") if left < 300 else nullcontext()
@@ -144,7 +142,7 @@ def set_seconds_left(connection: Connection, seconds: int) -> None:
     connection.exec_driver_sql(f"update run_lease set expires_at = dateadd(second, {seconds}, getdate())")
 
 
-def test_a_taker_waits_until_a_task_ends(first: Session) -> None:
+def test_taking_the_lease_waits_for_a_running_task(first: Session) -> None:
     second, taken = another(first), Event()
     taker = Thread(target=lambda: (second.take_lease(), taken.set()))
     with first.warehouse.task() as connection:
@@ -160,7 +158,7 @@ def test_a_taker_waits_until_a_task_ends(first: Session) -> None:
     second.release_lease()
 
 
-def test_a_taker_that_waited_looks_at_the_clock_afresh(first: Session) -> None:
+def test_taking_the_lease_checks_the_time_after_waiting(first: Session) -> None:
     second, taken = another(first), Event()
     taker = Thread(target=lambda: (second.take_lease(), taken.set()))
     with first.warehouse.task():
@@ -191,8 +189,8 @@ def test_tasks_of_one_run_neither_conflict_nor_wait_for_each_other(in_file: Sess
 DIES = """
 import sys, time
 from pathlib import Path
-from tests.support.warehouses import embedded
-run = embedded(Path(sys.argv[1]) / "test.duckdb").session("dies")
+from tests.support.warehouses import duckdb_place
+run = duckdb_place(Path(sys.argv[1]) / "test.duckdb").session("dies")
 run.run("create table numbers (n integer)", "insert into numbers values (1)")
 with run.warehouse.task() as connection:
     connection.exec_driver_sql("insert into numbers values (2)")
@@ -210,13 +208,13 @@ def test_a_run_that_was_killed_does_not_block_the_next(tmp_path: Path) -> None:
         with pytest.raises(PermanentError, match=f"in use by process {child.pid} "):
             open_warehouse(Target(f"duckdb:///{tmp_path}/test.duckdb", "sparkify", "second")).take_lease()
         os.kill(child.pid, signal.SIGKILL)
-    run = embedded(tmp_path / "test.duckdb").session("next")
+    run = duckdb_place(tmp_path / "test.duckdb").session("next")
     assert run.rows("select * from numbers") == [(1,)]
     run.warehouse.release_lease()
 
 
 @pytest.mark.usefixtures("processes")
-def test_no_other_process_gets_at_the_file_between_tasks(in_file: Session, tmp_path: Path) -> None:
+def test_no_other_process_can_open_the_file_between_tasks(in_file: Session, tmp_path: Path) -> None:
     code = f"import duckdb; duckdb.connect({str(tmp_path / 'test.duckdb')!r})"
     held = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert f"PID {os.getpid()}" in held.stderr
@@ -232,8 +230,8 @@ def test_a_refused_run_leaves_the_file_closed(in_file: Session) -> None:
     assert not is_open(in_file), f"the run that was refused still has the file: {refused.value}"
 
 
-def test_a_release_that_fails_gives_the_file_back(tmp_path: Path) -> None:
-    run = embedded(tmp_path / "test.duckdb").session()
+def test_a_failed_release_closes_the_file(tmp_path: Path) -> None:
+    run = duckdb_place(tmp_path / "test.duckdb").session()
     run.run("drop table run_lease")
     with pytest.raises(DBAPIError) as failed:
         run.warehouse.release_lease()
@@ -241,7 +239,7 @@ def test_a_release_that_fails_gives_the_file_back(tmp_path: Path) -> None:
 
 
 def is_open(session: Session) -> bool:
-    """Whether this process has a session's file open: DuckDB opens none twice with other settings."""
+    """Whether this process has a session's file open: DuckDB refuses to open it again with other settings."""
     file = session.target.warehouse.removeprefix("duckdb:///")
     try:
         duckdb.connect(file, config={"threads": 1}).close()
@@ -265,7 +263,7 @@ def is_open(session: Session) -> bool:
         ("exclusive", "exclusive", True),
     ],
 )
-def test_which_locks_wait_for_which(held: Lock, wanted: Lock, waits: bool) -> None:  # noqa: FBT001
+def test_conflicting_locks_wait_for_each_other(held: Lock, wanted: Lock, waits: bool) -> None:  # noqa: FBT001
     locks, holder, other = TableLocks(), object(), object()
     locks.acquire(holder, "songs", held)
     locks.acquire(holder, "songs", wanted)  # an owner never waits for itself
@@ -306,7 +304,7 @@ def test_locks_end_with_their_transaction_however_it_ends(in_file: Session, end:
 
 
 @pytest.mark.parametrize("way", ["link to it", "link to its folder", "relative path"])
-def test_a_file_has_one_set_of_locks_whichever_way_it_is_reached(
+def test_a_file_has_one_set_of_locks_under_all_its_paths(
     in_file: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

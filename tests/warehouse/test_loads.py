@@ -1,4 +1,4 @@
-"""Rows arrive by append, replace and merge, each safe to repeat."""
+"""Rows are loaded by append, replace and merge, and each is safe to repeat."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from tests.support.warehouses import Place, embedded, select
+from tests.support.warehouses import Place, duckdb_place, select
 from warehouse.errors import is_transient
 from warehouse.loads import LoadResult, load
 from warehouse.redshift.errors import RefusedError
@@ -25,7 +25,7 @@ Row = tuple[int, str | None, int | None, str]
 
 
 class Things:
-    """A table of things, and a staging table that they arrive in."""
+    """A table of things, and the staging table that it is loaded from."""
 
     def __init__(self, folder: Path, place: Place, newest_by: str | None = "at") -> None:
         (folder / "things.sql").write_text(FILE)
@@ -69,7 +69,7 @@ def test_a_load_is_safe_to_repeat(things: Things, mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", ["append", "replace", "merge"])
-def test_a_load_leaves_nothing_behind_in_its_session(things: Things, mode: Mode) -> None:
+def test_a_load_leaves_no_temporary_table_behind(things: Things, mode: Mode) -> None:
     things.arrive(A, B)
     with things.warehouse.warehouse.task() as connection:
         first = load(connection, replace(things.table, mode=mode))
@@ -83,7 +83,7 @@ def test_append_inserts_the_rows_whose_key_is_new(things: Things) -> None:
     assert things.rows == [A, B]
 
 
-def test_append_compares_all_of_a_key(tmp_path: Path, place: Place) -> None:
+def test_append_compares_all_columns_of_the_key(tmp_path: Path, place: Place) -> None:
     things = Things(tmp_path, place)
     things.table = Table(things.table.path, key=("id", "name"))
     things.load("append", A)
@@ -97,7 +97,7 @@ def test_replace_leaves_only_what_arrived(things: Things) -> None:
 
 
 @pytest.mark.parametrize("mode", ["replace", "merge"])
-def test_a_load_that_fails_leaves_the_table_as_it_was(things: Things, mode: Mode) -> None:
+def test_a_failed_load_leaves_the_table_unchanged(things: Things, mode: Mode) -> None:
     things.load("append", A)
     lenient = "create table arrivals (id integer, name varchar(16), size integer, at timestamp)"
     things.warehouse.run("drop table arrivals", lenient)
@@ -111,7 +111,7 @@ def test_a_load_that_fails_leaves_the_table_as_it_was(things: Things, mode: Mode
     assert things.rows == [A]
 
 
-def test_replace_is_undone_with_its_transaction(things: Things) -> None:
+def test_replace_is_rolled_back_with_its_transaction(things: Things) -> None:
     things.load("append", A)
     things.arrive(B)
     with things.warehouse.warehouse.engine.connect() as connection:
@@ -129,7 +129,7 @@ def test_merge_counts_what_it_inserted_and_updated(things: Things) -> None:
     assert things.rows == [A, changed, new]
 
 
-def test_merge_keeps_the_newest_whichever_arrives_first(things: Things) -> None:
+def test_merge_keeps_the_newest_row_in_any_order_of_arrival(things: Things) -> None:
     rows: list[Row] = [
         (1, "old", 1, MONDAY),
         (1, "b", 1, TUESDAY),
@@ -151,8 +151,8 @@ def test_merge_of_older_rows_changes_nothing(things: Things) -> None:
     assert things.rows == [newer]
 
 
-def test_merge_writes_nothing_where_nothing_changes(tmp_path: Path) -> None:
-    things = Things(tmp_path, embedded(tmp_path / "test.duckdb"))  # Redshift's driver does not count them
+def test_merge_writes_nothing_if_nothing_changes(tmp_path: Path) -> None:
+    things = Things(tmp_path, duckdb_place(tmp_path / "test.duckdb"))  # Redshift's driver does not count them
     merged: list[int] = []
 
     def remember(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
@@ -166,7 +166,7 @@ def test_merge_writes_nothing_where_nothing_changes(tmp_path: Path) -> None:
 
 
 def test_merge_touches_only_the_rows_that_change(tmp_path: Path) -> None:
-    things = Things(tmp_path, embedded(tmp_path / "test.duckdb"))  # Redshift's driver does not count them
+    things = Things(tmp_path, duckdb_place(tmp_path / "test.duckdb"))  # Redshift's driver does not count them
     rows: list[Row] = [(number, None, None, MONDAY) for number in range(20)]
     things.load("merge", *rows)
     touched: list[int] = []
@@ -180,7 +180,7 @@ def test_merge_touches_only_the_rows_that_change(tmp_path: Path) -> None:
     assert touched == [1]
 
 
-def test_merge_without_a_time_takes_what_arrives(tmp_path: Path, place: Place) -> None:
+def test_merge_without_newest_by_takes_the_arriving_rows(tmp_path: Path, place: Place) -> None:
     things = Things(tmp_path, place, newest_by=None)
     things.load("merge", A, B)
     changed = (1, None, 1, MONDAY)
@@ -189,14 +189,14 @@ def test_merge_without_a_time_takes_what_arrives(tmp_path: Path, place: Place) -
     assert things.rows == [changed, B]
 
 
-def test_merge_leaves_a_table_of_the_users_alone(things: Things) -> None:
+def test_merge_leaves_a_users_table_of_the_same_name_alone(things: Things) -> None:
     things.warehouse.run("create table things_changes (mine integer)")
     things.load("merge", A)
     assert things.rows == [A]
     assert things.warehouse.rows("select count(*) from things_changes") == [(0,)]
 
 
-def test_merge_of_a_table_that_is_all_key_inserts_what_is_new(tmp_path: Path, place: Place) -> None:
+def test_merge_into_a_table_of_key_columns_only_inserts_new_rows(tmp_path: Path, place: Place) -> None:
     sql = "create table if not exists names (name varchar(16));\nselect name from arrivals"
     (tmp_path / "names.sql").write_text(sql)
     table = Table(tmp_path / "names.sql", mode="merge", key=("name",))

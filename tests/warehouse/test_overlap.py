@@ -1,4 +1,4 @@
-"""Two runs in one warehouse never mix: the stand-in for Redshift, whose table locks are real."""
+"""Two runs in one warehouse never mix. Tested on the stand-in for Redshift, whose table locks are real."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from sql import catalog
 from tests.standin import Standin
 from tests.support.second_run import Keeper, Tables, contents, make_data, steps_of
 from tests.support.steps import Step
-from tests.support.warehouses import Place, redshift
+from tests.support.warehouses import Place, redshift_place
 from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.errors import LeaseLostError, TransientError, is_transient
@@ -28,8 +28,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """The stand-in, empty."""
-    return redshift(standin, monkeypatch)
+    """The empty stand-in."""
+    return redshift_place(standin, monkeypatch)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def steps(place: Place, data: Path) -> list[Step]:
-    """The steps of the first run, the preflight left out: it holds nothing."""
+    """The steps of the first run without the preflight, which holds nothing."""
     return steps_of(place, data)[1:]
 
 
@@ -58,12 +58,12 @@ def expire(standin: Standin) -> None:
 
 
 def loaded(standin: Standin) -> Tables:
-    """Return all tables but the lease."""
+    """Return all tables except the lease."""
     return {name: rows for name, rows in contents(standin).items() if name != "run_lease"}
 
 
 def undisturbed(standin: Standin, steps: list[Step]) -> Tables:
-    """Return what a run loads that nobody disturbs, and undo it."""
+    """Return what an undisturbed run loads, then undo it."""
     before = Keeper(standin)
     run(steps)
     tables = loaded(standin)
@@ -73,7 +73,7 @@ def undisturbed(standin: Standin, steps: list[Step]) -> Tables:
 
 @contextmanager
 def at_statement(text: str, action: Any) -> Iterator[list[Future[Any]]]:
-    """Call something once, when this thread has executed a statement that holds a text."""
+    """Call a function once, after this thread has executed a statement that contains a text."""
     started: list[Future[Any]] = []
     main = threading.get_ident()
 
@@ -115,10 +115,10 @@ def assert_refused(started: list[Future[Any]]) -> None:
     assert not is_transient(error)
 
 
-def test_a_taker_waits_for_the_task_that_is_inside_its_transaction(
+def test_taking_the_lease_waits_for_a_task_in_its_transaction(
     standin: Standin, place: Place, steps: list[Step], pool: ThreadPoolExecutor
 ) -> None:
-    """Even where the lease has expired meanwhile: what the task loads is there when the taker comes in."""
+    """Even if the lease has expired meanwhile: the next holder sees what the task loaded."""
     run(steps[:2])
     with open_warehouse(place.target).task() as connection:
         expire(standin)
@@ -132,13 +132,13 @@ def test_a_taker_waits_for_the_task_that_is_inside_its_transaction(
 
 
 def await_waiting(standin: Standin, taker: Future[Any]) -> None:
-    """Return when somebody waits for a lock of the lease's table."""
+    """Return when a session waits for a lock on the lease's table."""
     waiting = "select 1 from pg_locks where not granted and relation = 'sparkify.run_lease'::regclass"
     while not standin.admin.query(waiting):
         assert not taker.done(), taker.exception()
 
 
-def test_a_run_that_died_holding_the_lease_is_waited_for_and_then_replaced(
+def test_the_lease_of_a_dead_run_is_taken_over_when_it_expires(
     standin: Standin, place: Place, steps: list[Step]
 ) -> None:
     expected = undisturbed(standin, steps)
@@ -147,7 +147,7 @@ def test_a_run_that_died_holding_the_lease_is_waited_for_and_then_replaced(
     with pytest.raises(TransientError):
         steps[4].run(retries=0)  # it dies in the midst of it
     following = [step.held_by("second run") for step in steps]
-    with pytest.raises(LeaseLostError, match=r"in use by test run until .* UTC, or until it ends before"):
+    with pytest.raises(LeaseLostError, match=r"in use by test run until .* UTC at the latest"):
         following[0].run()
     expire(standin)
     run(following)
@@ -158,7 +158,7 @@ def test_a_run_that_died_holding_the_lease_is_waited_for_and_then_replaced(
 def test_a_run_that_stalls_past_its_lease_fails_for_good_and_changes_nothing(
     standin: Standin, steps: list[Step], *, ended: bool
 ) -> None:
-    """It may wake up before any of its tasks."""
+    """The stall may end before any of its tasks."""
     expected = undisturbed(standin, steps)
     run(steps[:1])
     expire(standin)
@@ -178,7 +178,7 @@ def test_a_run_that_stalls_past_its_lease_fails_for_good_and_changes_nothing(
 
 
 @pytest.mark.parametrize("seconds", [900, 400], ids=["with time left", "when the lease is to be renewed"])
-def test_loads_of_one_run_side_by_side_do_not_disturb_each_other(
+def test_parallel_loads_of_one_run_do_not_disturb_each_other(
     standin: Standin, steps: list[Step], pool: ThreadPoolExecutor, seconds: int
 ) -> None:
     expected = undisturbed(standin, steps)

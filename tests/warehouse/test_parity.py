@@ -1,4 +1,4 @@
-"""The same run leaves the same tables in the embedded warehouse, from files or from S3, and in Redshift's stand-in."""
+"""The same run leaves the same tables on DuckDB, from files or from S3, and in Redshift's stand-in."""
 
 import gzip
 import json
@@ -14,19 +14,21 @@ import pytest
 from flows.generate import generate
 from sql import catalog
 from tests.standin import Standin
-from tests.support.warehouses import BUCKET, Place, Rows, Session, embedded, redshift
+from tests.support.warehouses import BUCKET, Place, Rows, Session, duckdb_place, redshift_place
 from tests.warehouse.duckdb.test_copy import BAD_RECORDS, CASES, GOOD, MISSING, PATHS, among_good, type_ids
 from warehouse.load_errors import LOAD_ERRORS_DDL
 from warehouse.sources import Compression, Source
 from warehouse.tables import Table
 
-LINE = "Redshift tells the record's last line, not its place in it: what is no JSON is kept as that whole line"
+LINE = (
+    "Redshift reports a record's last line, not its position in it, so text that is not JSON is kept as that whole line"
+)
 UNCERTAIN = "the assumption `uncertain text`: a limit of the DuckDB reader, which rejects rather than guesses"
-SUBSTITUTE = "the DuckDB reader has the character 0x1A stand for bytes that are not UTF-8; either way it is rejected"
-SEPARATOR = "the DuckDB reader splits at the character 0x1E, so it shows 0x1F for it"
+SUBSTITUTE = "the DuckDB reader replaces bytes that are not UTF-8 by 0x1A; the record is rejected either way"
+SEPARATOR = "the DuckDB reader splits texts at 0x1E, so it shows 0x1F instead"
 TOO_LARGE = "the assumption `large record`: DuckDB reads no object over 32 MB, and fails; Redshift rejects the record"
 YEAR = "Python has no year 10000: DuckDB's driver gives the text, Redshift's the last moment that Python has"
-NESTED = "Redshift tells no values, and read back from S3 are only those that are not nested: the record has them"
+NESTED = "Redshift reports no values, and only values that are not nested are read back from S3; see the record"
 MESSAGE = "the words are each warehouse's own; codes are the same"
 
 KNOWN = {
@@ -42,7 +44,7 @@ KNOWN = {
     "a number after deep nesting": (UNCERTAIN, {"reported", "rows", "rejects", "records"}),
     "a number in a key written with escapes": (UNCERTAIN, {"reported", "rows", "rejects", "records"}),
 }
-"""Bad inputs that come to something else, why, and where it shows. What NESTED and MESSAGE tell of shows everywhere."""
+"""Bad inputs with different results, the reason, and where they differ. NESTED and MESSAGE apply to all inputs."""
 
 REJECTS = 'select load, file, line, "column", code, value from load_errors'
 RECORDS = "select file, line, code, raw_record from load_errors"
@@ -50,7 +52,7 @@ RECORDS = "select file, line, code, raw_record from load_errors"
 
 @dataclass(frozen=True)
 class Places:
-    """The places that a run is repeated in; the two that read S3 read the same objects."""
+    """The places where a run is repeated. The two that read S3 read the same objects."""
 
     files: Place
     s3: Place
@@ -59,7 +61,7 @@ class Places:
 
 @pytest.fixture
 def places(standin: Standin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Places:
-    there = redshift(standin, monkeypatch)
+    there = redshift_place(standin, monkeypatch)
     urls: dict[Path, str] = {}
 
     def put_once(path: Path) -> str:
@@ -67,8 +69,8 @@ def places(standin: Standin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             urls[path] = there.put(path)
         return urls[path]
 
-    s3 = replace(embedded(tmp_path / "s3.duckdb").target, aws_credentials="sparkify-aws")
-    return Places(embedded(tmp_path / "files.duckdb"), Place(s3, put_once), replace(there, put=put_once))
+    s3 = replace(duckdb_place(tmp_path / "s3.duckdb").target, aws_credentials="sparkify-aws")
+    return Places(duckdb_place(tmp_path / "files.duckdb"), Place(s3, put_once), replace(there, put=put_once))
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +81,9 @@ def dirty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("source", ["dirty", "real_data"])
-def test_a_run_leaves_equal_tables(places: Places, source: str, request: pytest.FixtureRequest) -> None:
+def test_a_run_leaves_equal_tables_on_duckdb_and_redshift(
+    places: Places, source: str, request: pytest.FixtureRequest
+) -> None:
     data: Path = request.getfixturevalue(source)
     left = {}
     for name, place in vars(places).items():
@@ -92,7 +96,7 @@ def test_a_run_leaves_equal_tables(places: Places, source: str, request: pytest.
 
 
 def all_tables(session: Session) -> dict[str, Rows]:
-    """Return the rows of every table, and the columns that it is declared with."""
+    """Return the rows and the declared columns of every table."""
     names = [table.name for table in catalog.TABLES]
     tables = {name: session.rows(f"select * from {name}") for name in names}
     tables |= {"rejects": session.rows(REJECTS), "records": session.rows(RECORDS)}
@@ -107,26 +111,26 @@ def with_base_names(tables: dict[str, Rows]) -> dict[str, Rows]:
     return tables | {"rejects": rejects, "records": records}
 
 
-def assert_equal(embedded: dict[str, Rows], redshift: dict[str, Rows]) -> None:
-    """Fail with the rows that differ, in value or in type."""
-    assert embedded.keys() == redshift.keys()
-    found = [line for name in embedded for line in differences(name, embedded[name], redshift[name])]
+def assert_equal(on_duckdb: dict[str, Rows], on_redshift: dict[str, Rows]) -> None:
+    """Fail with the rows that differ in value or in type."""
+    assert on_duckdb.keys() == on_redshift.keys()
+    found = [line for name in on_duckdb for line in differences(name, on_duckdb[name], on_redshift[name])]
     assert not found, "\n".join(found)
 
 
-def differences(name: str, embedded: Rows, redshift: Rows) -> Iterator[str]:
-    """Give the rows that one of two has more often, as lines."""
+def differences(name: str, on_duckdb: Rows, on_redshift: Rows) -> Iterator[str]:
+    """Yield a line for each row that one side has more often."""
     if name == "rejects":
-        embedded = without_unknown_values(embedded, redshift)
-    ours, theirs = (Counter(map(repr, rows)) for rows in (embedded, redshift))
-    for side, rows in (("embedded only", ours - theirs), ("Redshift only", theirs - ours)):
+        on_duckdb = without_unknown_values(on_duckdb, on_redshift)
+    ours, theirs = (Counter(map(repr, rows)) for rows in (on_duckdb, on_redshift))
+    for side, rows in (("DuckDB only", ours - theirs), ("Redshift only", theirs - ours)):
         yield from (f"{name}, {side}: {row} x {times}" for row, times in sorted(rows.items()))
 
 
-def without_unknown_values(embedded: Rows, redshift: Rows) -> Rows:
+def without_unknown_values(on_duckdb: Rows, on_redshift: Rows) -> Rows:
     """Blank the values of rejects that Redshift's side does not know."""
-    unknown = {reject[:-1] for reject in redshift if reject[-1] is None}
-    return [(*reject[:-1], None) if reject[:-1] in unknown else reject for reject in embedded]
+    unknown = {reject[:-1] for reject in on_redshift if reject[-1] is None}
+    return [(*reject[:-1], None) if reject[:-1] in unknown else reject for reject in on_duckdb]
 
 
 @dataclass
@@ -140,7 +144,7 @@ class Pair:
     def load(
         self, columns: str, files: dict[str, bytes], *, time_format: str | None = None, **options: Any
     ) -> list[dict[str, Rows]]:
-        """Return the rows and the rejects of the embedded warehouse, and of Redshift."""
+        """Return the rows and the rejects of DuckDB and of Redshift."""
         path = self.folder / f"t{len(list(self.folder.iterdir()))}.sql"
         path.write_text(f"create table {path.stem} ({columns})")
         table = Table(path, jsonpaths=path if "jsonpaths" in options else None, time_format=time_format)
@@ -173,13 +177,13 @@ def pair(places: Places, standin: Standin, tmp_path: Path) -> Pair:
 
 
 def bad_files(what: str) -> dict[str, bytes]:
-    """Return a bad input in a small file and in a larger one, which other readers take."""
+    """Return a bad input in a small and in a larger file, which different readers handle."""
     text, first = BAD_RECORDS[what][0], what == "a byte order mark"
     return {f"{what} {pads}.json": among_good(text, pads, first=first) for pads in (1, 300)}
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def test_bad_records(pair: Pair, compression: Compression) -> None:
+def test_bad_records_are_treated_equally(pair: Pair, compression: Compression) -> None:
     inputs = [what for what in BAD_RECORDS if what not in KNOWN][:: 8 if compression == "gzip" else 1]
     files = {name: text for what in inputs for name, text in bad_files(what).items()}
     files |= {f"{name}, over 4 MB": b'{"k": "a", "x": "%s"}' % (b"x" * size) for name, size in LARGE.items()}
@@ -191,13 +195,13 @@ def test_bad_records(pair: Pair, compression: Compression) -> None:
 LARGE = {"not": 4_100_000, "just": 4_194_300, "well": 5_000_000}
 
 
-def test_known_differences(pair: Pair) -> None:
+def test_known_differences_are_the_only_ones(pair: Pair) -> None:
     for what, (_, where) in KNOWN.items():
         ours, theirs = pair.load("k varchar not null", bad_files(what))
         assert {part for part in ours if list(differences(part, ours[part], theirs[part]))} == where, what
 
 
-def test_damaged_bytes(pair: Pair) -> None:
+def test_damaged_bytes_are_treated_equally(pair: Pair) -> None:
     generator = random.Random(1)
     files = {f"{number}.json": damaged(generator) for number in range(100)}
     ours, theirs = pair.load("k varchar, n integer, v varchar(100)", files)
@@ -230,7 +234,7 @@ PIECES = (
 
 
 def damaged(generator: random.Random) -> bytes:
-    """Return good records of which some bytes have become others."""
+    """Return good records with some bytes changed."""
     text = bytearray(WHOLE)
     for _ in range(generator.randint(1, 3)):
         start = generator.randrange(len(text))
@@ -239,7 +243,7 @@ def damaged(generator: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize(("kind", "time_format"), type_ids())
-def test_values(pair: Pair, kind: str, time_format: str | None) -> None:
+def test_values_are_treated_equally(pair: Pair, kind: str, time_format: str | None) -> None:
     values = [case.written for case in CASES if (case.kind, case.time_format) == (kind, time_format)]
     values = [value for value in values if not value.startswith("2534023008")]  # see YEAR
     records = [f'"k": {json.dumps(value)}' + (f', "v": {value}' if value != MISSING else "") for value in values]
@@ -248,7 +252,7 @@ def test_values(pair: Pair, kind: str, time_format: str | None) -> None:
     assert_equal(*pair.load(f"k varchar(500), v {kind}", files, time_format=time_format))
 
 
-def test_jsonpaths(pair: Pair) -> None:
+def test_jsonpaths_are_treated_equally(pair: Pair) -> None:
     paths = ", ".join(f'"{path}"' for path, _, _ in PATHS.values())
     url = pair.standin.put(f"{BUCKET}/paths.json", f'{{"jsonpaths": [{paths}]}}'.encode())
     records = "\n".join(record for _, record, _ in PATHS.values()).encode()

@@ -14,7 +14,7 @@ import redshift_connector
 from flows.etl import etl, sources_of
 from sql import catalog
 from tests.standin import Standin
-from tests.support.warehouses import BUCKET, Place, redshift
+from tests.support.warehouses import BUCKET, Place, redshift_place
 from warehouse.errors import CopyError, PermanentError
 from warehouse.plan import Plan
 from warehouse.tables import split_statements
@@ -27,7 +27,7 @@ SOURCES = sources_of(LOGS, SONGS, max_errors=1)
 
 @pytest.fixture
 def ready(standin: Standin, monkeypatch: pytest.MonkeyPatch, generated: Path) -> Place:
-    place = redshift(standin, monkeypatch)
+    place = redshift_place(standin, monkeypatch)
     standin.put_folder(LOGS, generated / "log_data")
     standin.put_folder(SONGS, generated / "song_data")
     return replace(place, target=replace(place.target, copy_role=ROLE))
@@ -52,18 +52,18 @@ def by_step(place: Place, statements: Callable[[], list[str]]) -> dict[str, list
 
 
 def comparable(statement: str) -> str:
-    """A statement without its parameters' values and marks, and what the driver says in its own words."""
+    """Return a statement without its parameters' values and marks, and without the driver's own wording."""
     words = " ".join(statement.lower().partition(" -- ")[0].split())
     words = re.sub(r"'test run'|'sparkify'|(?<=load = )'\w+'|'\w+'(?= order by ordinal)|\$\d+|%s", "?", words)
     return words.replace("begin transaction", "begin").rstrip(";")
 
 
 def is_known_before(statement: str) -> bool:
-    """Whether a plan can hold a statement: the preflight's COPY names an object that S3 would have to be asked for."""
+    """Whether a plan can contain a statement. The preflight's COPY names an object, which S3 would have to list."""
     return not statement.lower().startswith("copy preflight")
 
 
-def test_what_is_planned_is_what_is_sent(tmp_path: Path, standin: Standin, ready: Place) -> None:
+def test_a_plan_equals_what_a_run_sends(tmp_path: Path, standin: Standin, ready: Place) -> None:
     before = len(standin.counts.statements)
     plan, run = planned(tmp_path, ready), by_step(ready, lambda: standin.counts.statements[before:])
     assert list(plan) == list(run)
@@ -71,7 +71,7 @@ def test_what_is_planned_is_what_is_sent(tmp_path: Path, standin: Standin, ready
         assert [*map(comparable, plan[step])] == [*map(comparable, filter(is_known_before, statements))], step
 
 
-def test_nothing_is_sent_and_nothing_read(tmp_path: Path, ready: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planning_sends_and_reads_nothing(tmp_path: Path, ready: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: Any) -> None:
         raise AssertionError(f"a connection to {arguments[1:]}")
 
@@ -95,7 +95,7 @@ class TestFlow:
         assert isinstance(result, Plan)
         return result
 
-    def test_it_is_sql_in_groups(self) -> None:
+    def test_a_plan_is_sql_grouped_by_task(self) -> None:
         plan = self.plan(schema="music", max_errors=5)
         side_by_side = [f"load {table.name}" for table in catalog.DIMENSIONS]
         groups = list(plan.groups)
@@ -107,7 +107,7 @@ class TestFlow:
         assert "maxerror 6" in str(plan)
         assert 'set search_path to "music";' in str(plan)
 
-    def test_a_dba_can_run_it_as_it_stands(self, standin: Standin, ready: Place, generated: Path) -> None:
+    def test_a_plan_can_be_run_as_is(self, standin: Standin, ready: Place, generated: Path) -> None:
         plan = self.plan(schema="sparkify")
         with closing(by_hand(standin)) as connection:
             cursor = connection.cursor()
@@ -117,14 +117,14 @@ class TestFlow:
         ready.run(generated / "log_data", generated / "song_data")
         assert ready.contents() == run_by_hand
 
-    def test_keys_are_not_in_it(self, standin: Standin, ready: Place) -> None:
+    def test_a_plan_contains_no_keys(self, standin: Standin, ready: Place) -> None:
         text = str(self.plan(copy_role="", aws_credentials="sparkify-aws"))
         assert "access_key_id '***'\nsecret_access_key '***'\nregion 'us-west-2'" in text
         assert standin.keys.secret_access_key not in text
         assert standin.keys.access_key_id not in text
 
-    def test_it_is_of_redshift(self) -> None:
-        with pytest.raises(PermanentError, match="plan: it is Redshift's statements"):
+    def test_only_runs_on_redshift_can_be_planned(self) -> None:
+        with pytest.raises(PermanentError, match="plan: only runs on Redshift can be planned"):
             self.plan(warehouse="duckdb:///w.duckdb")
         with pytest.raises(CopyError, match="Redshift loads from S3 only"):
             etl("data", "data", plan=True, warehouse="sparkify-redshift", copy_role="default")

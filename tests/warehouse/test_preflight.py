@@ -1,4 +1,4 @@
-"""What a run needs is looked for before it begins, and nothing is changed."""
+"""The preflight checks what a run needs, and changes nothing."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from flows.preflight import preflight
 from tests.standin import Standin
 from tests.standin.s3 import ROLE
 from tests.support.project import ROOT
-from tests.support.warehouses import BUCKET, JSONPATHS, Place, connector, redshift
+from tests.support.warehouses import BUCKET, JSONPATHS, Place, connector, redshift_place
 from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
@@ -26,7 +26,7 @@ from warehouse.s3.client import S3, Object
 from warehouse.s3.preflight import _age, object_findings
 from warehouse.tables import split_statements
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs/redshift.md").read_text(encoding="utf-8")
 EVENT = b'{"page": "Home", "ts": 1541030400000}\n'
 SONG = b'{"song_id": "SO1", "artist_id": "AR1"}\n'
 LOGS, SONGS = f"{BUCKET}/log_data/", f"{BUCKET}/song_data/"
@@ -34,8 +34,8 @@ LOGS, SONGS = f"{BUCKET}/log_data/", f"{BUCKET}/song_data/"
 
 @pytest.fixture
 def ready(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """The stand-in with a file of each source."""
-    place = redshift(standin, monkeypatch)
+    """The stand-in with one file per source."""
+    place = redshift_place(standin, monkeypatch)
     standin.put(f"{LOGS}2018/11/events.json", EVENT)
     standin.put(f"{SONGS}A/A/song.json", SONG)
     return place
@@ -52,7 +52,7 @@ def the_failure(found: dict[str, Finding]) -> str:
     return failed
 
 
-def test_everything_is_looked_at_and_nothing_changed(ready: Place, standin: Standin) -> None:
+def test_everything_is_checked_and_nothing_changed(ready: Place, standin: Standin) -> None:
     found = findings(ready)
     assert [subject for subject, finding in found.items() if finding.result != "passed"] == []
     assert found["staging_events objects"].text.startswith(f"1 under {LOGS}, 38 bytes, the newest 0 minutes old")
@@ -62,7 +62,7 @@ def test_everything_is_looked_at_and_nothing_changed(ready: Place, standin: Stan
     assert standin.counts.starting("commit") == 0
 
 
-def test_it_passes_on_what_a_run_has_made(ready: Place, standin: Standin, generated: Path) -> None:
+def test_it_passes_on_the_tables_of_an_earlier_run(ready: Place, standin: Standin, generated: Path) -> None:
     ready.run(generated / "log_data", generated / "song_data")
     found = findings(ready)
     assert {finding.result for finding in found.values()} == {"passed"}
@@ -72,30 +72,30 @@ def test_it_passes_on_what_a_run_has_made(ready: Place, standin: Standin, genera
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the driver leaves its socket open
-def test_a_login_that_is_refused(ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_login_fails(ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     block = connector(standin)
     monkeypatch.setattr(block.connection_info, "password", SecretStr("wrong"))
     monkeypatch.setattr(blocks, "load_connector", lambda _: block)
     failure = the_failure(findings(ready))
     assert failure.startswith("failed   connection: Redshift refused: ")
-    assert "mend the user and the password" in failure
+    assert "Fix the user and the password" in failure
 
 
-def test_a_schema_of_somebody_else(ready: Place, standin: Standin) -> None:
+def test_a_schema_without_privileges_fails(ready: Place, standin: Standin) -> None:
     standin.admin.query("create schema theirs")
     theirs = replace(ready, target=replace(ready.target, schema="theirs"))
-    assert the_failure(findings(theirs)).endswith("grant usage, create on schema theirs to this user")
+    assert the_failure(findings(theirs)).endswith("Grant usage, create on schema theirs to the user")
 
 
 @pytest.mark.parametrize("privilege", ["usage", "create"])
-def test_either_privilege_on_a_schema_is_not_enough(ready: Place, standin: Standin, privilege: str) -> None:
+def test_one_of_two_privileges_on_a_schema_is_not_enough(ready: Place, standin: Standin, privilege: str) -> None:
     standin.admin.query(f"create schema theirs; grant {privilege} on schema theirs to {standin.user}")
     theirs = replace(ready, target=replace(ready.target, schema="theirs"))
     assert findings(theirs)["schema"].result == "failed", f"a run may do nothing with {privilege} alone"
 
 
-def test_a_database_in_which_no_schema_may_be_made(ready: Place, no_create_on_database: None) -> None:
-    assert "there is no schema sparkify: create it" in the_failure(findings(ready))
+def test_a_missing_schema_that_may_not_be_created_fails(ready: Place, no_create_on_database: None) -> None:
+    assert "sparkify does not exist. Create it" in the_failure(findings(ready))
 
 
 @pytest.fixture
@@ -105,10 +105,10 @@ def no_create_on_database(standin: Standin) -> Iterator[None]:
     standin.admin.query(f"grant create on database {standin.database} to {standin.user}")
 
 
-def test_the_privileges_in_the_readme_suffice(
+def test_the_privileges_in_the_guide_suffice(
     ready: Place, standin: Standin, generated: Path, no_create_on_database: None
 ) -> None:
-    loader, analysts = re.findall(r"```sql\n(create (?:user|group) .*?)```", README, re.DOTALL)
+    loader, analysts = re.findall(r"```sql\n(create (?:user|group) .*?)```", GUIDE, re.DOTALL)
     _, *privileges = split_statements(loader.replace(" loader", f" {standin.user}"))
     for statement in privileges:
         standin.admin.query(statement.replace("on database sparkify", f"on database {standin.database}"))
@@ -127,10 +127,10 @@ def readable(standin: Standin, group: str) -> set[str]:
     return {str(name) for (name,) in standin.admin.query(granted)}
 
 
-def test_tables_of_somebody_else(ready: Place, standin: Standin) -> None:
+def test_tables_without_privileges_fail(ready: Place, standin: Standin) -> None:
     standin.admin.query(f"create schema sparkify authorization {standin.user}")
     standin.admin.query("create table sparkify.users (user_id integer); create table sparkify.others (id integer)")
-    assert "failed   tables: users may not be written" in the_failure(findings(ready))
+    assert "failed   tables: this user may not write users. Grant" in the_failure(findings(ready))
 
 
 NEEDED = {"songs": "select", "artists": "insert", "users": "update", "time": "delete"}
@@ -144,11 +144,11 @@ def test_each_privilege_on_a_table_is_needed(ready: Place, standin: Standin) -> 
         standin.admin.query(f"grant {granted} on sparkify.{table} to {standin.user}")
     failure = the_failure(findings(ready))
     missed = {table: privilege for table, privilege in NEEDED.items() if table not in failure}
-    assert missed == {}, f"a run needs these privileges too, and is not told: {failure}"
+    assert missed == {}, f"a run needs these privileges too, but the finding does not name them: {failure}"
     assert "songplays" not in failure
 
 
-def test_a_prefix_without_objects(ready: Place) -> None:
+def test_a_prefix_without_objects_fails(ready: Place) -> None:
     found = findings(ready, f"{BUCKET}/nothing/")
     assert "does not exist" in found["staging_events objects"].text
     assert [subject for subject, finding in found.items() if finding.result == "failed"] == [
@@ -156,67 +156,67 @@ def test_a_prefix_without_objects(ready: Place) -> None:
     ]  # fmt: skip
 
 
-def test_a_prefix_that_matches_its_neighbours(ready: Place, standin: Standin) -> None:
+def test_a_prefix_that_matches_its_neighbours_fails(ready: Place, standin: Standin) -> None:
     for name in ("log_data_2017/old.json", "log_data.bak"):
         standin.put(f"{BUCKET}/{name}", EVENT)
     failure = the_failure(findings(ready, LOGS.rstrip("/")))
-    assert f"{LOGS.rstrip('/')} also matches {BUCKET}/log_data.bak, {BUCKET}/log_data_2017/: end it with /" in failure
+    assert f"{LOGS.rstrip('/')} also matches {BUCKET}/log_data.bak, {BUCKET}/log_data_2017/. End it with /" in failure
 
 
-def test_a_prefix_without_a_slash_and_without_neighbours(ready: Place) -> None:
+def test_a_prefix_without_a_slash_passes_if_it_has_no_neighbours(ready: Place) -> None:
     assert findings(ready, LOGS.rstrip("/"))["staging_events prefix"].result == "passed"
 
 
 @pytest.mark.parametrize(
-    ("name", "compression", "told"),
+    ("name", "compression", "expected"),
     [
-        ("events.json.gz", "none", "said to be none, but .*events.json.gz looks like gzip"),
-        ("events.json", "gzip", "said to be gzip, but .*events.json looks like none"),
+        ("events.json.gz", "none", "set to none, but .*events.json.gz looks like gzip"),
+        ("events.json", "gzip", "set to gzip, but .*events.json looks like none"),
     ],
 )
-def test_names_that_disagree_with_the_compression(
-    ready: Place, standin: Standin, name: str, compression: Any, told: str
+def test_names_that_disagree_with_the_compression_fail(
+    ready: Place, standin: Standin, name: str, compression: Any, expected: str
 ) -> None:
     standin.put(f"{LOGS}{name}", EVENT)
     failures = [f for f in findings(ready, compression=compression).values() if f.result == "failed"]
     assert failures[0].subject in ("COPY", "staging_events compression")
-    assert any(re.search(told, finding.text) for finding in failures)
+    assert any(re.search(expected, finding.text) for finding in failures)
 
 
 PATHS = json.loads(JSONPATHS.read_text())["jsonpaths"]
 
 
 @pytest.mark.parametrize(
-    ("paths", "told"),
+    ("paths", "expected"),
     [
-        (PATHS[:-1], "17 paths for the 18 columns of staging_events"),
-        ([PATHS[1], PATHS[0], *PATHS[2:]], "path 1 leads to auth, where the table's column is artist"),
+        (PATHS[:-1], "has 17 paths, but staging_events needs 18"),
+        ([PATHS[1], PATHS[0], *PATHS[2:]], "path 1 leads to auth, but column 1 of the table is artist"),
         ([*PATHS[:-1], "$.*"], "not a JSONPath that Redshift reads"),
         (None, "there is no such object"),
     ],
 )
-def test_a_jsonpaths_file_that_does_not_fit(ready: Place, standin: Standin, paths: Any, told: str) -> None:
+def test_a_jsonpaths_file_that_does_not_fit_fails(ready: Place, standin: Standin, paths: Any, expected: str) -> None:
     url = f"{BUCKET}/other.json"
     if paths:
         standin.put(url, json.dumps({"jsonpaths": paths}).encode())
-    assert told in the_failure(findings(ready, jsonpaths=url))
+    assert expected in the_failure(findings(ready, jsonpaths=url))
 
 
-def test_a_jsonpaths_file_that_would_be_loaded_as_data(ready: Place, standin: Standin) -> None:
+def test_a_jsonpaths_file_under_the_prefix_fails(ready: Place, standin: Standin) -> None:
     url = standin.put(f"{LOGS}paths.json", JSONPATHS.read_bytes())
     assert "it would be loaded as data" in the_failure(findings(ready, jsonpaths=url))
 
 
-def test_a_bucket_in_another_region(ready: Place, standin: Standin) -> None:
+def test_a_bucket_in_another_region_fails(ready: Place, standin: Standin) -> None:
     standin.s3.make_bucket("sparkify-far", "eu-west-1")
     standin.put("s3://sparkify-far/log_data/events.json", EVENT)
     standin.put(f"s3://sparkify-far/{JSONPATHS.name}", JSONPATHS.read_bytes())
     found = findings(ready, "s3://sparkify-far/log_data/")
-    assert "is in eu-west-1, and COPY would be told us-west-2" in found["staging_events region"].text
+    assert "is in eu-west-1, but COPY would use us-west-2" in found["staging_events region"].text
     assert found["COPY"].result == "failed"
 
 
-def test_a_role_that_the_cluster_may_not_take(ready: Place) -> None:
+def test_a_role_that_the_cluster_may_not_assume_fails(ready: Place) -> None:
     role = "arn:aws:iam::123456789012:role/unknown"
     target = replace(ready.target, copy_role=role)
     assert the_failure(findings(replace(ready, target=target))).startswith("failed   COPY: cannot read s3://")
@@ -225,13 +225,15 @@ def test_a_role_that_the_cluster_may_not_take(ready: Place) -> None:
         assert {finding.result for finding in found.values()} == {"passed"}
 
 
-def test_what_is_no_role(ready: Place) -> None:
+def test_an_invalid_role_fails(ready: Place) -> None:
     target = replace(ready.target, copy_role="admin'; drop table users; --")
-    assert "is no role: give `default`, or an ARN" in the_failure(findings(replace(ready, target=target)))
+    assert "is not a role. Use `default`, or an ARN" in the_failure(findings(replace(ready, target=target)))
 
 
-def test_a_worker_that_may_not_look_need_not(ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where COPY has a role of its own the worker needs no rights in S3; where it has not, it does."""
+def test_a_worker_without_s3_access_passes_if_copy_has_a_role(
+    ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If COPY has a role of its own, the worker needs no permissions in S3. Otherwise it does."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     target = replace(ready.target, aws_credentials="", copy_role="default")
     found = findings(replace(ready, target=target))
@@ -241,7 +243,7 @@ def test_a_worker_that_may_not_look_need_not(ready: Place, standin: Standin, mon
     assert {found[name].result for name in found if name.startswith("staging")} == {"failed"}
 
 
-def test_the_command_prints_a_line_each_and_fails_if_one_did(
+def test_the_command_prints_each_finding_and_fails_if_one_failed(
     ready: Place, standin: Standin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws", schema="sparkify")
@@ -250,7 +252,7 @@ def test_the_command_prints_a_line_each_and_fails_if_one_did(
     assert len(lines) == 13
     assert {line.split()[0] for line in lines} == {"passed"}
     standin.s3.keys.clear()
-    with pytest.raises(PermanentError, match="1 of 13 failed: a run would fail too"):
+    with pytest.raises(PermanentError, match=r"1 of 13 checks failed\. A run would fail too"):
         preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws")
     failed = capsys.readouterr()
     assert "failed   COPY: cannot read" in failed.out
@@ -258,11 +260,13 @@ def test_the_command_prints_a_line_each_and_fails_if_one_did(
         assert key not in f"{passed}{failed}", "no secret is printed"
 
 
-def test_an_embedded_run_finds_its_files(tmp_path: Path, generated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_duckdb_the_local_files_are_checked(
+    tmp_path: Path, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     warehouse = f"duckdb:///{tmp_path}/w.duckdb"
     preflight(str(generated / "log_data"), str(generated / "song_data"), warehouse=warehouse)
     assert capsys.readouterr().out.startswith("passed   staging_events files: 7 under ")
-    with pytest.raises(PermanentError, match="1 of 2 failed"):
+    with pytest.raises(PermanentError, match="1 of 2 checks failed"):
         preflight(str(tmp_path / "nothing"), str(generated / "song_data"), warehouse=warehouse)
     assert not (tmp_path / "w.duckdb").exists()
 
@@ -271,12 +275,12 @@ def test_an_embedded_run_finds_its_files(tmp_path: Path, generated: Path, capsys
     ("minutes", "age"),
     [(0, "0 minutes"), (119, "119 minutes"), (120, "2 hours"), (48 * 60 - 1, "47 hours"), (48 * 60, "2 days")],
 )
-def test_an_age_is_told_in_its_unit(minutes: int, age: str) -> None:
+def test_an_age_is_given_in_a_suitable_unit(minutes: int, age: str) -> None:
     assert _age(datetime.now(UTC) - timedelta(minutes=minutes, seconds=20)) == age
 
 
 class Listing(S3):
-    """An S3 of which only the listing is asked."""
+    """An S3 that can only list objects."""
 
     def __init__(self, *objects: tuple[str, int]) -> None:
         super().__init__("")
@@ -299,41 +303,41 @@ def looked_at(source: str, *objects: tuple[str, int], **options: Any) -> dict[st
 @pytest.mark.parametrize(
     ("ending", "kind"), [(".gz", "gzip"), (".bz2", "bzip2"), (".zst", "zstd"), (".lzo", "lzop"), (".gz.json", "none")]
 )
-def test_a_compression_is_known_by_the_keys_endings(ending: str, kind: str) -> None:
+def test_a_compression_is_recognised_by_the_keys_endings(ending: str, kind: str) -> None:
     found = looked_at("s3://b/x/", (f"x/a{ending}", 1), ("x/done", 0), compression="none")["compression"]
-    wrong = (
-        f"failed   staging_songs compression: said to be none, but s3://b/x/a{ending} looks like {kind}: COPY infers"
-    )
+    wrong = f"failed   staging_songs compression: set to none, but s3://b/x/a{ending} looks like {kind}. COPY does"
     assert found.startswith("passed" if kind == "none" else wrong)
 
 
-def test_all_compressions_that_keys_have_are_told() -> None:
+def test_all_compressions_found_are_named() -> None:
     objects = [("x/a.gz", 1), ("x/b.json", 1), ("x/c.bz2", 1)]
     assert (
-        "none, but s3://b/x/c.bz2 looks like bzip2, s3://b/x/a.gz looks like gzip: "
+        "none, but s3://b/x/c.bz2 looks like bzip2, s3://b/x/a.gz looks like gzip. "
         in (looked_at("s3://b/x/", *objects)["compression"])
     )
-    assert looked_at("s3://b/x/", objects[0], compression="gzip")["compression"].endswith(": gzip, as the keys end")
+    assert looked_at("s3://b/x/", objects[0], compression="gzip")["compression"].endswith(
+        ": gzip, in line with the keys' endings"
+    )
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"),
+    ("keys", "expected"),
     [
         (["x/a", "x/b/c"], None),
         (["xa"], None),
-        (["xa", "xb"], "s3://b/xa, s3://b/xb: end it"),
-        (["x/a", "x1/a", "x1/b", "x2", "x3/c"], "s3://b/x1/, s3://b/x2, s3://b/x3/: end it"),
-        (["x/a", "x1/a", "x2", "x3/c", "x4", "x5"], "s3://b/x1/, s3://b/x2, s3://b/x3/ and 2 more: end it"),
+        (["xa", "xb"], "s3://b/xa, s3://b/xb. End it"),
+        (["x/a", "x1/a", "x1/b", "x2", "x3/c"], "s3://b/x1/, s3://b/x2, s3://b/x3/. End it"),
+        (["x/a", "x1/a", "x2", "x3/c", "x4", "x5"], "s3://b/x1/, s3://b/x2, s3://b/x3/ and 2 more. End it"),
     ],
 )
-def test_neighbours_of_a_prefix_are_named(keys: list[str], told: str | None) -> None:
+def test_neighbours_of_a_prefix_are_named(keys: list[str], expected: str | None) -> None:
     found = looked_at("s3://b/x", *((key, 1) for key in keys))["prefix"]
-    said = f"s3://b/x also matches {told}" if told else "s3://b/x matches nothing but what it names"
-    assert said in found
+    text = f"s3://b/x also matches {expected}" if expected else "s3://b/x matches no other names"
+    assert text in found
     assert looked_at("s3://b/", *((key, 1) for key in keys))["prefix"].startswith("passed")
 
 
-def test_objects_are_counted_with_the_newest_ones_age() -> None:
+def test_objects_are_counted_with_the_age_of_the_newest() -> None:
     listing = Listing(("x/a", 1000), ("x/b", 1500))
     listing.listed[0] = replace(listing.listed[0], modified=datetime.now(UTC) - timedelta(days=9))
     _, songs = sources_of("", "s3://b/x/")
@@ -342,17 +346,17 @@ def test_objects_are_counted_with_the_newest_ones_age() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "text"),
+    ("copys_region", "text"),
     [
-        (None, "bucket b is in eu-west-1, and COPY is told none: it has to be the cluster's own"),
-        ("eu-west-1", "bucket b is in eu-west-1, as COPY is told"),
-        ("us-west-2", "bucket b is in eu-west-1, and COPY would be told us-west-2"),
+        (None, "bucket b is in eu-west-1. COPY is given no region, so the cluster has to be in the same one"),
+        ("eu-west-1", "bucket b is in eu-west-1, which COPY uses"),
+        ("us-west-2", "bucket b is in eu-west-1, but COPY would use us-west-2"),
     ],
 )
-def test_the_region_of_a_bucket_is_the_one_that_copy_is_told(told: str | None, text: str) -> None:
+def test_the_region_of_a_bucket_is_compared_with_copys(copys_region: str | None, text: str) -> None:
     listing = Listing()
-    listing.region = told
+    listing.region = copys_region
     _, songs = sources_of("", "s3://b/x/")
-    found = region_finding(listing, songs, may_be_barred=False)
+    found = region_finding(listing, songs, may_be_denied=False)
     assert found.text.startswith(text)
-    assert found.result == ("failed" if told == "us-west-2" else "passed")
+    assert found.result == ("failed" if copys_region == "us-west-2" else "passed")

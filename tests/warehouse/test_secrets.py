@@ -1,4 +1,4 @@
-"""Planted secrets are found nowhere, whatever fails.
+"""Planted secrets appear nowhere, whatever fails.
 
 The one exception is prefect-aws's own repr of the AWS Credentials block, which holds the access key id and the session
 token in clear; nothing of ours shows it.
@@ -52,7 +52,7 @@ LOGGERS = {
 
 
 class Records(logging.Handler):
-    """Keeps what is logged, as text."""
+    """Collects log records as text."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -64,7 +64,7 @@ class Records(logging.Handler):
 
 @pytest.fixture
 def logged() -> Iterator[list[str]]:
-    """What all loggers are told, at levels at which they say much."""
+    """The messages of all loggers, at verbose levels."""
     handler = Records()
     before = {name: logging.getLogger(name).level for name in LOGGERS}
     for name, level in LOGGERS.items():
@@ -78,7 +78,7 @@ def logged() -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class Planted:
-    """A stand-in that takes the planted secrets, and what reads them from blocks."""
+    """A stand-in that accepts the planted secrets, and the target and options that read them from blocks."""
 
     standin: Standin
     target: Target
@@ -113,7 +113,7 @@ def assert_clean(*texts: object) -> None:
 
 
 def formatted(error: BaseException) -> str:
-    """Return an exception with all that it came from, whether it would be shown or not."""
+    """Return an exception with all its causes and contexts, even suppressed ones."""
     seen: list[BaseException | None] = [None]
     texts = []
     while error not in seen:
@@ -148,7 +148,7 @@ IN_FLOWS: dict[str, tuple[Fault, str]] = {
         "S3 asked",
     ),
     "keys are not known": (lambda s: s.s3.keys.clear(), "InvalidAccessKeyId"),
-    "too many rejects": (lambda s: s.put(f"{BUCKET}/log_data/b.json", b"bad\n" * 9), "2 rejected"),
+    "too many rejects": (lambda s: s.put(f"{BUCKET}/log_data/b.json", b"bad\n" * 9), "2 records rejected"),
     "merge": (lambda s: s.faults.serialization_failure(pattern="merge into users", times=99), "in conflict"),
 }
 
@@ -162,7 +162,7 @@ DRIVER_LEAVES_A_SOCKET = pytest.mark.filterwarnings("ignore::pytest.PytestUnrais
 
 @pytest.mark.parametrize("what", IN_TASKS)
 @DRIVER_LEAVES_A_SOCKET
-def test_a_task_that_fails_tells_no_secret(
+def test_a_failed_task_reveals_no_secret(
     planted: Planted, logged: list[str], capfd: pytest.CaptureFixture[str], what: str
 ) -> None:
     fault, message = IN_TASKS[what]
@@ -181,7 +181,7 @@ def run_tasks(planted: Planted) -> None:
 
 @pytest.mark.parametrize("what", IN_FLOWS)
 @DRIVER_LEAVES_A_SOCKET
-def test_a_flow_that_fails_tells_no_secret(
+def test_a_failed_flow_reveals_no_secret(
     planted: Planted, logged: list[str], capfd: pytest.CaptureFixture[str], what: str
 ) -> None:
     fault, message = IN_FLOWS[what]
@@ -194,7 +194,7 @@ def test_a_flow_that_fails_tells_no_secret(
 
 
 def kept_by_prefect(state: Any) -> list[str]:
-    """Return all that Prefect's server knows of a run."""
+    """Return everything that Prefect's server stores about a run."""
     APILogHandler().flush()
     run = state.state_details.flow_run_id
     with get_client(sync_client=True) as client:
@@ -214,14 +214,14 @@ def states(client: SyncPrefectClient, run: Any, tasks: list[Any]) -> list[Any]:
 
 
 def tables(planted: Planted) -> list[str]:
-    """Return every row of every table, and what the warehouse reports of its COPYs."""
+    """Return every row of every table, including the warehouse's own tables about COPY."""
     admin = planted.standin.admin
     names = admin.query("select quote_ident(schemaname) || '.' || quote_ident(tablename) from pg_tables "
                         "where schemaname not in ('pg_catalog', 'information_schema')")  # fmt: skip
     return [str(admin.query(f"select * from {name}")) for (name,) in names]
 
 
-def test_a_run_that_succeeds_tells_no_secret(
+def test_a_successful_run_reveals_no_secret(
     planted: Planted, logged: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     state = etl(**planted.options, return_state=True)
@@ -236,7 +236,7 @@ def test_a_run_that_succeeds_tells_no_secret(
     assert any("canary" in statement.lower() for statement in planted.standin.counts.statements)
 
 
-def test_a_plan_tells_no_secret(planted: Planted, logged: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_reveals_no_secret(planted: Planted, logged: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     state = etl(**planted.options, plan=True, return_state=True)
     plan = state.result()
     plan.show()
@@ -245,7 +245,7 @@ def test_a_plan_tells_no_secret(planted: Planted, logged: list[str], capfd: pyte
     assert_clean(plan, out, err, *logged, *kept_by_prefect(state))
 
 
-def test_no_object_shows_a_secret(planted: Planted) -> None:
+def test_no_repr_reveals_a_secret(planted: Planted) -> None:
     warehouse = open_warehouse(planted.target)
     assert isinstance(warehouse, RedshiftWarehouse)
     access = warehouse.access()
@@ -267,7 +267,7 @@ def test_no_object_shows_a_secret(planted: Planted) -> None:
     assert KEYS.secret_access_key not in aws  # the other two are: see above
 
 
-def test_an_error_that_is_no_answer_tells_no_secret() -> None:
+def test_an_error_without_an_answer_reveals_no_secret() -> None:
     access = Access(keys=S3Keys(KEYS.access_key_id, KEYS.secret_access_key, KEYS.session_token))
     statement = "\n".join(access.clauses())
     for error in (
@@ -279,7 +279,7 @@ def test_an_error_that_is_no_answer_tells_no_secret() -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "inside", "after"])
-def test_a_connection_cut_during_copy_tells_no_secret(planted: Planted, logged: list[str], when: Any) -> None:
+def test_a_connection_lost_during_copy_reveals_no_secret(planted: Planted, logged: list[str], when: Any) -> None:
     warehouse = open_warehouse(planted.target)
     assert isinstance(warehouse, RedshiftWarehouse)
     from warehouse.redshift.copy import send  # the one door that keys go through

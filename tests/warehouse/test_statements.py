@@ -6,7 +6,7 @@ import pytest
 
 from tests.standin import Standin
 from tests.support.traffic import Traffic, measure_runs, write_events, write_songs
-from tests.support.warehouses import redshift
+from tests.support.warehouses import redshift_place
 
 
 def traffic(
@@ -14,10 +14,12 @@ def traffic(
 ) -> list[Traffic]:
     write_events(folder / "log_data", events, files)
     write_songs(folder / "song_data", files)
-    return measure_runs(standin, redshift(standin, monkeypatch), folder)
+    return measure_runs(standin, redshift_place(standin, monkeypatch), folder)
 
 
-def test_statements_do_not_grow(standin: Standin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_number_of_statements_does_not_grow_with_the_data(
+    standin: Standin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     small, again = traffic(standin, monkeypatch, tmp_path / "small", events=10, files=1)
     files, _ = traffic(standin, monkeypatch, tmp_path / "files", events=50, files=50)
     events, _ = traffic(standin, monkeypatch, tmp_path / "events", events=2000, files=1)

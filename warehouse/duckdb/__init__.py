@@ -1,1 +1,1 @@
-"""DuckDB in Redshift's place: its SQL, its locks, and COPY by its rules."""
+"""DuckDB as a stand-in for Redshift: Redshift's SQL, its locks, and COPY by its rules."""

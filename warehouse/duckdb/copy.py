@@ -20,7 +20,7 @@ from warehouse.tables import Column
 LINES_BATCH_BYTES = 1 << 30
 BATCH_BYTES = 128 << 20
 SMALL_FILE_BYTES = 4096
-"""Up to this size a file is read whole, with thousands of others: opening DuckDB's JSON reader costs more."""
+"""A file up to this size is read whole, together with thousands of others: opening DuckDB's JSON reader costs more."""
 
 _TEXT_BATCH_BYTES = 4 << 20
 _DOUBTFUL_CHARACTERS = 64 << 20
@@ -36,24 +36,24 @@ select unnest($1::ubigint[]) as file_index, unnest($2::varchar[]) as record"""
 class DuckDBCopy:
     """One COPY into a table, on a DuckDB connection that is in a transaction.
 
-    Files go through DuckDB's readers in batches. A file in which any record turns out to be broken is taken
-    again, record by record with line numbers, so that what is good in it is loaded and the rest explained.
+    Files go through DuckDB's readers in batches. A file with a broken record is read again, record by record and with
+    line numbers, so that its good records are loaded and the others explained.
     """
 
     def __init__(
         self, cursor: Any, source: Source, columns: tuple[Column, ...], read: ReadFile, progress: Progress
     ) -> None:
-        """Prepare to load into the columns; `read` gives the content of the JSONPaths file.
+        """Prepare to load into the columns; `read` returns the content of the JSONPaths file.
 
         Raises:
-            CopyError: the JSONPaths file, or a column's type, is not one that is loaded here.
+            CopyError: the JSONPaths file or a column's type is not supported on DuckDB.
         """
         self.cursor = cursor
         self.source = source
         self.table = source.table.name
         self.reader = Reader(source, columns, read)
         self.rejects = Rejects(cursor, source)
-        self.meter = _Meter(cursor, lambda news: progress(f"{self.table}: {news}"))
+        self.meter = _Meter(cursor, lambda message: progress(f"{self.table}: {message}"))
         self.shape: Shape | None = None
         self.rows = 0
 
@@ -61,17 +61,19 @@ class DuckDBCopy:
         """Load all files.
 
         Raises:
-            CopyError: more rows than `max_errors` were rejected, or a file cannot be read.
+            CopyError: more than `max_errors` records were rejected, or a file cannot be read.
         """
         self._execute(_SETTINGS)
         self._execute(TEXTS_DDL)
         try:
-            with uncompressed(files, self.source.compression) as plain:
-                self._load_files([file for file in plain if file.size])
+            with uncompressed(files, self.source.compression) as readable:
+                self._load_files([file for file in readable if file.size])
         except duckdb.InvalidInputException as error:
             if "maximum_object_size" not in str(error):
                 raise
-            raise CopyError(f"{self.source.location}: a record over 32 MB: {str(error).splitlines()[0]}") from None
+            raise CopyError(
+                f"{self.source.location}: a record is over 32 MB ({str(error).splitlines()[0]}). Split or remove it"
+            ) from None
         return CopyResult(self.rows, self.rejects.keep())
 
     def _load_files(self, files: list[File]) -> None:
@@ -94,7 +96,7 @@ class DuckDBCopy:
                 self.meter.advance(_size(batch))
 
     def _load_lines(self, files: list[File]) -> None:
-        """Load files that begin with an object on a line of its own."""
+        """Load files that start with an object on a line of its own."""
         self._execute(_NO_WHOLE_FILES)
         records = """
             select file_index, json as record
@@ -105,7 +107,7 @@ class DuckDBCopy:
         self._load_batch(files, records)
 
     def _load_texts(self, files: list[File]) -> None:
-        """Load files that begin otherwise: record by record, as if they were broken."""
+        """Load files that start in any other way, record by record, as if they were broken."""
         self._execute(_NO_WHOLE_FILES)
         self._execute(
             f"create or replace temp table copy_broken as select range as file_index from range({len(files)})"
@@ -113,7 +115,7 @@ class DuckDBCopy:
         self._load_broken(files)
 
     def _load_whole_files(self, files: list[File]) -> None:
-        """Load small files, most of which are one object each."""
+        """Load small files, most of which hold one object."""
         self._execute("""
             create or replace temp table copy_whole_files as
             select file_index, try(decode(content)) as content
@@ -122,7 +124,7 @@ class DuckDBCopy:
         self._load_batch(files, records)
 
     def _load_batch(self, files: list[File], records: str) -> None:
-        """Load what is sure straight into the table, then what is in doubt; if files are broken, again without them."""
+        """Load a batch. If files turn out to be broken, undo it, load the others again, then the broken ones."""
         if self.shape is None or self.rows == 0:
             self.shape = self._choose_shape(records)
         self._execute("create or replace temp table copy_broken (file_index ubigint)")
@@ -135,17 +137,19 @@ class DuckDBCopy:
             self._load_broken(files)
 
     def _load_unbroken(self, files: list[File], records: str, shape: Shape) -> None:
-        """Load a batch; where files are broken, name them in copy_broken.
+        """Load a batch, and list files with broken records in copy_broken.
 
-        One pass over the records: those whose fast reading is sure go into the table, the others through a function
-        in Python, which keeps them for a second, exact reading. So the many are read once and at full speed.
+        One pass over the records: those whose fast reading is certain go into the table. The doubtful ones go through
+        a Python function, which keeps them for a second, exact reading. So most records are read once, at full speed.
         """
         with _doubtful_records(self.cursor, self.table) as (keep, doubtful):
-            sure = f"case when doubt then {keep}(file_index, record) else true end"
+            certain = f"case when doubt then {keep}(file_index, record) else true end"
             with self.meter.watching(_size(files)):
-                self._insert(f"({self.reader.read(records, shape)})", sure)
+                self._insert(f"({self.reader.read(records, shape)})", certain)
         if not doubtful:
             return
+        # A record that was not kept for lack of memory makes its file a broken one, and so does a record that the
+        # exact reading rejects: such files are read again as texts, which gives each reject its line.
         self._execute(_DOUBTFUL, [list(column) for column in zip(*doubtful, strict=True)])
         self._examine("select file_index, 0 as line, record from copy_doubtful where record is not null")
         self._execute("""
@@ -162,7 +166,7 @@ class DuckDBCopy:
             self.rejects.add("copy_examined", files)
 
     def _texts_of_broken(self, files: list[File]) -> Iterator[None]:
-        """Fill the table of texts with those of the broken files, some at a time."""
+        """Fill the table of texts with the texts of the broken files, a batch at a time."""
         self._execute(f"delete from {TEXTS}")
         self._execute(f"""
             insert into {TEXTS}
@@ -183,7 +187,7 @@ class DuckDBCopy:
         return int(self.cursor.fetchall()[0][0])
 
     def _choose_shape(self, records: str) -> Shape:
-        """Tell by the first records whether all have all keys: quick to rely on where it is so, slow where not."""
+        """Choose by the first records. Relying on all keys is fast if records have them, and slow if they do not."""
         first, *others = self.reader.shapes
         if not others:
             return first
@@ -208,11 +212,11 @@ class DuckDBCopy:
 
 @contextmanager
 def _doubtful_records(cursor: Any, table: str) -> Iterator[tuple[str, list[tuple[int, str | None]]]]:
-    """Yield the name of an SQL function that keeps a record and answers no, and what it kept.
+    """Yield the name of an SQL function that keeps a record and returns false, and the list of what it kept.
 
-    Of so many records that memory would not hold them it keeps the file only, which is then read again.
+    Beyond a limit of characters it keeps only the record's file, which is then read again.
     """
-    name = f"keep_{table}"  # functions are the database's, and other tables are loaded side by side
+    name = f"keep_{table}"  # functions belong to the database, and tables are loaded in parallel
     doubtful: list[tuple[int, str | None]] = []
     room = _DOUBTFUL_CHARACTERS
 
@@ -224,31 +228,31 @@ def _doubtful_records(cursor: Any, table: str) -> Iterator[tuple[str, list[tuple
 
     cursor.create_function(name, keep, ["UBIGINT", "VARCHAR"], "BOOLEAN", null_handling="special", side_effects=True)
     yield name, doubtful
-    cursor.remove_function(name)  # after an error the rollback does it, and this would raise one of its own
+    cursor.remove_function(name)  # not after an error: the rollback removes it, and this would raise again
 
 
 class _Meter:
-    """Tells how many of the bytes are read."""
+    """Reports how many of the bytes are read."""
 
-    def __init__(self, cursor: Any, tell: Callable[[str], None]) -> None:
+    def __init__(self, cursor: Any, progress: Callable[[str], None]) -> None:
         self.cursor = cursor
-        self.tell = tell
+        self.progress = progress
         self.total = 0
         self.done = 0
 
     def advance(self, size: int) -> None:
         self.done += size
-        self._tell(self.done)
+        self._report(self.done)
 
     @contextmanager
     def watching(self, size: int) -> Iterator[None]:
-        """Tell how far the statement in the block is with its bytes, every now and then."""
+        """Report every few seconds how far the statement in the block is with its bytes."""
         ended = Event()
 
         def watch() -> None:
             while not ended.wait(_PROGRESS_SECONDS):
                 if (percent := self.cursor.query_progress()) > 0:
-                    self._tell(self.done + size * percent / 100)
+                    self._report(self.done + size * percent / 100)
 
         watcher = Thread(target=watch, daemon=True)
         watcher.start()
@@ -258,8 +262,8 @@ class _Meter:
             ended.set()
             watcher.join()
 
-    def _tell(self, done: float) -> None:
-        self.tell(f"{done / self.total:.0%} of {decimal(self.total)} read")
+    def _report(self, done: float) -> None:
+        self.progress(f"{done / self.total:.0%} of {decimal(self.total)} read")
 
 
 def _size(files: list[File]) -> int:

@@ -1,4 +1,4 @@
-"""SQLAlchemy's dialect of a DuckDB file that is spoken to in Redshift SQL."""
+"""SQLAlchemy's dialect for a DuckDB file that takes Redshift SQL."""
 
 import os
 import re
@@ -17,18 +17,18 @@ from warehouse.duckdb.translate import STATEMENT_TIME, translate
 from warehouse.errors import PermanentError
 from warehouse.tables import Column
 
-_NO_DATABASE = "{path} is not a DuckDB database: name another file, or a new one"
+_NO_DATABASE = "{path} is not a DuckDB database. Name another file, or a new one"
 
 
 class Dialect(duckdb_engine.Dialect):
-    """SQLAlchemy's dialect of a DuckDB file that is spoken to in Redshift SQL."""
+    """SQLAlchemy's dialect for a DuckDB file that takes Redshift SQL."""
 
     supports_statement_cache = True
     locks: TableLocks
     statement_timeout = 0.0
 
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
-        """Run a statement as Redshift would: translated, under its table locks, within its time."""
+        """Run a statement as Redshift would: translated, under its table locks, and within the statement timeout."""
         if statement.startswith("set "):
             self._set(cursor, statement)
             return
@@ -69,7 +69,7 @@ class Dialect(duckdb_engine.Dialect):
         """Open the file.
 
         Raises:
-            PermanentError: it is in use by another process, or cannot be opened or written.
+            PermanentError: another process uses the file, or it cannot be opened or written.
         """
         path = options["database"]
         _refuse_unusable(path)
@@ -88,10 +88,10 @@ registry.register("redshift.duckdb", __name__, "Dialect")
 
 @contextmanager
 def deadline(cursor: Any, seconds: float) -> Iterator[None]:
-    """Interrupt what DuckDB does in the block when the time is over (0: never), as statement_timeout does.
+    """Interrupt DuckDB in the block after some seconds (0: never), as statement_timeout does on Redshift.
 
     Raises:
-        PermanentError: it was interrupted.
+        PermanentError: the statement was interrupted.
     """
     if not seconds:
         yield
@@ -102,14 +102,15 @@ def deadline(cursor: Any, seconds: float) -> Iterator[None]:
         yield
     except duckdb.InterruptException:
         raise PermanentError(
-            f"a statement ran longer than statement_timeout, {seconds:g} s, and was cancelled: allow it more, or 0"
+            f"a statement ran longer than statement_timeout ({seconds:g} s) and was cancelled. "
+            "Set a longer timeout, or 0 for none"
         ) from None
     finally:
         ended.set()
 
 
 def _interrupt(cursor: Any, seconds: float, ended: Event) -> None:
-    """Interrupt again and again: it does nothing between two statements."""
+    """Interrupt again and again, because an interrupt between two statements does nothing."""
     if not ended.wait(seconds):
         cursor.interrupt()
         while not ended.wait(0.05):
@@ -122,7 +123,7 @@ def _exists(cursor: Any, table: str) -> bool:
 
 
 def _remember_types(cursor: Any, table: str, columns: tuple[Column, ...]) -> None:
-    """Keep the lengths of strings, which DuckDB's types do not have, as the columns' comments."""
+    """Keep the lengths of strings, which DuckDB's types lack, as comments on the columns."""
     for column in columns:
         if "char(" in column.type:
             cursor.execute(f'comment on column "{table}"."{column.name}" is \'{column.type}\'')
@@ -132,21 +133,24 @@ def _refuse_unusable(path: str) -> None:
     parent = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
         raise PermanentError(
-            f"{path} is a directory: name a file in it, such as {os.path.join(path, 'sparkify.duckdb')}"
+            f"{path} is a directory. Name a file in it, such as {os.path.join(path, 'sparkify.duckdb')}"
         )
     if not os.path.isdir(parent):
-        raise PermanentError(f"{path} cannot be made: there is no directory {parent}: make it, or name another file")
+        raise PermanentError(
+            f"{path} cannot be created: the directory {parent} does not exist. Create it, or name another file"
+        )
     for needed in (parent, path):  # DuckDB writes its log beside the file
         if os.path.exists(needed) and not os.access(needed, os.R_OK | os.W_OK):
             raise PermanentError(
-                f"{path} cannot be written: this user may not read and write {needed}: allow it, or name another file"
+                f"{path} cannot be written: this user may not read and write {needed}. "
+                "Change the permissions, or name another file"
             )
 
 
 def _is_in_memory(connection: Any) -> bool:
-    """Whether DuckDB took a file of JSON, CSV or Parquet for views in an empty database in memory.
+    """Whether DuckDB opened a JSON, CSV or Parquet file as views in an empty in-memory database.
 
-    It is asked, and the file not looked into: closing a file drops the locks that the process has on it.
+    DuckDB is asked because opening the file here and closing it again would drop the locks that the process has on it.
     """
     connection.execute("select path is null from duckdb_databases() where database_name = current_database()")
     return bool(connection.fetchone()[0])
@@ -156,8 +160,8 @@ def _why_not_opened(path: str, error: str) -> str:
     if "Could not set lock" in error:
         match = re.search(r"held in (.+?) \(PID (\d+)\)", error)
         user = f"process {match[2]} ({match[1]})" if match else "another process"
-        return f"{path} is in use by {user}: wait until it ends, or name another file"
+        return f"{path} is in use by {user}. Wait until it ends, or name another file"
     if "not a valid DuckDB database" in error:
         return _NO_DATABASE.format(path=path)
     reason = error.splitlines()[0].removeprefix("IO Error: ")
-    return f"{path} cannot be opened as the warehouse: {reason} (name another file, or mend this one)"
+    return f"{path} cannot be opened as the warehouse: {reason}. Fix the file, or name another"

@@ -17,7 +17,7 @@ from warehouse.files import File
 from warehouse.sources import Compression
 
 MARK = "\x1a"
-"""Stands for bytes that are not UTF-8 in a decoded text: SUBSTITUTE, which no JSON text may hold either."""
+"""Replaces bytes that are not UTF-8 in a decoded text: SUBSTITUTE, which a JSON text may not contain either."""
 
 _CHUNK_BYTES = 4 << 20
 _BETWEEN_RECORDS = re.compile(rb"\}\s*?\n\s*(?=\{)")
@@ -26,17 +26,17 @@ codecs.register_error("mark", lambda error: (MARK, getattr(error, "end", 0)))
 
 
 def list_files(source: str) -> list[File]:
-    """Return every file under a directory, or the one file, by name. Hidden files too, as COPY would.
+    """Return every file under a directory, or the single file, sorted by name. Includes hidden files, as COPY does.
 
     Raises:
-        CopyError: there is nothing there, or something that cannot be read.
+        CopyError: there are no files, or one cannot be read.
     """
     try:
         files = [_file(name) for name in (_names_under(source) if os.path.isdir(source) else [source])]
     except OSError as error:
         raise _unreadable(error) from None
     if not files:
-        raise CopyError(f"{source}: no files in this directory: name one that holds JSON files")
+        raise CopyError(f"{source}: no files in this directory. Name a directory that holds JSON files")
     return files
 
 
@@ -48,20 +48,20 @@ def _names_under(folder: str) -> list[str]:
 
 
 def _file(name: str) -> File:
-    found = os.stat(name)
-    if not stat.S_ISREG(found.st_mode):
+    status = os.stat(name)
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", name)
     if not os.access(name, os.R_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
-    return File(name, name, found.st_size)
+    return File(name, name, status.st_size)
 
 
 def _unreadable(error: OSError) -> CopyError:
-    return CopyError(f"{error.filename}: cannot be read: {error.strerror}: name what is there, or allow it to be read")
+    return CopyError(f"{error.filename}: cannot be read ({error.strerror}). Check the path and its permissions")
 
 
 def begins_with_a_line(path: str) -> bool:
-    """Tell whether a file's first line is an object, or too long to tell, rather than a part of one."""
+    """Whether a file's first line is a whole object, or too long to tell, rather than part of one."""
     with open(path, "rb") as file:
         line = file.readline(_CHUNK_BYTES)
     try:
@@ -71,16 +71,16 @@ def begins_with_a_line(path: str) -> bool:
 
 
 def as_pattern(path: str) -> str:
-    """Return the pattern that, where DuckDB looks for patterns, means the one file of this name."""
+    """Escape a path so that DuckDB, which expects a glob pattern, matches only this file."""
     return re.sub(r"[*?\[]", r"[\g<0>]", path)
 
 
 @contextmanager
 def uncompressed(files: list[File], compression: Compression) -> Iterator[list[File]]:
-    """Give the files as plain ones, which last until the block ends.
+    """Yield the files uncompressed; copies are deleted when the block ends.
 
     Raises:
-        CopyError: a file is not compressed as it was said to be, or cut short.
+        CopyError: a file does not have the given compression, or is truncated.
     """
     if compression == "none":
         _refuse_compressed(files)
@@ -93,7 +93,9 @@ def uncompressed(files: list[File], compression: Compression) -> Iterator[list[F
 def _refuse_compressed(files: list[File]) -> None:
     compressed = next((file.name for file in files if file.name.endswith(".gz")), None)
     if compressed:
-        raise CopyError(f"{compressed}: compressed, as it seems: COPY infers nothing from a name, so say `gzip`")
+        raise CopyError(
+            f"{compressed}: looks compressed. COPY does not infer compression from names. Set --compression gzip"
+        )
 
 
 def _gunzip(file: File, path: str) -> File:
@@ -103,19 +105,19 @@ def _gunzip(file: File, path: str) -> File:
             while block := source.read(1 << 20):
                 size += target.write(block)
     except EOFError:
-        raise CopyError(f"{file.name}: the gzip file is cut short: get it again") from None
+        raise CopyError(f"{file.name}: the gzip file is truncated. Fetch it again") from None
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise CopyError(f"{file.name}: not a good gzip file: {error}") from None
+        raise CopyError(f"{file.name}: not a valid gzip file ({error}). Fix it, or set --compression none") from None
     except OSError as error:
         raise _unreadable(error) from None
     return File(path, file.name, size)
 
 
 def read_chunks(path: str) -> Iterator[tuple[int, str]]:
-    """Give a file's text in chunks of whole records, each with the number of its first line.
+    """Yield a file's text in chunks of whole records, each with the number of its first line.
 
-    Bytes that are not UTF-8 become MARK. A chunk ends where one object ends a line and another begins
-    the next, so a file that has no such place is one chunk.
+    Bytes that are not UTF-8 become MARK. A chunk ends where one line ends with an object and the next starts with one;
+    a file without such a place is a single chunk.
     """
     line, rest = 1, b""
     with open(path, "rb") as file:

@@ -1,4 +1,9 @@
-"""How JSON records are read into columns: the SELECTs of a COPY on DuckDB."""
+"""How JSON records are read into columns: the SELECTs of a COPY on DuckDB.
+
+A record has two readings, both SELECTs. The fast one (`Reader.read`) leaves the parsing to DuckDB and marks records in
+doubt: those for which Redshift might decide otherwise. The exact one (`Reader.examine`) applies Redshift's rules to
+every value, as it is written in the record.
+"""
 
 import json
 from dataclasses import dataclass
@@ -20,17 +25,20 @@ from warehouse.jsonpaths import ReadFile, Steps, paths_of
 from warehouse.sources import Source
 from warehouse.tables import Column
 
-_SPLIT = "\x1e"  # RECORD SEPARATOR, which no JSON text may hold
+_SPLIT = "\x1e"  # RECORD SEPARATOR, which a JSON text may not contain
 _RECORD = rf"\s*(?:{NESTED}|[^\n]+)"
 _LINE_OF_ITS_OWN = r"([^\[,:\s])(\s*\n\s*\{)"
-"""Where a line begins with an object that continues no value before it: a record begins there."""
+"""Where a line starts with an object that does not continue a value of the line before: a record starts there."""
 
 TEXTS = "copy_texts"
 TEXTS_DDL = f"create or replace temp table {TEXTS} (file_index ubigint, chunk bigint, first_line bigint, text varchar)"
 
-# Three phases. `marked` puts a separator where a line begins with an object that continues no value; `parts` are the
-# texts between separators; `pieces` are what a part holds: objects and arrays, and the junk beside them, line by line.
-# A record's line is its last one: the first line of its text, and the line breaks in all pieces up to it.
+# Finds the records in texts, in three phases:
+# 1. `marked` puts a separator where a line starts with an object that does not continue a value. (A separator that the
+#    text contains itself becomes another control character first; neither is valid JSON, so the record is rejected.)
+# 2. `parts` are the texts between separators. A broken record cannot swallow the next one across a separator.
+# 3. `pieces` are what a part consists of: objects and arrays, and any junk between them, line by line.
+# A record's line is its last one: the first line of the chunk, plus the line breaks in all pieces up to the record.
 RECORDS_OF_TEXTS = rf"""
     with marked as (
         select * replace (regexp_replace(text, '{_LINE_OF_ITS_OWN}', '\1{_SPLIT}\2', 'g') as text)
@@ -63,19 +71,19 @@ _TEXT_DOUBT = rf"""(
     or regexp_matches(record, ':\s*-?(?i:nan|inf)')
     or case when contains(record, '[') then regexp_matches(record, '(?i)[\[,]\s*-?(?:nan|inf)') else false end
 )"""
-"""What DuckDB reads and Redshift does not, wherever it stands. Each is looked for by what is quickest."""
+"""What DuckDB accepts and Redshift does not, anywhere in a record. Each test is the fastest one for its case."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How the columns' keys are read from a record, and when such a reading is in doubt."""
+    """How the columns' keys are read from a record, and when this reading is in doubt."""
 
     fields: str
     doubt: str
 
     @classmethod
     def all_keys(cls, keys: list[str]) -> "Shape":
-        """Every record has every key: DuckDB fails on a missing and on a repeated one."""
+        """Assume that every record has every key: DuckDB's strict function fails on a missing or repeated key."""
         return cls(f"try(json_transform_strict(record, {_struct(keys)}))", "fields is null")
 
     @classmethod
@@ -89,19 +97,20 @@ def _struct(keys: list[str]) -> str:
 
 
 class Reader:
-    """Reads records into the columns of one table; the JSONPaths file by `read`."""
+    """Builds the SELECTs that read records into the columns of one table."""
 
     def __init__(self, source: Source, columns: tuple[Column, ...], read: ReadFile) -> None:
-        """
+        """Prepare the rules and paths of the columns; `read` returns the content of the JSONPaths file.
+
         Raises:
-            CopyError: the JSONPaths file cannot be read, does not fit, or needs what is not loaded here.
+            CopyError: the JSONPaths file cannot be read or does not fit the table, or DuckDB does not support it.
         """
         file = source.jsonpaths or str(source.table.jsonpaths or "")
         self.columns = columns
         self.rules = [rule_for(column, source.table.time_format) for column in columns]
         self.paths = list(paths_of(columns, file, source.table.name, read).values())
         if any(isinstance(path[0], int) for path in self.paths):
-            raise CopyError(f"{file}: arrays at the root are not loaded by the embedded warehouse")
+            raise CopyError(f"{file}: DuckDB does not load arrays at the root. Use paths that start with a key")
 
     @property
     def names(self) -> str:
@@ -110,13 +119,13 @@ class Reader:
 
     @property
     def shapes(self) -> list[Shape]:
-        """How the records may be read: first what is quickest, last what always works."""
+        """The ways to read the records, from the fastest to the one that always works."""
         keys = self._field_names()
-        told_apart = len(keys) == len({path[0] for path in self.paths})
-        return [*([Shape.all_keys(keys)] if told_apart else []), Shape.any_keys(keys)]
+        unambiguous = len(keys) == len({path[0] for path in self.paths})
+        return [*([Shape.all_keys(keys)] if unambiguous else []), Shape.any_keys(keys)]
 
     def read(self, source: str, shape: Shape) -> str:
-        """Return the fast reading of records: their values, whether these are in doubt, and if so the record."""
+        """Return the fast reading of records: their values, whether these are in doubt, and the record if so."""
         texts = [self._fast_text(steps) for steps in self.paths]
         doubts = [rule.doubt.format(text=text) for rule, text in zip(self.rules, texts, strict=True)]
         doubts += [repeats("record", container) for container in self._containers()]
@@ -131,7 +140,7 @@ class Reader:
     def examine(self, records: str) -> str:
         """Return the exact reading of records: their values, and what is wrong with them.
 
-        A record is parsed once for all columns: each JSON function keeps memory of its own.
+        A record is parsed once for all columns, because each call of a JSON function takes memory of its own.
         """
         texts = [f"text_{number}" for number in range(len(self.columns))]
         kinds = [f"kinds[{number + 1}]" for number in range(len(self.columns))]
@@ -159,12 +168,12 @@ class Reader:
             )"""
 
     def _field_names(self) -> list[str]:
-        """Return the keys that are read as struct fields: of one step, not empty, one of each that differ by case."""
+        """Return the keys that can be struct fields: single steps, not empty, and one of those that differ in case."""
         names = {str(path[0]).lower(): str(path[0]) for path in reversed(self.paths) if len(path) == 1 and path[0]}
         return list(names.values())
 
     def _containers(self) -> list[Steps]:
-        """Return the values inside a record that paths go through."""
+        """Return the paths of the objects and arrays inside a record that columns' paths go through."""
         return sorted({path[:end] for path in self.paths for end in range(1, len(path))}, key=repr)
 
     def _fast_text(self, steps: Steps) -> str:

@@ -1,8 +1,9 @@
 """Redshift's rules for COPY ... FORMAT JSON, as DuckDB expressions.
 
-A record is first read the fast way, by DuckDB's JSON parser, which is more lenient than Redshift and
-rewrites numbers. Where that could matter the record is *in doubt*, and is examined: its values are cut out
-of its text as they were written, and each rule is applied.
+A record is read the fast way first, by DuckDB's JSON parser, which is more lenient than Redshift and rewrites numbers.
+If that could matter, the record is *in doubt* and is examined: its values are cut out of its text as they were written,
+and every rule is applied. A doubt may be unfounded, which costs time only. A missing doubt would load what Redshift
+rejects, so each rule's `doubt` covers all that its `wrong` and its `exact` could change.
 
 Sources of the rules and the error codes:
 https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-json.html
@@ -20,31 +21,36 @@ from warehouse.tables import Column
 
 ASSUMPTIONS = {
     "byte order mark": "A file's first record that follows a byte order mark is rejected.",
-    "NUL": "A string for a VARCHAR column that holds the character NUL is rejected.",
-    "invalid UTF-8": "A record with invalid UTF-8 is rejected even if it lies in a key that no column takes.",
-    "NaN": "NaN and Infinity are not JSON: the record is rejected; as text they are no numbers.",
+    "NUL": "A string for a VARCHAR column that contains the character NUL is rejected.",
+    "invalid UTF-8": "A record with invalid UTF-8 is rejected, even if no column takes the key that it is under.",
+    "NaN": "NaN and Infinity are not JSON: the record is rejected; as text they are not numbers.",
     "trailing comma": "A comma before a closing bracket is not JSON: the record is rejected.",
-    "root array": "An array at the root is one rejected record, whatever it holds.",
+    "root array": "An array at the root is one rejected record, whatever it contains.",
     "adjacent objects": "Objects at the root need no white space between them.",
-    "junk after an object": "What follows an object and is no object is a rejected record, up to the line's end.",
+    "junk after an object": "What follows an object and is not an object is a rejected record, up to its line's end.",
     "unclosed object": "An object that is never closed, or has a string that its line does not close, is a rejected "
-    "record up to its line's end, and so is each line after it that begins no object.",
+    "record up to its line's end, and so is each line after it that does not start an object.",
     "white space": "Form feed and vertical tab are white space between records, as in C.",
-    "line of its own": "A line that begins with an object, where no value before it goes on, begins a record.",
-    "duplicate keys": "A record that has a key on a column's path twice is rejected.",
-    "lone surrogate": "A \\u escape that is half of a pair is rejected with its record.",
+    "line of its own": "A line that starts with an object starts a record unless it continues a value.",
+    "duplicate keys": "A record that has a key of a column's path twice is rejected.",
+    "lone surrogate": "A record with a \\u escape that is half of a pair is rejected.",
     "uncertain text": "A number or nested value for a VARCHAR is rejected where its text cannot be cut out: "
     "after or in a value nested over 16 deep, or under a key written with escapes.",
-    "number text": "A number given as text loads if it is written as JSON would write it, leading zeros aside.",
+    "number text": "A number given as text loads if JSON could write it so; leading zeros are allowed.",
     "exponent": "1e3 loads into DECIMAL and DOUBLE PRECISION, and is rejected for integers, as 1.0 is.",
     "boolean": "Only true and false, as JSON values or text, are booleans.",
-    "epoch": "A negative epoch, or one that is no whole number, is rejected.",
+    "epoch": "An epoch that is negative or not a whole number is rejected.",
     "not null": "A missing or null value for a NOT NULL column rejects its record, not the whole load.",
-    "large record": "A record over 4 MB is rejected; one over 32 MB fails the load, as nothing can hold it.",
+    "large record": "A record over 4 MB is rejected; one over 32 MB fails the load, because the reader cannot hold it.",
 }
-"""Readings that the documentation leaves open; each loses nothing, and has its test."""
+"""How points are read that the documentation leaves open. No reading loses data silently, and each has its test."""
 
 STRING = r'"(?:[^"\\\n]|\\.)*"'
+
+# DuckDB's regular expressions (RE2) have no recursion, so nesting is unrolled. _NEST matches one piece of the inside of
+# an object or array: first any character but quotes and brackets, or a whole string; then each pass allows, as one more
+# piece, brackets around pieces of the pass before. Brackets inside strings do not count, since a string is one piece.
+# That an opening bracket is closed by one of its kind is left to json_valid.
 _NEST = rf'(?:[^"{{}}\[\]]|{STRING})'
 for _ in range(16):
     _NEST = rf'(?:[^"{{}}\[\]]|{STRING}|[{{\[]{_NEST}*[}}\]])'
@@ -63,8 +69,12 @@ def quote(text: str) -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """How text becomes a column's value: the expression, when the fast reading of it is in doubt, and what
-    is wrong with text that is examined (pairs of condition, code and message). `{text}` is the text."""
+    """How text becomes a column's value, as expressions in which `{text}` stands for the text.
+
+    `value` is the value by the fast reading, and `doubt` says when that reading may be wrong. `wrong` lists what can be
+    wrong with examined text (condition, error code, message), and `exact` is the value of examined text, if it differs
+    from `value`.
+    """
 
     value: str
     doubt: str
@@ -77,7 +87,7 @@ def rule_for(column: Column, time_format: str | None) -> Rule:
     """Return the rule of a column's type.
 
     Raises:
-        CopyError: the type, or the time format for it, is not one that is loaded here.
+        CopyError: DuckDB does not load this type, or not with this time format.
     """
     kind, _, arguments = column.type.partition("(")
     sizes = [int(n) for n in arguments.rstrip(")").split(",") if n]
@@ -94,10 +104,15 @@ def rule_for(column: Column, time_format: str | None) -> Rule:
     if kind == "timestamp" and time_format in _EPOCHS:
         return _epoch(time_format)
     formats = f" with time format {time_format}" if kind == "timestamp" else ""
-    raise CopyError(f"column {column.name}: {column.type}{formats} is not loaded by the embedded warehouse")
+    raise CopyError(
+        f"column {column.name}: {column.type}{formats} cannot be loaded into DuckDB. Use another type or time format"
+    )
 
 
 def _varchar(size: int) -> Rule:
+    # DuckDB may have rewritten what is not a string in the record: numbers, objects, arrays. The text does not say
+    # which it was, so all text that looks like one is in doubt. The first character is tested first, as it is cheap:
+    # + , - . / and digits are 43 to 57, I is 73, N is 78, [ is 91 and { is 123.
     number_like = r"""(ord({text}) between 43 and 57 or ord({text}) in (73, 78, 91, 123))
         and regexp_matches({text}, '^([-+]?[0-9.]+([eE][-+]?[0-9]+)?$|[{{\[]|-?Inf|NaN)')"""
     return Rule(
@@ -124,12 +139,12 @@ def _integer(kind: str) -> Rule:
 
 def _decimal(precision: int, scale: int = 0) -> Rule:
     kind = f"decimal({precision}, {scale})"
-    plain = rf"-?[0-9]{{1,{precision - scale}}}" + (rf"(\.[0-9]{{1,{scale}}})?" if scale else "")
-    plain = plain.replace("{", "{{").replace("}", "}}")
+    fitting = rf"-?[0-9]{{1,{precision - scale}}}" + (rf"(\.[0-9]{{1,{scale}}})?" if scale else "")
+    fitting = fitting.replace("{", "{{").replace("}", "}}")
     exact = f"try_cast({_truncated('{text}', scale)} as {kind})"
     return Rule(
         value=f"try_cast({{text}} as {kind})",
-        doubt=f"({{text}} <> '' and (strlen({{text}}) > 16 or not regexp_full_match({{text}}, '{plain}')))",
+        doubt=f"({{text}} <> '' and (strlen({{text}}) > 16 or not regexp_full_match({{text}}, '{fitting}')))",
         wrong=(
             (f"not regexp_full_match({{text}}, '{_NUMBER}')", 1209, "Invalid number for decimal"),
             (f"{exact} is null", 1204, f"Overflow for decimal({precision},{scale})"),
@@ -139,7 +154,13 @@ def _decimal(precision: int, scale: int = 0) -> Rule:
 
 
 def _truncated(number: str, scale: int) -> str:
-    """Return an expression for a number's text without exponent, cut to a scale: NULL if it is 1e100 away from 1."""
+    """Return an expression for a number's text without exponent, truncated to a scale; NULL if the exponent exceeds 99.
+
+    COPY truncates surplus decimals, while DuckDB's cast rounds, so the decimal point is moved in the text.
+    """
+    # All digits in a row, with 99 zeros on either side, so that the point can move by up to 99 places in both
+    # directions. `point` is the number of digits before the point after the exponent has moved it. The '0' in front
+    # stands for an empty whole part, and the '0' behind for an empty fraction where the scale is 0.
     exponent = f"try_cast(coalesce(nullif(regexp_extract({number}, '[eE][+]?(.+)$', 1), ''), '0') as integer)"
     whole = f"regexp_extract({number}, '^-?([0-9]+)', 1)"
     digits = f"repeat('0', 99) || {whole} || regexp_extract({number}, '[.]([0-9]+)', 1) || repeat('0', 99)"
@@ -170,7 +191,7 @@ def _boolean() -> Rule:
 
 
 _EPOCHS = {"epochmillisecs": 1, "epochsecs": 1000}
-_LATEST_EPOCH_MS = 9_223_372_036_854_775  # the last millisecond that DuckDB's timestamps hold
+_LATEST_EPOCH_MS = 9_223_372_036_854_775  # the last millisecond that a DuckDB timestamp can hold
 
 
 def _epoch(time_format: str) -> Rule:
@@ -193,9 +214,9 @@ def pointer(steps: Steps) -> str:
 
 
 def reached(record: str, steps: Steps, value: str) -> str:
-    """Return an expression for a value that a path leads to: NULL where an index meets an object, or a key an array.
+    """Return an expression for the value at a path: NULL if an index meets an object, or a key an array.
 
-    JSON pointers write indexes and keys alike.
+    The types have to be tested because JSON pointers write indexes and numeric keys alike.
     """
     meets = [
         f"json_type({record}, {pointer(steps[:place])}) = '{'ARRAY' if isinstance(step, int) else 'OBJECT'}'"
@@ -206,8 +227,12 @@ def reached(record: str, steps: Steps, value: str) -> str:
 
 
 def text_as_written(record: str, steps: Steps) -> str:
-    """Return an expression for the text of a value that is no string, as it stands in the record; '' if it
-    cannot be cut out (nested over 16 deep, or a key spelled with escapes)."""
+    """Return an expression for the text of a value other than a string, as written in the record.
+
+    The text is '' if it cannot be cut out: after or in a value nested over 16 deep, or under a key with escapes.
+    """
+    # One regexp_extract per step, each applied to the result of the one before: it skips the array's first values, or
+    # the object's first members up to the key, and captures the value that follows.
     for step in steps:
         if isinstance(step, int):
             before = rf"^\s*\[(?:\s*{_VALUE}\s*,){{{step}}}\s*"
@@ -219,10 +244,11 @@ def text_as_written(record: str, steps: Steps) -> str:
 
 
 def examined_text(record: str, steps: Steps, kind: str, text: str) -> str:
-    """Return an expression for the exact text of a record's value: NULL for null or none, '' where uncertain.
+    """Return an expression for the exact text of a record's value: NULL for null or no value, '' if uncertain.
 
-    `kind` and `text` are what DuckDB's json_type and json_extract_string say of the value.
+    `kind` and `text` are the results of DuckDB's json_type and json_extract_string for the value.
     """
+    # Only fractions, objects and arrays change on their way through DuckDB, and of the integers only -0: it becomes 0.
     exact = f"""case
         when {kind} is null or {kind} = 'NULL' then null
         when {kind} in ('DOUBLE', 'OBJECT', 'ARRAY') or ({kind} <> 'VARCHAR' and {text} = '0')
@@ -246,7 +272,7 @@ def problem(column: Column, rule: Rule, text: str, kind: str) -> str:
 
 
 def repeats(record: str, container: Steps) -> str:
-    """Return an expression for whether an object in a record has a key twice."""
+    """Return an expression for whether an object in a record has a duplicate key."""
     keys = f"json_keys({record}, {pointer(container)})" if container else f"json_keys({record})"
     return f"coalesce(list_unique({keys}) < len({keys}), false)"
 
@@ -254,8 +280,9 @@ def repeats(record: str, container: Steps) -> str:
 def record_problem(record: str, keys: list[str], containers: list[Steps]) -> str:
     """Return an expression for what is wrong with a record as a whole, or NULL.
 
-    `keys` are those of the root that columns take, `containers` the values inside that paths go through.
+    `keys` are the root's keys that columns take, `containers` the paths of the values inside that paths go through.
     """
+    # Strings are blanked first, so that what is searched for after that cannot be inside one.
     names = ", ".join(quote(key) for key in keys)
     column_keys = f"list_filter(json_keys({record}), lambda key: list_contains([{names}], key))"
     blanked = f"regexp_replace({record}, {quote(STRING)}, '\"\"', 'g')"

@@ -1,4 +1,4 @@
-"""Redshift's table locks, for a database of one process that has none."""
+"""Redshift's table locks, for DuckDB, which has none. They are held within one process."""
 
 from collections import defaultdict
 from collections.abc import Set
@@ -17,8 +17,10 @@ _CONFLICTS: dict[Lock, set[Lock]] = {
 
 
 class TableLocks:
-    """Locks that transactions hold on tables until they end: AccessShare (a SELECT's), ShareRowExclusive
-    (a write's) and AccessExclusive (LOCK TABLE's). An owner is an object that stands for its transaction.
+    """Locks that transactions hold on tables until they end.
+
+    They are Redshift's: AccessShare (SELECT, here "read"), ShareRowExclusive (writes) and AccessExclusive (LOCK TABLE).
+    The owner is an object that identifies the transaction.
 
     https://docs.aws.amazon.com/redshift/latest/dg/r_LOCK.html
     """
@@ -28,20 +30,20 @@ class TableLocks:
         self._changed = Condition()
 
     def acquire(self, owner: object, table: str, lock: Lock, timeout: float = 600) -> None:
-        """Wait until no other owner's lock conflicts, then hold it.
+        """Wait until no other owner holds a conflicting lock, then take it.
 
         Raises:
-            PermanentError: the others did not let go in `timeout` seconds.
+            PermanentError: the others did not release theirs within `timeout` seconds.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: not self._conflicts(owner, table, lock), timeout):
                 raise PermanentError(
-                    f"{table} is still in use by another transaction after {timeout:g} s: start again when it has ended"
+                    f"{table} is still in use by another transaction after {timeout:g} s. Retry when it has ended"
                 )
             self._held[owner, table].add(lock)
 
     def release(self, owner: object) -> None:
-        """Let go of all that an owner holds."""
+        """Release all locks of an owner."""
         with self._changed:
             for key in [key for key in self._held if key[0] is owner]:
                 del self._held[key]

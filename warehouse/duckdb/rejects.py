@@ -1,4 +1,4 @@
-"""What a COPY on DuckDB rejects: counted, described, and kept in load_errors."""
+"""The records that a COPY on DuckDB rejects: counted, described, and kept in load_errors."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from warehouse.files import File
 from warehouse.load_errors import KEPT_CHARACTERS
 from warehouse.sources import Source
 
-_SHOWN = 3
+_DESCRIBED = 3
 _COUNTED_OVER_LIMIT = 1000
-"""So many rejects over the limit are counted, for a person to see what there is; then the load stops."""
+"""How many rejects over the limit are counted before the load stops, to give a person an idea of the extent."""
 
 _DDL = """
 create or replace temp table copy_rejects (
@@ -19,7 +19,7 @@ create or replace temp table copy_rejects (
 
 
 class Rejects:
-    """The rejects of one COPY, on a DuckDB cursor that is in its transaction."""
+    """The rejects of one COPY, on a DuckDB cursor that is in the COPY's transaction."""
 
     def __init__(self, cursor: Any, source: Source) -> None:
         self.cursor = cursor
@@ -27,7 +27,7 @@ class Rejects:
         cursor.execute(_DDL)
 
     def add(self, examined: str, files: list[File]) -> None:
-        """Add the records with a problem from a table that the reader has examined."""
+        """Add the records that have a problem, from a table that the reader has examined."""
         self.cursor.execute(
             f"""
             insert into copy_rejects
@@ -44,7 +44,7 @@ class Rejects:
         return int(self.cursor.fetchone()[0])
 
     def keep(self) -> int:
-        """Replace the table's rows in load_errors by these; return how many there are.
+        """Replace the table's rows in load_errors with these, and return their number.
 
         Raises:
             CopyError: there are more than `max_errors`.
@@ -58,9 +58,10 @@ class Rejects:
         return self.count()
 
     def refuse_far_too_many(self) -> None:
-        """
+        """Stop a load early that is far over its limit.
+
         Raises:
-            CopyError: there are so many over `max_errors` that reading on tells a person nothing.
+            CopyError: there are so many rejects over `max_errors` that reading on would tell a person nothing new.
         """
         self._refuse_over(self.source.max_errors + _COUNTED_OVER_LIMIT)
 
@@ -69,17 +70,18 @@ class Rejects:
         if rejected <= limit:
             return
         self.cursor.execute(
-            'select file, line, "column", value, code, message from copy_rejects order by file, line limit ?', [_SHOWN]
+            'select file, line, "column", value, code, message from copy_rejects order by file, line limit ?',
+            [_DESCRIBED],
         )
         lines = [_describe(*row) for row in self.cursor.fetchall()]
         if rejected > len(lines):
             lines.append(f"... and {rejected - len(lines)} more")
+        or_higher = " or higher" if limit > self.source.max_errors else ""
         raise CopyError(
-            f"{self.source.table.name}: {rejected} rejected, where {self.source.max_errors} may be; "
-            "nothing was loaded.\n  "
+            f"{self.source.table.name}: {rejected} {'record' if rejected == 1 else 'records'} rejected, "
+            f"max_errors allows {self.source.max_errors}. Nothing was loaded.\n  "
             + "\n  ".join(lines)
-            + "\nMend the files (or name the right ones), or let so many rows be rejected, and kept in load_errors: "
-            + f"max_errors = {rejected}{' or more' if limit > self.source.max_errors else ''}"
+            + f"\nFix the files, or set --max-errors {rejected}{or_higher} to keep the rejects in load_errors"
         )
 
 

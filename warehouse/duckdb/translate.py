@@ -1,4 +1,4 @@
-"""Redshift SQL in DuckDB's words."""
+"""Translates Redshift SQL for DuckDB."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +10,7 @@ from warehouse.duckdb.locks import Lock
 from warehouse.tables import Column, declared_columns
 
 STATEMENT_TIME = "statement_time"
-"""The DuckDB variable that holds what GETDATE() is: DuckDB has no clock but that of the transaction's start."""
+"""The DuckDB variable with the value of GETDATE(): DuckDB's own clock stands still at the transaction's start."""
 
 _NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
 
@@ -19,7 +19,7 @@ _NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp
 class Translation:
     """A statement for DuckDB, the tables it touches and how, and the columns of the table it declares.
 
-    One that `reads_clock` is to be run with the variable STATEMENT_TIME set.
+    If it `reads_clock`, the variable STATEMENT_TIME has to be set before it runs.
     """
 
     sql: str
@@ -32,8 +32,8 @@ class Translation:
 def translate(statement: str) -> Translation:
     """Translate one statement.
 
-    Keys are dropped, because Redshift does not enforce them either, and so are distribution, sort
-    keys and the length of VARCHAR, which DuckDB does not have.
+    Keys are dropped because Redshift does not enforce them either. Distribution, sort keys and lengths of VARCHAR are
+    dropped because DuckDB does not have them.
     """
     if statement.startswith("lock table "):
         return Translation("select 1", locks=((statement.removeprefix("lock table "), "exclusive"),))
@@ -47,21 +47,21 @@ def translate(statement: str) -> Translation:
 
 
 def _as_redshift(tree: exp.Expr) -> exp.Expr:
-    """Keep what Redshift means where DuckDB means something else by the same words."""
+    """Keep Redshift's meaning where DuckDB gives the same words another one."""
     for replacement in tree.find_all(exp.RegexpReplace):
         replacement.set("modifiers", exp.Literal.string("g"))  # every match, not the first
     return tree.transform(_clock)
 
 
 def _clock(node: exp.Expr) -> exp.Expr:
-    """Give GETDATE() as Redshift does: when the statement began, in UTC and without a time zone."""
+    """Replace GETDATE() by the statement's start, in UTC and without a time zone, as in Redshift."""
     return (
         exp.func("getvariable", exp.Literal.string(STATEMENT_TIME)) if isinstance(node, exp.CurrentTimestamp) else node
     )
 
 
 def _simplify(create: exp.Create) -> None:
-    """Leave a CREATE TABLE its columns' names, types, defaults and NOT NULL, and whether it is temporary."""
+    """Strip a CREATE TABLE down to its columns' names, types, defaults and NOT NULL, and to TEMPORARY."""
     kept = [p for p in create.args["properties"] or () if isinstance(p, exp.TemporaryProperty)]
     create.set("properties", exp.Properties(expressions=kept) if kept else None)
     create.this.set("expressions", [e for e in create.this.expressions if isinstance(e, exp.ColumnDef)])

@@ -1,4 +1,4 @@
-"""DuckDB in Redshift's place: a file on this machine that takes Redshift SQL."""
+"""The DuckDB warehouse: a file on this machine that takes Redshift SQL."""
 
 import os
 import uuid
@@ -19,7 +19,7 @@ from warehouse.duckdb.locks import TableLocks
 from warehouse.errors import PermanentError
 from warehouse.files import File
 from warehouse.jsonpaths import read_local
-from warehouse.preflight import Finding, look
+from warehouse.preflight import Finding, probe
 from warehouse.s3.client import S3, is_s3
 from warehouse.s3.preflight import object_findings
 from warehouse.sources import CopyResult, Progress, Source
@@ -38,17 +38,20 @@ _REDSHIFT_TYPES = {"double": "double precision", "float": "real"}
 
 
 class DuckDBWarehouse(Warehouse):
-    """The warehouse on a machine with nothing configured."""
+    """A DuckDB file as a warehouse, which needs no configuration."""
 
     def __init__(self, path: str, target: Target) -> None:
         if path in ("", ":memory:"):
-            raise PermanentError(f"{DUCKDB_URL}{path} names no file: each task opens it anew, so it has to be one")
+            raise PermanentError(
+                f"{DUCKDB_URL}{path} names no file, and each task opens the database again. Use {DUCKDB_URL}path"
+            )
         if os.path.splitext(os.path.basename(path))[0] == target.schema:
             raise PermanentError(
-                f"{path} and the schema {target.schema} bear one name, which DuckDB takes for either's"
+                f"{path} and the schema {target.schema} have the same name, so DuckDB cannot tell them apart. "
+                "Rename one of them"
             )
         engine = create_engine(
-            URL.create("redshift+duckdb", database=path),  # not parsed: a path may hold what means something in a URL
+            URL.create("redshift+duckdb", database=path),  # not parsed: a path may contain what has a meaning in a URL
             poolclass=NullPool,
             connect_args={"config": _CONFIG},
             hide_parameters=True,
@@ -61,21 +64,21 @@ class DuckDBWarehouse(Warehouse):
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One connection and one transaction that only reads: it needs no lease.
+        """One connection and one read-only transaction. It needs no lease.
 
         Raises:
-            PermanentError: another process has the file open, or there is none.
+            PermanentError: another process has the file open, or it does not exist.
         """
         path = self.engine.url.database or ""
         if not os.path.exists(path):
-            raise PermanentError(f"{path} is not there: load it first (`python -m flows.etl`), or name another file")
+            raise PermanentError(f"{path} does not exist. Load it first (`python -m flows.etl`), or name another file")
         with super().reading() as connection:
             yield connection
 
     def take_lease(self) -> None:
-        """Take the lease for the run, and keep the file open until it is given back.
+        """Take the lease for the run, and keep the file open until the lease is released.
 
-        So no other process gets at the file between two tasks, and each task finds it open.
+        So no other process can open the file between two tasks, and each task finds it open.
 
         Raises:
             LeaseLostError: another run of this process holds it.
@@ -91,7 +94,7 @@ class DuckDBWarehouse(Warehouse):
         _KEPT_OPEN[self._lease] = kept
 
     def release_lease(self) -> None:
-        """Give the lease back, and the file."""
+        """Give the lease back, and close the file."""
         try:
             super().release_lease()
         finally:
@@ -106,7 +109,7 @@ class DuckDBWarehouse(Warehouse):
         return str(self.engine.url), self.holder
 
     def forget_dead_holders(self, connection: Connection) -> None:
-        """Delete the lease of any other process: a run keeps the file open, so the other has ended."""
+        """Delete the lease of any other process: a run keeps the file open, so that process has ended."""
         connection.execute(text("delete from run_lease where holder not like :ours"), {"ours": f"%({_PROCESS})"})
 
     def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
@@ -121,14 +124,16 @@ class DuckDBWarehouse(Warehouse):
     @contextmanager
     def _files(self, source: Source, progress: Progress) -> Iterator[list[File]]:
         if is_s3(source.location):
-            with self.s3.downloaded(source.location, lambda news: progress(f"{source.table.name}: {news}")) as files:
+            with self.s3.downloaded(
+                source.location, lambda message: progress(f"{source.table.name}: {message}")
+            ) as files:
                 yield files
         else:
             yield list_files(source.location)
 
     def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
         local = [source for source in sources if not is_s3(source.location)]
-        findings = [look(f"{source.table.name} files", partial(_found, source)) for source in local]
+        findings = [probe(f"{source.table.name} files", partial(_summary, source)) for source in local]
         for source in sources:
             if source not in local:
                 findings += object_findings(self.s3, source)
@@ -155,7 +160,7 @@ class DuckDBWarehouse(Warehouse):
         )
 
 
-def _found(source: Source) -> str:
+def _summary(source: Source) -> str:
     files = list_files(source.location)
     return f"{len(files):,} under {source.location}, {decimal(sum(file.size for file in files))}"
 

@@ -1,1 +1,1 @@
-"""Amazon Redshift: connections to it, COPY, and what its errors mean."""
+"""Amazon Redshift: connections, COPY, and what its errors mean."""

@@ -1,4 +1,4 @@
-"""COPY in Redshift: what it loaded, and what it says of the rows that it did not."""
+"""COPY in Redshift: what it loaded, and what Redshift says about the records that it rejected."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,9 +15,9 @@ from warehouse.redshift.rejected_records import Record, RejectedRecords
 from warehouse.s3.client import S3
 from warehouse.sources import CopyResult, Progress, Source
 
-_SHOWN_REJECTS = 3
+_DESCRIBED_REJECTS = 3
 _INSERT_BYTES = 4 << 20
-_LEAST_ROW_BYTES = 4 << 10  # so that an INSERT has no more than 9,216 parameters, where the driver counts to 32,767
+_LEAST_ROW_BYTES = 4 << 10  # limits an INSERT to 9,216 parameters; the driver counts to 32,767
 
 SESSION = "select pg_backend_pid() as session_id, getdate() as asked_at"
 
@@ -47,7 +47,7 @@ _LAST_OF_SESSION = """(
 
 
 class Reject(NamedTuple):
-    """A row of SYS_LOAD_ERROR_DETAIL: `line` is the last one of the record."""
+    """A row of SYS_LOAD_ERROR_DETAIL. `line` is the last line of the record."""
 
     file: str
     line: int
@@ -58,12 +58,12 @@ class Reject(NamedTuple):
 
 
 def rejects_of(query_id: str) -> str:
-    """Return the query of what a COPY rejected."""
+    """Return the query for what a COPY rejected."""
     return _REJECTS.format(query_id=query_id)
 
 
 def forget_rejects(connection: Connection, source: Source) -> None:
-    """Delete what the table's last COPY rejected."""
+    """Delete from load_errors what the table's last COPY rejected."""
     connection.execute(text("delete from load_errors where load = :load"), {"load": source.table.name})
 
 
@@ -80,7 +80,7 @@ class RedshiftCopy:
         """Load all objects under the prefix.
 
         Raises:
-            CopyError: nothing was loaded: more rows than `max_errors` were rejected, or the objects cannot be read.
+            CopyError: more than `max_errors` records were rejected, or objects cannot be read. Nothing was loaded.
         """
         name = self.source.table.name
         progress(f"{name}: COPY from {self.source.location}")
@@ -93,9 +93,9 @@ class RedshiftCopy:
         self._keep(rejects)
         if counts.scanned is not None and counts.scanned != counts.loaded + len(rejects):
             progress(
-                f"{name}: WARNING: {counts.scanned} lines were read, but {counts.loaded} rows loaded and "
-                f"{len(rejects)} rejected: unless records share lines, or take several, look at query "
-                f"{counts.query_id} in SYS_LOAD_DETAIL"
+                f"{name}: WARNING: COPY read {counts.scanned} lines, but loaded {counts.loaded} rows and rejected "
+                f"{len(rejects)}. Unless records share or span lines, look at query {counts.query_id} in "
+                "SYS_LOAD_DETAIL"
             )
         return CopyResult(counts.loaded, len(rejects))
 
@@ -104,7 +104,7 @@ class RedshiftCopy:
         return self.connection.exec_driver_sql(query).all()
 
     def send(self, statement: str) -> RefusedError | None:
-        """Send the COPY; return the server's refusal, if it refuses."""
+        """Send the COPY. Return the server's error if it refuses."""
         return send(self.connection, statement)
 
     def _rejects(self, query: str) -> list[Reject]:
@@ -125,11 +125,11 @@ class RedshiftCopy:
             )
 
     def _with_records(self, rejects: Sequence[Reject]) -> Iterator[tuple[Reject, Record]]:
-        """Look the records up in S3, where the worker may read there."""
-        read_back = RejectedRecords(self.s3.read, self.source.compression)
+        """Look up the records in S3, if the worker may read there."""
+        records = RejectedRecords(self.s3.read, self.source.compression)
         paths = self._paths() if rejects else {}
         for reject in rejects:
-            yield reject, read_back.record(reject.file, reject.line, paths.get(reject.column or ""))
+            yield reject, records.record(reject.file, reject.line, paths.get(reject.column or ""))
 
     def _paths(self) -> dict[str, Steps]:
         table = self.source.table
@@ -139,31 +139,32 @@ class RedshiftCopy:
             return {}
 
     def _why_not_loaded(self, refused: RefusedError, session: Any) -> CopyError:
-        """Roll the COPY back, so that the session answers again, and ask it for the rows."""
+        """Roll the COPY back, so that the session answers again, and ask it for the rejected records."""
         self.connection.exec_driver_sql("rollback")
         query = rejects_of(_LAST_OF_SESSION.format(session_id=session.session_id, asked_at=session.asked_at))
         rejects = self._rejects(query)
-        where = f"{self.source.table.name}: nothing was loaded from {self.source.location}"
+        name, location, count = self.source.table.name, self.source.location, len(rejects)
         if not rejects:
-            return CopyError(f"{where}: {refused}")
-        shown = [_describe(*found) for found in self._with_records(rejects[:_SHOWN_REJECTS])]
-        if len(rejects) > len(shown):
-            shown.append(f"... and {len(rejects) - len(shown)} more")
+            return CopyError(f"{name}: nothing was loaded from {location}. {refused}")
+        lines = [_describe(reject, record) for reject, record in self._with_records(rejects[:_DESCRIBED_REJECTS])]
+        if count > len(lines):
+            lines.append(f"... and {count - len(lines)} more")
         return CopyError(
-            f"{where}: {len(rejects)} rejected, as far as Redshift read, where {self.source.max_errors} may be.\n  "
-            + "\n  ".join(shown)
-            + "\nMend the files (or name the right ones), or let more rows be rejected, and kept in load_errors: "
-            + f"max_errors = {len(rejects)} or more. All that Redshift tells of them:\n{query}"
+            f"{name}: {count} {'record' if count == 1 else 'records'} rejected before Redshift stopped reading, "
+            f"max_errors allows {self.source.max_errors}. Nothing was loaded from {location}.\n  "
+            + "\n  ".join(lines)
+            + f"\nFix the files, or set --max-errors {count} or higher to keep the rejects in load_errors. "
+            + f"Redshift's own report on them:\n{query}"
         )
 
 
 def send(connection: Connection, statement: str) -> RefusedError | None:
-    """Execute a statement that may hold keys, past SQLAlchemy, whose logs and errors would show it.
+    """Execute a statement that may contain keys, bypassing SQLAlchemy, whose logs and errors would show it.
 
-    A refusal is returned, so that what is made of it is raised with no other error in its wake.
+    A refusal is returned, not raised, so that the caller's own error has no other error as its context.
 
     Raises:
-        TransientError: another try may succeed.
+        TransientError: a retry may succeed.
     """
     try:
         connection.connection.cursor().execute(statement)
@@ -177,8 +178,8 @@ def send(connection: Connection, statement: str) -> RefusedError | None:
     raise failure
 
 
-def _size(found: tuple[Reject, Record]) -> int:
-    return max(sum(len(text.encode()) for text in found[1] if text), _LEAST_ROW_BYTES)
+def _size(reject_and_record: tuple[Reject, Record]) -> int:
+    return max(sum(len(text.encode()) for text in reject_and_record[1] if text), _LEAST_ROW_BYTES)
 
 
 def _describe(reject: Reject, record: Record) -> str:

@@ -1,7 +1,7 @@
 """The COPY statement that Redshift is sent.
 
-It is written here, as sqlalchemy-redshift's CopyCommand can say neither IAM_ROLE nor a default role, which are what a
-COPY should read with, and binds what COPY takes only as literals.
+It is written here because sqlalchemy-redshift's CopyCommand supports neither IAM_ROLE nor a default role, which a COPY
+should read with, and binds parameters where COPY takes literals only.
 https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html
 """
 
@@ -17,7 +17,7 @@ ROLE = re.compile(r"default|arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+(,arn:[a-z-
 
 @dataclass(frozen=True)
 class Access:
-    """What COPY reads S3 with, a role or keys, and the region of the buckets where it is not the cluster's."""
+    """What COPY reads S3 with: a role or keys, and the buckets' region if it is not the cluster's."""
 
     role: str = ""
     keys: Keys | None = None
@@ -27,7 +27,7 @@ class Access:
         """Return COPY's options.
 
         Raises:
-            PermanentError: the role is none, or there is neither role nor keys.
+            PermanentError: the role is invalid, or there is neither a role nor keys.
         """
         region = [f"region {literal(self.region)}"] if self.region else []
         return [*(self._role(self.role) if self.role else self._keys(self.keys)), *region]
@@ -36,7 +36,7 @@ class Access:
     def _role(role: str) -> list[str]:
         if not ROLE.fullmatch(role):
             raise PermanentError(
-                f"copy_role: {role!r} is no role: give `default`, or an ARN as arn:aws:iam::...:role/..."
+                f"copy_role: {role!r} is not a role. Use `default`, or an ARN like arn:aws:iam::123456789012:role/name"
             )
         return [f"iam_role {role if role == 'default' else literal(role)}"]
 
@@ -44,19 +44,19 @@ class Access:
     def _keys(keys: Keys | None) -> list[str]:
         if not keys:
             raise PermanentError(
-                "COPY has nothing to read S3 with: give copy_role (`default` or an ARN), or aws_credentials, "
-                "the name of an AWS Credentials block"
+                "copy_role: missing, and there are no keys, so COPY cannot read S3. Set copy_role to `default` or an "
+                "ARN, or aws_credentials to the name of an AWS Credentials block"
             )
-        given = {"access_key_id": keys.access_key, "secret_access_key": keys.secret_key, "session_token": keys.token}
-        return [f"{name} {literal(value)}" for name, value in given.items() if value]
+        options = {"access_key_id": keys.access_key, "secret_access_key": keys.secret_key, "session_token": keys.token}
+        return [f"{name} {literal(value)}" for name, value in options.items() if value]
 
 
 def copy_statement(source: Source, access: Access) -> str:
     """Return the COPY of a source into its table.
 
     Raises:
-        CopyError: a name in it is not one that Redshift can read, or be told.
-        PermanentError: there is nothing to read with.
+        CopyError: a location is not in S3, or a name cannot be written as a literal.
+        PermanentError: there is neither a valid role nor keys to read with.
     """
     columns = ", ".join(f'"{column.name}"' for column in source.table.columns)
     jsonpaths = jsonpaths_url(source)
@@ -65,7 +65,7 @@ def copy_statement(source: Source, access: Access) -> str:
         f"format json {literal(jsonpaths or 'auto')}",
         *([source.compression] if source.compression != "none" else []),
         *([f"timeformat {literal(source.table.time_format)}"] if source.table.time_format else []),
-        f"maxerror {source.max_errors + 1}",  # the load fails at so many, or more
+        f"maxerror {source.max_errors + 1}",  # COPY fails when this many records are rejected
         "compupdate off",
         "statupdate off",
     ]
@@ -73,7 +73,7 @@ def copy_statement(source: Source, access: Access) -> str:
 
 
 def trial_statement(table: str, url: str, access: Access, compression: Compression) -> str:
-    """Return a COPY that reads one object as a load would, whatever is in it, and loads nothing."""
+    """Return a COPY that reads one object as a load would, tolerates any content, and loads nothing."""
     options = [
         *access.clauses(),
         "format json 'auto'",
@@ -85,22 +85,22 @@ def trial_statement(table: str, url: str, access: Access, compression: Compressi
 
 
 def jsonpaths_url(source: Source) -> str:
-    """Return where the JSONPaths file lies: at the root of the source's bucket unless it is given; "" without one.
+    """Return the URL of the JSONPaths file, by default at the root of the source's bucket; "" if there is none.
 
     Raises:
-        CopyError: it is no s3:// URL.
+        CopyError: it is not an s3:// URL.
     """
     if source.table.jsonpaths is None:
         return ""
     url = source.jsonpaths or f"s3://{_source(source).split('/')[2]}/{source.table.jsonpaths.name}"
     if not url.startswith("s3://"):
-        raise CopyError(f"{url}: Redshift reads JSONPaths files from S3: upload it and give its s3:// URL")
+        raise CopyError(f"{url}: Redshift reads JSONPaths files from S3 only. Upload the file and use its s3:// URL")
     return url
 
 
 def _source(source: Source) -> str:
     if not re.match("s3://[^/]+", source.location):
-        raise CopyError(f"{source.location}: Redshift loads from S3 only: upload the files and give their s3:// prefix")
+        raise CopyError(f"{source.location}: Redshift loads from S3 only. Upload the files and use their s3:// prefix")
     return source.location
 
 
@@ -108,8 +108,10 @@ def literal(value: str) -> str:
     """Return a string literal.
 
     Raises:
-        CopyError: it holds what Redshift might read as an escape, or no printable characters.
+        CopyError: the value contains a backslash, which Redshift might take for an escape, or unprintable characters.
     """
     if "\\" in value or not value.isprintable():
-        raise CopyError("a name for COPY holds a backslash or a control character, which cannot be told to Redshift")
+        raise CopyError(
+            "COPY: a name contains a backslash or a control character, which cannot be quoted safely. Rename it"
+        )
     return "'" + value.replace("'", "''") + "'"

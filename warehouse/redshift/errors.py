@@ -1,4 +1,4 @@
-"""What Redshift's errors mean: which of them pass with time, and what a person is told of the others."""
+"""What Redshift's errors mean: which of them a retry may fix, and what to tell a person about the others."""
 
 import re
 from collections.abc import Iterable
@@ -13,19 +13,19 @@ from redshift_connector.error import Error, InterfaceError, OperationalError
 
 from warehouse.errors import PermanentError, TransientError
 
-ROLLED_BACK = "what it had begun is undone"
+ROLLED_BACK = "any open transaction was rolled back"
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A cause of errors, known by their SQLSTATE or their message: regular expressions, the first for all of it."""
+    """A cause of errors, recognised by SQLSTATE (a regular expression for all of it) or by message (for a part)."""
 
     name: str
     sqlstate: str | None = None
     message: str | None = None
 
     def explains(self, sqlstate: str, message: str) -> bool:
-        """Tell whether it is this cause that an error has."""
+        """Whether an error has this cause."""
         by_code = self.sqlstate is not None and re.fullmatch(self.sqlstate, sqlstate)
         return bool(by_code or (self.message is not None and re.search(self.message, message)))
 
@@ -51,7 +51,7 @@ TRANSIENT = (
     Cause("AWS asked for fewer requests", message="Throttling|TooManyRequests"),
     Cause("the cluster is paused or resuming", message=r"(?i)\b(is|being) (paused|resuming|pausing|resumed)\b"),
 )
-"""Errors that another try may not meet. All others are permanent: syntax, permissions, missing objects, bad rows.
+"""Errors that a retry may fix. All others are permanent: syntax, permissions, missing objects, bad rows.
 
 https://www.postgresql.org/docs/8.0/errcodes-appendix.html
 https://docs.aws.amazon.com/redshift/latest/dg/r_STV_locks-ser-isolation.html
@@ -60,39 +60,42 @@ https://docs.aws.amazon.com/redshift/latest/dg/r_STV_locks-ser-isolation.html
 ADVICE = (
     (
         Cause("login", "28.{3}", "no password was provided"),
-        "mend the user and the password, or the IAM settings, in the warehouse's block",
+        "Fix the user and the password, or the IAM settings, in the warehouse's block",
     ),
-    (Cause("database", "3D000"), "name a database that exists in the warehouse's block"),
-    (Cause("syntax", "42601"), "mend the SQL file that the statement comes from"),
-    (Cause("permission", "42501"), 'the README, "Run it on Redshift", lists the privileges that a loader needs'),
-    (Cause("cancelled", "57014"), "allow statements more seconds by statement_timeout, or 0 for any time"),
+    (Cause("database", "3D000"), "Name an existing database in the warehouse's block"),
+    (Cause("syntax", "42601"), "Fix the SQL file that the statement comes from"),
+    (Cause("permission", "42501"), "Grant the privileges that a loader needs; docs/redshift.md lists them"),
+    (Cause("cancelled", "57014"), "Set a longer statement_timeout, or 0 for none"),
     (
         Cause("no TLS", message="Server refuses SSL"),
-        "check host and port in the warehouse's block, as Redshift speaks TLS; connect_args of "
-        '{"ssl": false} do without, and send the password and the data in clear',
+        "Check host and port in the warehouse's block, because Redshift uses TLS. connect_args of "
+        '{"ssl": false} turn TLS off, and send the password and the data in plain text',
     ),
     (
         Cause("another's certificate", message="CERTIFICATE_VERIFY_FAILED"),
-        "give the warehouse's block the host by the name that its certificate bears",
+        "Use the host name in the server's certificate as the host of the warehouse's block",
     ),
     (
         Cause("objects", message="S3 prefix .* does not exist|NoSuch(Key|Bucket)"),
-        "name a prefix that keys in the bucket begin with, upper and lower case told apart",
+        "Name a prefix that keys in the bucket start with (prefixes are case-sensitive)",
     ),
     (
         Cause("objects that may not be read", message="S3ServiceException:Access ?Denied|not authorized to assume"),
-        "COPY's role or keys need s3:ListBucket on the bucket and s3:GetObject on its objects, the cluster the role",
+        "Allow COPY's role or keys s3:ListBucket on the bucket and s3:GetObject on its objects, "
+        "and attach the role to the cluster",
     ),
 )
 
-_SURE = "Server refuses SSL|CERTIFICATE_VERIFY_FAILED|no password was provided|password authentication|not supported"
-"""Where the driver could not connect, and no other try will."""
+_WRONG_SETTINGS = (
+    "Server refuses SSL|CERTIFICATE_VERIFY_FAILED|no password was provided|password authentication|not supported"
+)
+"""Reasons why the driver could not connect that no retry will fix."""
 
 _SECRETS = re.compile(r"(?i)\b(access_key_id|secret_access_key|session_token)\s+'((?:[^']|'')*)'")
 
 
 class RefusedError(PermanentError):
-    """A statement or a login that Redshift refused. `message` is its own."""
+    """A statement or a login that Redshift refused. `message` is Redshift's own."""
 
     def __init__(self, text: str, sqlstate: str, message: str) -> None:
         super().__init__(text)
@@ -104,12 +107,12 @@ class RefusedError(PermanentError):
 
 
 def redacted(statement: str) -> str:
-    """Return a statement without the keys in it."""
+    """Return a statement with its keys masked."""
     return _SECRETS.sub(r"\1 '***'", statement)
 
 
 def secrets_in(statement: str) -> list[str]:
-    """Return the keys in a statement, as they are written there and as they are."""
+    """Return the keys in a statement, both as quoted there and as they are."""
     written = [value for _, value in _SECRETS.findall(statement) if value]
     return [*written, *(value.replace("''", "'") for value in written)]
 
@@ -117,13 +120,13 @@ def secrets_in(statement: str) -> list[str]:
 def explain(error: BaseException, statement: str | None = None, secrets: Iterable[str] = ()) -> Exception:
     """Return what an error of the driver means: a TransientError, or a PermanentError that says what to do.
 
-    `secrets` are what the server may have quoted. What is no answer of the server's is a conversation that broke
-    off: the driver meets that in many ways.
+    `secrets` are masked, because the server may have quoted them. An error without an answer from the server is a lost
+    connection, which the driver reports in many ways.
     """
     answer = _answer(error)
     if answer is None:
         return _without_answer(error, secrets)
-    sqlstate, message = answer[0], _without(secrets, answer[1])
+    sqlstate, message = answer[0], _mask(secrets, answer[1])
     cause = next((cause for cause in TRANSIENT if cause.explains(sqlstate, message)), None)
     if cause:
         return TransientError(f"{cause.name}, and {ROLLED_BACK}: {message} (SQLSTATE {sqlstate})")
@@ -134,66 +137,67 @@ def explain(error: BaseException, statement: str | None = None, secrets: Iterabl
 
 
 def _answer(error: BaseException) -> tuple[str, str] | None:
-    """Return the SQLSTATE and the message (with its details) of the server's answer, if the error is one."""
+    """Return the SQLSTATE and the message (with details) of the server's answer, if the error is one."""
     if isinstance(error, ClientError):
         answer = error.response.get("Error", {})
         return "", f"{answer.get('Code')}: {answer.get('Message')}"
     if isinstance(error, Error) and error.args and isinstance(error.args[0], dict):
         fields = error.args[0]
         return str(fields.get("C", "")), ": ".join(str(fields[key]).strip() for key in "MD" if fields.get(key))
-    last = getattr(_speaker(error), "error", None)  # a server that ends a session says why, and the driver reads on
+    # a server that ends a session says why, but the driver keeps that to itself, reads on and fails
+    last = getattr(_driver_connection(error), "error", None)
     if isinstance(last, Error) and last is not error and not isinstance(error, OSError):
         return _answer(last)
     return None
 
 
-def _speaker(error: BaseException) -> Connection | None:
-    """Return the connection that the driver was speaking over: it shows none that it failed to open."""
-    speakers = (frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__))
-    return next((speaker for speaker in speakers if isinstance(speaker, Connection)), None)
+def _driver_connection(error: BaseException) -> Connection | None:
+    """Return the driver's connection from the traceback: the driver returns none that it failed to open."""
+    objects = (frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__))
+    return next((each for each in objects if isinstance(each, Connection)), None)
 
 
-def hang_up(error: BaseException) -> None:
-    """Close the connection that the driver failed to open, and has forgotten."""
-    speaker = _speaker(error)
+def close_failed_connection(error: BaseException) -> None:
+    """Close the sockets of a connection that the driver failed to open, which it leaves open itself."""
+    connection = _driver_connection(error)
     for name in ("_sock", "_usock"):
-        with suppress(AttributeError, OSError):  # it had not come so far
-            getattr(speaker, name).close()
+        with suppress(AttributeError, OSError):  # it did not get that far
+            getattr(connection, name).close()
 
 
 def disconnect(connection: Connection) -> None:
-    """Close a connection with its file, which the driver leaves open where the server cannot be told."""
+    """Close a connection and its file, which the driver leaves open if it cannot reach the server."""
     file = connection._sock
     try:
         connection.close()
     finally:
-        with suppress(AttributeError, OSError):  # closed before; what it still holds cannot be sent
+        with suppress(AttributeError, OSError):  # already closed, or its buffer cannot be sent
             file.close()
 
 
 def _advice(sqlstate: str, message: str) -> str:
-    return "".join(f": {text}" for known, text in ADVICE if known.explains(sqlstate, message))
+    return "".join(f". {text}" for known, text in ADVICE if known.explains(sqlstate, message))
 
 
-def _without(secrets: Iterable[str], text: str) -> str:
+def _mask(secrets: Iterable[str], text: str) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
 
 
 def _without_answer(error: BaseException, secrets: Iterable[str]) -> Exception:
-    reason = _without(secrets, f"{type(error).__name__}: {error}")
-    if _is_misuse(error) or re.search(_SURE, reason):
-        text = f"the warehouse cannot be reached so: {reason}{_advice('', reason)}"
+    reason = _mask(secrets, f"{type(error).__name__}: {error}")
+    if _is_misuse(error) or re.search(_WRONG_SETTINGS, reason):
+        text = f"the warehouse cannot be reached with these settings: {reason}{_advice('', reason)}"
         return RefusedError(text, "", reason)
     return TransientError(f"the connection to the warehouse was lost, and {ROLLED_BACK}: {reason}")
 
 
 def _is_misuse(error: BaseException) -> bool:
-    """Whether the driver, or AWS's own, could not even begin with what it was given."""
+    """Whether the driver, or AWS's library, rejected its arguments before it contacted anything."""
     if isinstance(error, InterfaceError | OperationalError | OSError | HTTPClientError):
         return False
-    return isinstance(error, Error) or not hasattr(_speaker(error), "_sock")
+    return isinstance(error, Error) or not hasattr(_driver_connection(error), "_sock")
 
 
 def _shortened(statement: str) -> str:

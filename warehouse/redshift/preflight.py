@@ -1,4 +1,4 @@
-"""What is found in Redshift before a run."""
+"""What a preflight checks in Redshift."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from warehouse.errors import CopyError, PermanentError
 from warehouse.jsonpaths import paths_of
-from warehouse.preflight import Finding, look
+from warehouse.preflight import Finding, probe
 from warehouse.redshift.copy import send
 from warehouse.redshift.copy_statement import Access, jsonpaths_url, literal, trial_statement
 from warehouse.s3.client import S3
@@ -48,7 +48,7 @@ def _tables(names: Sequence[str]) -> str:
 
 
 class RedshiftPreflight:
-    """Asks a Redshift whether a run could do its work in a schema."""
+    """Asks Redshift whether a run could do its work in a schema."""
 
     def __init__(self, engine: Engine, target: Target, access: Callable[[], Access], s3: S3) -> None:
         self.engine = engine
@@ -58,74 +58,80 @@ class RedshiftPreflight:
         self.s3 = s3
 
     def findings(self, sources: Sequence[Source], tables: Sequence[str]) -> Iterator[Finding]:
-        """Look at the login, the privileges, and what COPY reads with. Changes nothing."""
-        connection = look("connection", self._connects)
+        """Check the login, the privileges, and what COPY reads with. Changes nothing."""
+        connection = probe("connection", self._connects)
         yield connection
         if connection.result == "passed":
-            yield look("schema", self._may_create)
-            yield look("tables", partial(self._may_write, tables))
-            yield look("COPY", partial(self.may_copy, sources[0]), may_be_barred=bool(self.role))
+            yield probe("schema", self._may_create)
+            yield probe("tables", partial(self._may_write, tables))
+            yield probe("COPY", partial(self.may_copy, sources[0]), may_be_denied=bool(self.role))
 
     def _connects(self) -> str:
         (row,) = self.ask(SESSION)
         return f"as {row.user_name} to {row.database_name}, {row.version.rpartition(', ')[2]}"
 
     def _may_create(self) -> str:
-        """
+        """Check that the run may create the schema or, if it exists, tables in it.
+
         Raises:
-            PermanentError: tables cannot be made there.
+            PermanentError: it may not.
         """
         schema = self.ask(SCHEMA, schema=self.schema)
         if not schema:
             if not self.ask(DATABASE)[0].may_create:
                 raise PermanentError(
-                    f"there is no schema {self.schema}: create it, or grant create on database to this user"
+                    f"{self.schema} does not exist. Create it, or grant create on database to this user"
                 )
-            return f"{self.schema} is not there yet, and may be created"
+            return f"{self.schema} does not exist yet and may be created"
         if not (schema[0].may_use and schema[0].may_create):
-            raise PermanentError(f"tables may not be created: grant usage, create on schema {self.schema} to this user")
+            raise PermanentError(
+                f"this user may not create tables. Grant usage, create on schema {self.schema} to the user"
+            )
         return f"tables may be created in {self.schema}"
 
     def _may_write(self, tables: Sequence[str]) -> str:
-        """
+        """Check that the run may write the tables that exist.
+
         Raises:
-            PermanentError: there are tables that may not be written.
+            PermanentError: it may not write some of them.
         """
-        barred = [row.tablename for row in self.ask(_tables(tables), schema=self.schema)]
-        if barred:
+        denied = [row.tablename for row in self.ask(_tables(tables), schema=self.schema)]
+        if denied:
             raise PermanentError(
-                f"{', '.join(barred)} may not be written: grant select, insert, update, delete on these tables "
-                "to this user, or make it their owner"
+                f"this user may not write {', '.join(denied)}. Grant select, insert, update, delete on these tables to "
+                "the user, or make the user their owner"
             )
-        return "those that exist may be read and written"
+        return "all existing tables may be read and written"
 
     def may_copy(self, source: Source) -> str:
-        """Let COPY parse the smallest object, and load nothing."""
-        smallest = min(
-            (found for found in self.s3.objects(source.location) if found.size), key=lambda found: found.size
-        )
+        """Let COPY parse the smallest object without loading anything.
+
+        Raises:
+            PermanentError: COPY cannot read it.
+        """
+        smallest = min((each for each in self.s3.objects(source.location) if each.size), key=lambda each: each.size)
         with self.engine.connect() as connection:
             connection.exec_driver_sql(TRIAL_TABLE)
             refused = send(connection, trial_statement("preflight", smallest.url, self.access(), source.compression))
             connection.rollback()
         if refused:
-            raise PermanentError(f"cannot read {smallest.url}: {refused}")
+            raise PermanentError(f"cannot read {smallest.url}. {refused}")
         return f"may read {smallest.url}"
 
     def ask(self, query: str, **parameters: str) -> Sequence[Any]:
-        """Return the rows that answer a query, asked in a transaction of its own."""
+        """Return the rows that answer a query, which runs in a transaction of its own."""
         with self.engine.connect() as connection:
             return connection.execute(text(query), parameters).all()
 
 
-def jsonpaths_finding(s3: S3, source: Source, *, may_be_barred: bool) -> Finding:
-    """Look whether COPY would find a JSONPaths file that fits the table."""
-    return look(f"{source.table.name} JSONPaths", partial(_jsonpaths, s3, source), may_be_barred=may_be_barred)
+def jsonpaths_finding(s3: S3, source: Source, *, may_be_denied: bool) -> Finding:
+    """Check that COPY would find a JSONPaths file that fits the table."""
+    return probe(f"{source.table.name} JSONPaths", partial(_jsonpaths, s3, source), may_be_denied=may_be_denied)
 
 
-def region_finding(s3: S3, source: Source, *, may_be_barred: bool) -> Finding:
-    """Look whether COPY would be told the region of the source's bucket."""
-    return look(f"{source.table.name} region", partial(_region, s3, source), may_be_barred=may_be_barred)
+def region_finding(s3: S3, source: Source, *, may_be_denied: bool) -> Finding:
+    """Check that COPY would use the region of the source's bucket."""
+    return probe(f"{source.table.name} region", partial(_region, s3, source), may_be_denied=may_be_denied)
 
 
 def _jsonpaths(s3: S3, source: Source) -> str:
@@ -136,28 +142,31 @@ def _jsonpaths(s3: S3, source: Source) -> str:
     url = jsonpaths_url(source)
     paths = paths_of(source.table.columns, url, source.table.name, s3.read)
     if url.startswith(source.location):
-        raise CopyError(f"{url} lies under {source.location}, so it would be loaded as data: move it elsewhere")
+        raise CopyError(f"{url} is under {source.location}, so it would be loaded as data. Move it elsewhere")
     names, keys = list(paths), [_snake_case(str(path[-1])) for path in paths.values()]
     if keys != names and sorted(keys) == sorted(names):
         place, key, name = next((n, k, c) for n, (k, c) in enumerate(zip(keys, names, strict=True), 1) if k != c)
-        raise CopyError(f"{url}: path {place} leads to {key}, where the table's column is {name}: put them in order")
+        raise CopyError(
+            f"{url}: path {place} leads to {key}, but column {place} of the table is {name}. "
+            "Put the paths in the order of the columns"
+        )
     return f"{url} has one path for each of the {len(names)} columns"
 
 
 def _region(s3: S3, source: Source) -> str:
     """
     Raises:
-        CopyError: the bucket is not in the region that COPY is told.
+        CopyError: the bucket is not in the region that COPY would use.
     """
     bucket = source.location.split("/")[2]
     region = s3.bucket_region(bucket)
     if s3.region and s3.region != region:
         raise CopyError(
-            f"bucket {bucket} is in {region}, and COPY would be told {s3.region}: "
-            "set the AWS Credentials block's region_name to the bucket's"
+            f"bucket {bucket} is in {region}, but COPY would use {s3.region}. "
+            "Set region_name of the AWS Credentials block to the bucket's region"
         )
-    told = "as COPY is told" if s3.region else "and COPY is told none: it has to be the cluster's own"
-    return f"bucket {bucket} is in {region}, {told}"
+    known = ", which COPY uses" if s3.region else ". COPY is given no region, so the cluster has to be in the same one"
+    return f"bucket {bucket} is in {region}{known}"
 
 
 def _snake_case(key: str) -> str:

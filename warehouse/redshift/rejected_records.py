@@ -1,4 +1,4 @@
-"""Rejected records as they stand in S3: Redshift's system views hold neither the record nor the value."""
+"""Rejected records, read back from S3: Redshift's system views contain neither the record nor the value."""
 
 import gzip
 import json
@@ -15,14 +15,14 @@ _SPACE = " \t\n\r\f\v"
 
 
 class Record(NamedTuple):
-    """The value of one column of a record, and the record: None where they cannot be had."""
+    """The value of one column of a record, and the record itself; None if unavailable."""
 
     value: str | None = None
     raw: str | None = None
 
 
 class RejectedRecords:
-    """Looks records up in objects, of which it holds one at a time."""
+    """Looks up records in objects. Keeps one object in memory at a time."""
 
     def __init__(self, read: Callable[[str], bytes], compression: Compression) -> None:
         self.read = read
@@ -36,28 +36,28 @@ class RejectedRecords:
             self.name, self.lines = name, self._lines(name)
         if not 0 < line <= len(self.lines):
             return Record()
-        raw = "\n".join(self.lines[self._beginning(line - 1) : line]).strip(_SPACE)
+        raw = "\n".join(self.lines[self._first_line(line - 1) : line]).strip(_SPACE)
         try:
             content = json.loads(raw, parse_float=str, parse_int=str)
         except (ValueError, RecursionError):
             return Record(None, _kept(self.lines[line - 1].strip(_SPACE)))
         return Record(_kept(_value(content, path)), _kept(raw))
 
-    def _beginning(self, last: int) -> int:
-        """Return the line on which the record that ends on a line begins: with a bracket, where no value goes on."""
+    def _first_line(self, last: int) -> int:
+        """Return the first line of the record that ends on a line: it starts with a bracket and continues no value."""
         for start in range(last, max(last - _LONGEST_RECORD, 0), -1):
-            goes_on = self.lines[start - 1].rstrip(_SPACE).endswith(("[", ",", ":"))
-            if self.lines[start].lstrip(_SPACE).startswith(("{", "[")) and not goes_on:
+            continues = self.lines[start - 1].rstrip(_SPACE).endswith(("[", ",", ":"))
+            if self.lines[start].lstrip(_SPACE).startswith(("{", "[")) and not continues:
                 return start
         return max(last - _LONGEST_RECORD, 0)
 
     def _lines(self, name: str) -> list[str]:
         try:
             content = self.read(name)
-            plain = gzip.decompress(content) if self.compression == "gzip" else content
+            uncompressed = gzip.decompress(content) if self.compression == "gzip" else content
         except (CopyError, TransientError, OSError, EOFError):
-            return []  # the worker need not be allowed to read what COPY may
-        return plain.decode("utf-8", "replace").split("\n")
+            return []  # the worker may lack permissions that COPY has
+        return uncompressed.decode("utf-8", "replace").split("\n")
 
 
 def _kept(text: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Amazon Redshift: connections to it, and what it is asked."""
+"""Amazon Redshift: its connections, and what it is asked."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from warehouse.errors import PermanentError, TransientError
 from warehouse.preflight import Finding
 from warehouse.redshift.copy import RedshiftCopy
 from warehouse.redshift.copy_statement import Access
-from warehouse.redshift.errors import disconnect, explain, hang_up
+from warehouse.redshift.errors import close_failed_connection, disconnect, explain
 from warehouse.redshift.preflight import RedshiftPreflight, jsonpaths_finding, region_finding
 from warehouse.s3.client import S3
 from warehouse.s3.preflight import object_findings
@@ -18,20 +18,19 @@ from warehouse.sources import CopyResult, Progress, Source
 from warehouse.tables import Column
 from warehouse.target import Target
 
-REDSHIFT_DRIVER = "redshift+redshift_connector"
 CONNECT_ARGS: dict[str, Any] = {
     "ssl": True,
     "sslmode": "verify-full",
     "application_name": "sparkify-etl",
-    # a NAT gateway forgets a connection that is silent for 350 s, as one is during a long COPY
+    # a NAT gateway drops a connection that is silent for 350 s, as during a long COPY
     "tcp_keepalive": True,
     "tcp_keepalive_idle": 60,
     "tcp_keepalive_interval": 15,
     "tcp_keepalive_count": 8,
 }
-"""What a connection has unless the block's connect_args say otherwise."""
+"""Defaults that the block's connect_args may override."""
 
-_IN_CLEAR = ("access_key_id", "client_secret", "password", "secret_access_key", "session_token", "token")
+_SECRET_ARGUMENTS = ("access_key_id", "client_secret", "password", "secret_access_key", "session_token", "token")
 
 COLUMNS = """\
 select column_name, data_type, character_maximum_length, numeric_precision, numeric_scale, is_nullable
@@ -53,13 +52,13 @@ class RedshiftWarehouse(Warehouse):
         """Prepare to connect.
 
         Raises:
-            PermanentError: `connect_args` hold what is secret.
+            PermanentError: `connect_args` contain a secret.
         """
-        secrets = ", ".join(name for name in _IN_CLEAR if name in connect_args)
+        secrets = ", ".join(name for name in _SECRET_ARGUMENTS if name in connect_args)
         if secrets:
             raise PermanentError(
-                f"block {target.warehouse!r}: connect_args are stored and shown in clear, and hold {secrets}: take "
-                "it out; a password belongs into connection_info, and an IAM login takes a profile or a role"
+                f"block {target.warehouse!r}: connect_args contain {secrets}, but are stored and shown in plain text. "
+                "Move a password to connection_info, and use a profile or a role for an IAM login"
             )
         engine = create_engine(url, connect_args=CONNECT_ARGS | connect_args, poolclass=NullPool, hide_parameters=True)
         engine.dialect.initialize = _ask_nothing  # type: ignore[method-assign]
@@ -70,51 +69,51 @@ class RedshiftWarehouse(Warehouse):
         self.s3 = S3(target.aws_credentials)
 
     def forget_dead_holders(self, connection: Connection) -> None:
-        """Do nothing: Redshift does not know whose run has died, and its lease ends with time."""
+        """Do nothing: Redshift cannot know that a run has died. Its lease expires."""
 
     def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
-        barred = bool(self.target.copy_role)
+        may_be_denied = bool(self.target.copy_role)
         findings = [*RedshiftPreflight(self.engine, self.target, self.access, self.s3).findings(sources, tables)]
         for source in sources:
-            findings += object_findings(self.s3, source, may_be_barred=barred)
+            findings += object_findings(self.s3, source, may_be_denied=may_be_denied)
         for source in sources:
             if source.table.jsonpaths:
-                findings.append(jsonpaths_finding(self.s3, source, may_be_barred=barred))
-            findings.append(region_finding(self.s3, source, may_be_barred=barred))
+                findings.append(jsonpaths_finding(self.s3, source, may_be_denied=may_be_denied))
+            findings.append(region_finding(self.s3, source, may_be_denied=may_be_denied))
         return findings
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
-        found = connection.execute(text(COLUMNS), {"schema": self.target.schema, "table": table})
+        rows = connection.execute(text(COLUMNS), {"schema": self.target.schema, "table": table})
         return tuple(
             Column(name, _SPELLINGS.get(kind, kind).format(*sizes), nullable.strip().upper() == "YES")
-            for name, kind, *sizes, nullable in found
+            for name, kind, *sizes, nullable in rows
         )
 
     def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
         return RedshiftCopy(connection, source, self.access(), self.s3).run(progress)
 
     def access(self) -> Access:
-        """What COPY reads with: the role if there is one, else the keys of the AWS credentials."""
+        """Return what COPY reads with: the role if there is one, otherwise the keys of the AWS credentials."""
         if self.target.copy_role:
             return Access(role=self.target.copy_role, region=self.s3.region)
         return Access(keys=self.s3.keys(), region=self.s3.region)
 
 
 def _ask_nothing(connection: Connection) -> None:
-    """Leave out what SQLAlchemy asks each server first: it is for reflection, which is not used."""
+    """Skip the queries that SQLAlchemy sends to a server first: they serve reflection, which is not used."""
 
 
 def _connect(dialect: Dialect, record: Any, arguments: Any, options: Any) -> Any:
-    """Connect, and tell what an error means: SQLAlchemy lets those pass that are none of the driver's own."""
+    """Connect, and explain any error: SQLAlchemy's handler sees only those of the driver's own classes."""
     try:
         return dialect.connect(*arguments, **options)
     except Exception as error:
-        hang_up(error)
+        close_failed_connection(error)
         raise explain(error) from None
 
 
 def _explain(context: ExceptionContext) -> Exception:
-    """Tell what an error means, for everything that SQLAlchemy executes; give a doubtful connection up."""
+    """Explain an error of anything that SQLAlchemy executes, and drop a connection that may be broken."""
     failure = explain(context.original_exception, context.statement)
     context.is_disconnect = isinstance(failure, TransientError)
     return failure

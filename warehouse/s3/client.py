@@ -1,4 +1,4 @@
-"""Objects in S3, or in what speaks its API."""
+"""Objects in S3, or in another store with its API."""
 
 import os
 import re
@@ -20,8 +20,8 @@ from warehouse.files import File
 from warehouse.s3.errors import CUT_SHORT, explained
 from warehouse.sources import Progress
 
-_AT_ONCE = 32
-_TRIES_OF_A_BODY = 3  # boto3 asks again for an answer that does not come, but not for one that breaks off
+_PARALLEL = 32
+_BODY_ATTEMPTS = 3  # boto3 retries a request that gets no answer, but not a body that breaks off
 _BLOCK_BYTES = 1 << 20
 _PROGRESS_SECONDS = 2
 _URL = re.compile(r"s3://([\w.-]{1,255})(?:/(.*))?", re.ASCII | re.DOTALL)
@@ -29,7 +29,7 @@ _URL = re.compile(r"s3://([\w.-]{1,255})(?:/(.*))?", re.ASCII | re.DOTALL)
 
 @dataclass(frozen=True)
 class Keys:
-    """Keys of AWS; those of a role come with a token."""
+    """AWS keys. Those of a role come with a token."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -38,7 +38,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class Object:
-    """An object in S3; its size is in bytes."""
+    """An object in S3. Its size is in bytes."""
 
     url: str
     size: int
@@ -46,16 +46,15 @@ class Object:
 
 
 def is_s3(name: str) -> bool:
-    """Whether a name is meant for S3, well written or not."""
+    """Whether a name is meant as an S3 URL, valid or not."""
     return name.lower().startswith("s3:/")
 
 
 class S3:
-    """What an AWS Credentials block may read, or boto3's own credentials where none is named.
+    """Reads S3 with an AWS Credentials block, or with boto3's own credentials if no block is named.
 
-    The block is loaded, and S3 spoken to, when something is first asked for. Every method raises a
-    PermanentError where a person has to change something (a CopyError that names the URL, where there is one),
-    and a TransientError where another try may do.
+    The block is loaded, and S3 contacted, on first use. Every method raises a PermanentError if a person has to change
+    something (a CopyError that names the URL, if there is one), and a TransientError if a retry may fix it.
     """
 
     def __init__(self, block: str) -> None:
@@ -72,7 +71,9 @@ class S3:
             credentials = self._session.get_credentials()
             keys = credentials and credentials.get_frozen_credentials()
         if not keys:
-            raise PermanentError(f"{self.name}: no keys: save them in an AWS Credentials block, and name it")
+            raise PermanentError(
+                f"{self.name}: no keys found. Save them in an AWS Credentials block, and name it as aws_credentials"
+            )
         return Keys(keys.access_key, keys.secret_key, keys.token)
 
     @property
@@ -87,40 +88,40 @@ class S3:
         return {"EU": "eu-west-1"}.get(place, place) if place else "us-east-1"
 
     def objects(self, url: str) -> list[Object]:
-        """Return every object whose key begins with the URL's, by key. As in COPY, `log` means `log_old/x` too.
+        """Return every object whose key starts with the URL's, by key. As in COPY, `log` matches `log_old/x` too.
 
         Raises:
-            CopyError: there is none.
+            CopyError: there are none.
         """
         bucket, prefix = _bucket_and_key(url)
         with explained(url):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             objects = [
-                Object(f"s3://{bucket}/{found['Key']}", found["Size"], found["LastModified"])
+                Object(f"s3://{bucket}/{entry['Key']}", entry["Size"], entry["LastModified"])
                 for page in pages
-                for found in page.get("Contents", ())
+                for entry in page.get("Contents", ())
             ]
         if not objects:
             raise CopyError(
-                f"{url}: The specified S3 prefix '{prefix}' does not exist: name one that keys in the bucket begin "
-                f"with, upper and lower case told apart (`aws s3 ls {url}`)"
+                f"{url}: The specified S3 prefix '{prefix}' does not exist. Name a prefix that keys in the bucket "
+                f"start with (prefixes are case-sensitive; try `aws s3 ls {url}`)"
             )
-        return sorted(objects, key=lambda found: found.url)
+        return sorted(objects, key=lambda each: each.url)
 
     def read(self, url: str) -> bytes:
         """Return the content of one object."""
         bucket, key = _bucket_and_key(url)
         if not key:
-            raise CopyError(f"{url}: a bucket, where one object is needed: write s3://bucket/key")
+            raise CopyError(f"{url}: names a bucket, not an object. Use s3://bucket/key")
         with explained(url), closing(self._client.get_object(Bucket=bucket, Key=key)["Body"]) as body:
             content: bytes = body.read()
         return content
 
     @contextmanager
     def downloaded(self, url: str, progress: Progress) -> Iterator[list[File]]:
-        """Give every object that `objects` does, but for empty ones, as a local file until the block ends."""
-        objects = [found for found in self.objects(url) if found.size]
-        # a thread that had to be left behind may still be writing there
+        """Yield every object that `objects` returns, except empty ones, as a local file until the block ends."""
+        objects = [each for each in self.objects(url) if each.size]
+        # after a failure, abandoned threads may still be writing there
         with TemporaryDirectory(prefix="sparkify-", ignore_cleanup_errors=True) as folder:
             yield _Download(self._client, folder, progress).run(objects)
 
@@ -130,30 +131,30 @@ class S3:
 
     @cached_property
     def _session(self) -> Any:
-        import boto3  # slow to import, and seldom needed
+        import boto3  # slow to import and rarely needed
 
         return self._block.get_boto3_session() if self._block else boto3.Session()
 
     @cached_property
     def _client(self) -> Any:
-        from botocore.config import Config  # slow to import, and seldom needed
+        from botocore.config import Config  # slow to import and rarely needed
 
-        config = Config(max_pool_connections=_AT_ONCE, retries={"mode": "standard", "max_attempts": 5})
+        config = Config(max_pool_connections=_PARALLEL, retries={"mode": "standard", "max_attempts": 5})
         try:
             options = self._block.aws_client_parameters.get_params_override() if self._block else {}
-            if given := options.pop("config", None):
-                config = config.merge(given)
-                config.signature_version = given.signature_version  # `unsigned`, which merging does not keep
+            if block_config := options.pop("config", None):
+                config = config.merge(block_config)
+                config.signature_version = block_config.signature_version  # `unsigned`, which merging drops
             return self._session.client("s3", config=config, **options)
         except (TypeError, ValueError):
             raise PermanentError(
-                f"{self.name}: its client parameters make no client: check endpoint_url (http://host:port), "
+                f"{self.name}: the client parameters are invalid. Check endpoint_url (http://host:port), "
                 "region_name, and the names in config"
             ) from None
 
 
 class _Download:
-    """Fetches objects into a folder, many at a time."""
+    """Downloads objects into a folder, many in parallel."""
 
     def __init__(self, client: Any, folder: str, progress: Progress) -> None:
         self.client = client
@@ -164,10 +165,10 @@ class _Download:
         self.stopped = Event()
 
     def run(self, objects: list[Object]) -> list[File]:
-        """Return the files, in order. Once one fails no other is begun, and those under way are left."""
-        pool = ThreadPoolExecutor(_AT_ONCE, "s3")
+        """Return the files, in order. After a failure no new download starts, and running ones are abandoned."""
+        pool = ThreadPoolExecutor(_PARALLEL, "s3")
         try:
-            futures = [pool.submit(self._fetch, found.url, str(number)) for number, found in enumerate(objects)]
+            futures = [pool.submit(self._fetch, each.url, str(number)) for number, each in enumerate(objects)]
             self._watch(futures)
             return [future.result() for future in futures]
         finally:
@@ -190,16 +191,16 @@ class _Download:
                 return File(path, url, self._write(url, path))
         except OSError as error:
             raise CopyError(
-                f"{url}: cannot be kept in {self.folder}: {error.strerror}: make room there, or set TMPDIR"
+                f"{url}: cannot be saved in {self.folder} ({error.strerror}). Free some space there, or set TMPDIR"
             ) from None
 
-    def _write(self, url: str, path: str, tries: int = _TRIES_OF_A_BODY) -> int:
+    def _write(self, url: str, path: str, attempts: int = _BODY_ATTEMPTS) -> int:
         try:
             return self._write_once(url, path)
         except CUT_SHORT:
-            if tries == 1:
+            if attempts == 1:
                 raise
-        return self._write(url, path, tries - 1)
+        return self._write(url, path, attempts - 1)
 
     def _write_once(self, url: str, path: str) -> int:
         bucket, key = _bucket_and_key(url)
@@ -217,5 +218,5 @@ class _Download:
 def _bucket_and_key(url: str) -> tuple[str, str]:
     if match := _URL.fullmatch(url):
         return match[1], match[2] or ""
-    shown = re.sub(r"//.*@", "//...@", url)  # keys are sometimes written before an @
-    raise CopyError(f"{shown}: not the address of anything in S3: write s3://bucket/prefix")
+    masked = re.sub(r"//.*@", "//...@", url)  # some people write keys in front of an @
+    raise CopyError(f"{masked}: not a valid S3 URL. Use s3://bucket/prefix")

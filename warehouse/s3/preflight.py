@@ -1,4 +1,4 @@
-"""What the preflight finds of a source's objects in S3."""
+"""What a preflight checks about a source's objects in S3."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from rich.filesize import decimal
 
 from warehouse.errors import CopyError
-from warehouse.preflight import Finding, look
+from warehouse.preflight import Finding, probe
 from warehouse.s3.client import S3, Object
 from warehouse.sources import Source
 
@@ -14,19 +14,22 @@ _NAMED_NEIGHBOURS = 3
 _COMPRESSED = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd", ".lzo": "lzop"}
 
 
-def object_findings(s3: S3, source: Source, *, may_be_barred: bool = False) -> Iterator[Finding]:
-    """Look at the objects that would be loaded; S3 may bar the worker where COPY reads with a role of its own."""
+def object_findings(s3: S3, source: Source, *, may_be_denied: bool = False) -> Iterator[Finding]:
+    """Check the objects that would be loaded.
+
+    The worker `may_be_denied` access where COPY reads with a role of its own.
+    """
     name = source.table.name
     objects: list[Object] = []
 
-    def found() -> str:
+    def list_objects() -> str:
         objects.extend(s3.objects(source.location))
         return _summary(source, objects)
 
-    yield look(f"{name} objects", found, may_be_barred=may_be_barred)
+    yield probe(f"{name} objects", list_objects, may_be_denied=may_be_denied)
     if objects:
-        yield look(f"{name} prefix", lambda: _neighbours(source, objects))
-        yield look(f"{name} compression", lambda: _compression(source, objects))
+        yield probe(f"{name} prefix", lambda: _neighbours(source, objects))
+        yield probe(f"{name} compression", lambda: _compression(source, objects))
 
 
 def _summary(source: Source, objects: list[Object]) -> str:
@@ -36,47 +39,49 @@ def _summary(source: Source, objects: list[Object]) -> str:
 
 
 def _neighbours(source: Source, objects: list[Object]) -> str:
-    """A prefix is no directory: without its slash, whatever begins alike is loaded too.
+    """Check that the prefix matches no more than it should: without a final slash it also matches longer names.
 
     Raises:
-        CopyError: there is something that does.
+        CopyError: it does match others.
     """
     prefix = source.location
     neighbours = sorted({_top(each, prefix) for each in objects} - {prefix})
     meant = {prefix + "/"}
     if prefix.endswith("/") or len(neighbours) <= 1 or not set(neighbours) - meant:
-        return f"{prefix} matches nothing but what it names"
+        return f"{prefix} matches no other names"
     others = [name for name in neighbours if name not in meant]
     more = f" and {len(others) - _NAMED_NEIGHBOURS} more" if len(others) > _NAMED_NEIGHBOURS else ""
     raise CopyError(
-        f"{prefix} also matches {', '.join(others[:_NAMED_NEIGHBOURS])}{more}: end it with / to load "
-        "only what lies under it"
+        f"{prefix} also matches {', '.join(others[:_NAMED_NEIGHBOURS])}{more}. End it with / to load "
+        "only what is under it"
     )
 
 
 def _compression(source: Source, objects: list[Object]) -> str:
-    """
+    """Check the compression against the keys' endings.
+
     Raises:
-        CopyError: the keys' endings disagree with the compression, or with each other.
+        CopyError: the endings disagree with the compression, or with each other.
     """
     kinds = {_compression_of(each): each.url for each in objects if each.size}
     wrong = {kind: url for kind, url in kinds.items() if kind != source.compression}
     if wrong:
-        told = ", ".join(f"{url} looks like {kind}" for kind, url in sorted(wrong.items()))
+        others = ", ".join(f"{url} looks like {kind}" for kind, url in sorted(wrong.items()))
         raise CopyError(
-            f"said to be {source.compression}, but {told}: COPY infers nothing from names, and takes one kind at a time"
+            f"set to {source.compression}, but {others}. COPY does not infer compression from names, and takes one "
+            "kind at a time. Set --compression, or separate the kinds"
         )
-    return f"{source.compression}, as the keys end"
+    return f"{source.compression}, in line with the keys' endings"
 
 
-def _top(found: Object, prefix: str) -> str:
-    """Return a key's beginning: up to the first slash after the prefix."""
-    rest = found.url[len(prefix) :]
-    return prefix + rest[: rest.index("/") + 1] if "/" in rest else found.url
+def _top(each: Object, prefix: str) -> str:
+    """Return the start of an object's URL, up to the first slash after the prefix."""
+    rest = each.url[len(prefix) :]
+    return prefix + rest[: rest.index("/") + 1] if "/" in rest else each.url
 
 
-def _compression_of(found: Object) -> str:
-    return next((kind for ending, kind in _COMPRESSED.items() if found.url.endswith(ending)), "none")
+def _compression_of(each: Object) -> str:
+    return next((kind for ending, kind in _COMPRESSED.items() if each.url.endswith(ending)), "none")
 
 
 def _age(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""The files that a COPY finds, and what is wrong with them."""
+"""The files that a COPY finds, and the problems with them."""
 
 import gzip
 import os
@@ -21,7 +21,7 @@ def copying(tmp_path_factory: pytest.TempPathFactory) -> Copying:
     return Copying(tmp_path_factory.mktemp("copying"))
 
 
-def test_a_directory_is_everything_under_it_by_name(tmp_path: Path) -> None:
+def test_a_directory_means_all_files_under_it_sorted_by_name(tmp_path: Path) -> None:
     for name in ("b.json", "a/z.json", "a/b/c", ".hidden", "_under", "été.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(GOOD)
@@ -29,12 +29,12 @@ def test_a_directory_is_everything_under_it_by_name(tmp_path: Path) -> None:
     assert list_files(str(tmp_path)) == [File(f"{tmp_path}/{name}", f"{tmp_path}/{name}", 11) for name in names]
 
 
-def test_a_file_stands_for_itself(copying: Copying) -> None:
+def test_a_file_name_means_that_file(copying: Copying) -> None:
     folder = copying.write({"a.json": GOOD, "a.json.more": GOOD})
     assert copying.load(copying.table("k varchar"), folder / "a.json").rows == [("a",)]
 
 
-def test_names_are_no_patterns(copying: Copying) -> None:
+def test_names_are_not_taken_for_patterns(copying: Copying) -> None:
     names = [
         f"{kind}{name}" for kind in "sl" for name in ("[ab].json", "a.json", "b.json", "*.json", "?.json", "'.json")
     ]
@@ -48,7 +48,7 @@ def test_names_are_no_patterns(copying: Copying) -> None:
 
 
 def test_a_missing_directory_is_named(copying: Copying, tmp_path: Path) -> None:
-    with pytest.raises(CopyError, match=r"none: cannot be read: No such file or directory"):
+    with pytest.raises(CopyError, match=r"none: cannot be read \(No such file or directory\)"):
         copying.load(copying.table("k varchar"), tmp_path / "none")
 
 
@@ -58,11 +58,12 @@ def test_an_empty_directory_is_named(copying: Copying, tmp_path: Path) -> None:
         copying.load(copying.table("k varchar"), tmp_path / "empty")
 
 
-def test_a_directory_without_json_is_rejected_by_its_lines(copying: Copying) -> None:
+def test_a_directory_without_json_fails_with_its_lines_rejected(copying: Copying) -> None:
     files = {"README.md": b"# Logs\n\nnone yet\n", "table.csv": b"a,b\n" * 2000}
     table = copying.table("k varchar")
     with pytest.raises(
-        CopyError, match=r"2000 rejected(.|\n)*table\.csv, line 1: Not a JSON object(.|\n)*= 2000 or more$"
+        CopyError,
+        match=r"2000 records rejected(.|\n)*table\.csv, line 1: Not a JSON object(.|\n)*--max-errors 2000 or higher",
     ):
         copying.load(table, files)
     assert copying.load(table, files, max_errors=2002).reported == (0, 2002)
@@ -76,7 +77,7 @@ def test_an_empty_file_has_no_records(copying: Copying, content: bytes) -> None:
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"\x00", b"\xff", b"{", b"\\"])
 @pytest.mark.parametrize("count", [1, 5000])
-def test_a_file_of_no_record_is_rejected(copying: Copying, content: bytes, count: int) -> None:
+def test_a_file_without_a_record_is_rejected(copying: Copying, content: bytes, count: int) -> None:
     loaded = copying.load(copying.table("k varchar"), {"bad.json": content * count, "good.json": GOOD}, max_errors=1)
     assert loaded.reported == (1, 1)
 
@@ -94,16 +95,16 @@ def test_gzip_files_load(copying: Copying, count: int) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (gzip.compress(GOOD * 500)[:-9], "cut short"),
-        (gzip.compress(GOOD * 500)[:5], "cut short"),
-        (GOOD, "not a good gzip file"),
-        (gzip.compress(GOOD)[:-8] + b"12345678", "not a good gzip file"),
-        (gzip.compress(GOOD) + b"more", "not a good gzip file"),
+        (gzip.compress(GOOD * 500)[:-9], "truncated"),
+        (gzip.compress(GOOD * 500)[:5], "truncated"),
+        (GOOD, "not a valid gzip file"),
+        (gzip.compress(GOOD)[:-8] + b"12345678", "not a valid gzip file"),
+        (gzip.compress(GOOD) + b"more", "not a valid gzip file"),
     ],
     # not by their bytes: gzip writes the time into its head, and all workers of a test run have to find the same tests
     ids=["cut in its body", "cut in its head", "not gzip", "wrong checksum", "more after its end"],
 )
-def test_a_bad_gzip_file_fails_the_load(copying: Copying, content: bytes, reason: str) -> None:
+def test_an_invalid_gzip_file_fails_the_load(copying: Copying, content: bytes, reason: str) -> None:
     table = copying.table("k varchar")
     with pytest.raises(CopyError, match=rf"bad\.gz: .*{reason}"):
         copying.load(table, {"a.gz": gzip.compress(GOOD), "bad.gz": content}, max_errors=9, compression="gzip")
@@ -114,26 +115,26 @@ def test_an_empty_gzip_file_has_no_records(copying: Copying) -> None:
     assert copying.load(copying.table("k varchar"), {"a.gz": b"", "b.gz": gzip.compress(b"")}, 0, "gzip").rows == []
 
 
-def test_a_gzip_file_without_the_word_is_named(copying: Copying) -> None:
+def test_a_gzip_file_without_the_compression_option_is_named(copying: Copying) -> None:
     table = copying.table("k varchar")
-    with pytest.raises(CopyError, match=r"b\.json\.gz: compressed, as it seems: .*gzip"):
+    with pytest.raises(CopyError, match=r"b\.json\.gz: looks compressed. .*Set --compression gzip"):
         copying.load(table, {"a.json": GOOD, "b.json.gz": gzip.compress(GOOD)}, max_errors=9)
     with pytest.raises(CopyError, match=r"a\.json, line 1"):
         copying.load(table, {"a.json": gzip.compress(GOOD * 900)})
 
 
-def test_a_dangling_link_is_named(copying: Copying) -> None:
+def test_a_broken_link_is_named(copying: Copying) -> None:
     folder = copying.write(GOOD)
     (folder / "link.json").symlink_to(folder / "none.json")
-    with pytest.raises(CopyError, match=r"link\.json: cannot be read: No such file or directory"):
+    with pytest.raises(CopyError, match=r"link\.json: cannot be read \(No such file or directory\)"):
         copying.load(copying.table("k varchar"), folder)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are Unix's")
-def test_a_pipe_is_no_file(copying: Copying) -> None:
+def test_a_pipe_is_refused(copying: Copying) -> None:
     folder = copying.write(GOOD)
     os.mkfifo(folder / "pipe.json")
-    with pytest.raises(CopyError, match=r"pipe\.json: cannot be read: not a regular file"):
+    with pytest.raises(CopyError, match=r"pipe\.json: cannot be read \(not a regular file\)"):
         copying.load(copying.table("k varchar"), folder)
 
 
@@ -164,10 +165,10 @@ def test_an_unreadable_file_or_folder_is_named(tmp_path: Path, count: int, shut:
         refusal = run_unprivileged("-c", LOAD, str(folder))
     finally:
         (folder / shut).chmod(0o755)
-    assert f"{shut}: cannot be read: Permission denied" in refusal
+    assert f"{shut}: cannot be read (Permission denied)" in refusal
 
 
-def test_a_file_that_goes_away_is_named(tmp_path: Path) -> None:
+def test_a_file_that_disappears_is_named(tmp_path: Path) -> None:
     with (
         pytest.raises(CopyError, match=r"gone\.gz: cannot be read"),
         uncompressed([File("gone.gz", "gone.gz", 1)], "gzip"),
@@ -193,7 +194,7 @@ def test_bytes_that_are_not_utf8_are_marked(tmp_path: Path) -> None:
     assert (line, text) == (1, f"a{MARK}é{MARK * 3}{MARK}")
 
 
-def test_batches_keep_the_order_and_the_size() -> None:
+def test_batches_keep_the_order_and_the_size_limit() -> None:
     files = [File(str(n), str(n), size) for n, size in enumerate([5, 5, 1, 20, 3, 3, 3, 3, 3])]
     sizes = [[file.size for file in batch] for batch in batches(files, 10)]
     assert sizes == [[5, 5], [1], [20], [3, 3, 3], [3, 3]]

@@ -1,4 +1,4 @@
-"""Redshift SQL on DuckDB gives the values that Redshift gives. They are written here by hand."""
+"""Redshift SQL returns Redshift's values on DuckDB. The expected values are written by hand."""
 
 import hashlib
 import os
@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from tests.support.project import ROOT
-from tests.support.warehouses import Session, embedded, select
+from tests.support.warehouses import Session, duckdb_place, select
 from warehouse.duckdb.translate import translate
 from warehouse.tables import Column, declared_columns, split_statements
 
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    return embedded(tmp_path_factory.mktemp("translate") / "test.duckdb").session()
+    return duckdb_place(tmp_path_factory.mktemp("translate") / "test.duckdb").session()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Session:
         ("listagg(a, ',') within group (order by a) from (select 'x' as a union all select 'y') as letters", "x,y"),
     ],
 )
-def test_value_is_redshifts(warehouse: Session, expression: str, value: Any) -> None:
+def test_an_expression_has_redshifts_value(warehouse: Session, expression: str, value: Any) -> None:
     found = warehouse.one(expression)
     assert float(found) == float(value) if isinstance(value, Decimal) else found == value
 
@@ -63,9 +63,7 @@ def test_value_is_redshifts(warehouse: Session, expression: str, value: Any) -> 
     ("order", "expected"),
     [("a", ["B", "a", "É", None]), ("a desc", [None, "É", "a", "B"]), ("a desc nulls last", ["É", "a", "B", None])],
 )
-def test_nulls_are_the_largest_and_strings_ordered_by_bytes(
-    warehouse: Session, order: str, expected: list[str | None]
-) -> None:
+def test_nulls_sort_last_and_strings_sort_by_bytes(warehouse: Session, order: str, expected: list[str | None]) -> None:
     letters = "select null as a union all select 'a' union all select 'É' union all select 'B'"
     assert [a for (a,) in warehouse.rows(f"select a from ({letters}) as letters order by {order}")] == expected
     ranked = f"select a, row_number() over (order by {order}) as place from ({letters}) as letters"
@@ -75,8 +73,8 @@ def test_nulls_are_the_largest_and_strings_ordered_by_bytes(
 @pytest.mark.usefixtures("processes")
 def test_getdate_is_utc_whatever_the_time_zone(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from tests.support.warehouses import embedded;"
-        f"print(embedded(Path({str(tmp_path / 'test.duckdb')!r})).session().one('getdate()::varchar'))"
+        "from pathlib import Path; from tests.support.warehouses import duckdb_place;"
+        f"print(duckdb_place(Path({str(tmp_path / 'test.duckdb')!r})).session().one('getdate()::varchar'))"
     )
     environment = os.environ | {"TZ": "America/New_York"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -84,7 +82,7 @@ def test_getdate_is_utc_whatever_the_time_zone(tmp_path: Path) -> None:
     assert abs(datetime.now(UTC) - shown) < timedelta(minutes=1)
 
 
-def test_getdate_is_the_statements_time_and_not_the_transactions(warehouse: Session) -> None:
+def test_getdate_is_the_start_of_the_statement_not_of_the_transaction(warehouse: Session) -> None:
     with warehouse.warehouse.task() as connection:
         [(before,)] = select(connection, "select getdate()")
         sleep(0.05)
@@ -124,13 +122,13 @@ COLUMNS = (
 )
 
 
-def test_types_are_remembered_as_redshift_spells_them(warehouse: Session) -> None:
+def test_types_keep_redshifts_spelling(warehouse: Session) -> None:
     warehouse.run(DDL)
     with warehouse.warehouse.task() as connection:
         assert warehouse.warehouse.columns(connection, "kinds") == declared_columns(DDL) == COLUMNS
 
 
-def test_a_comment_or_another_ddl_does_not_pass_for_a_type(warehouse: Session) -> None:
+def test_a_comment_is_not_mistaken_for_a_type(warehouse: Session) -> None:
     warehouse.run(DDL, DDL.replace("varchar(256)", "varchar(16)"), "comment on column kinds.id is 'varchar(3)'")
     with warehouse.warehouse.task() as connection:
         assert warehouse.warehouse.columns(connection, "kinds") == COLUMNS
@@ -141,13 +139,13 @@ def test_keys_are_not_enforced(warehouse: Session) -> None:
     assert warehouse.rows("select count(*) from kinds where id = 1") == [(2,)]
 
 
-def test_a_temporary_table_stays_one(warehouse: Session) -> None:
+def test_a_temporary_table_stays_temporary(warehouse: Session) -> None:
     warehouse.run("create temp table passing (a integer) diststyle all")
     with warehouse.warehouse.task() as connection:
         assert warehouse.warehouse.columns(connection, "passing") == ()
 
 
-def test_locks_follow_what_a_statement_does() -> None:
+def test_a_statement_takes_the_locks_that_it_needs() -> None:
     assert translate("select * from a join b on a.x = b.x").locks == (("a", "read"), ("b", "read"))
     assert translate("insert into a (x) select x from b").locks == (("a", "write"), ("b", "read"))
     assert translate("delete from a").locks == (("a", "write"),)
@@ -157,6 +155,6 @@ def test_locks_follow_what_a_statement_does() -> None:
     assert translate("lock table a").locks == (("a", "exclusive"),)
 
 
-def test_statements_are_split_as_they_are_written() -> None:
+def test_statements_are_split_without_changing_their_text() -> None:
     text = "-- a; b\nselect ';' as c;\n\n/* d; */ select 2;\n"
     assert split_statements(text) == ["-- a; b\nselect ';' as c", "/* d; */ select 2"]

@@ -1,4 +1,4 @@
-"""The database file that cannot be used, the statement that takes too long, and the name that is none."""
+"""Unusable database files, statements over the timeout, and invalid names."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.copying import Copying
 from tests.support.unprivileged import run_unprivileged
-from tests.support.warehouses import Session, embedded, select
+from tests.support.warehouses import Session, duckdb_place, select
 from warehouse.connect import open_warehouse
 from warehouse.duckdb.dialect import deadline
 from warehouse.errors import PermanentError, is_transient, was_interrupted
@@ -22,7 +22,7 @@ from warehouse.target import Target, refuse_url
 
 
 def refusal(file: str | Path) -> str:
-    """Return why a file is not taken as the warehouse."""
+    """Return the reason why a file is refused as the warehouse."""
     with pytest.raises(PermanentError) as raised:
         open_warehouse(Target(f"duckdb:///{file}", "sparkify", "test")).take_lease()
     assert not is_transient(raised.value)
@@ -31,21 +31,21 @@ def refusal(file: str | Path) -> str:
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == f"{tmp_path} is a directory: name a file in it, such as {tmp_path}/sparkify.duckdb"
+    assert refusal(tmp_path) == f"{tmp_path} is a directory. Name a file in it, such as {tmp_path}/sparkify.duckdb"
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     file = tmp_path / "no" / "such" / "file.duckdb"
     assert refusal(file) == (
-        f"{file} cannot be made: there is no directory {file.parent}: make it, or name another file"
+        f"{file} cannot be created: the directory {file.parent} does not exist. Create it, or name another file"
     )
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database", b"{}\n" * 10_000], ids=["empty", "short", "long"])
-def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_another_kind_is_refused_and_unchanged(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "events.json"
     file.write_bytes(content)
-    assert refusal(file) == f"{file} is not a DuckDB database: name another file, or a new one"
+    assert refusal(file) == f"{file} is not a DuckDB database. Name another file, or a new one"
     assert file.read_bytes() == content
 
 
@@ -55,7 +55,7 @@ def test_a_database_in_memory_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b.duckdb", "a%20b.duckdb", "a?b=c.duckdb", "a#b@c.duckdb", "é.duckdb"])
-def test_a_file_may_bear_any_name(tmp_path: Path, name: str) -> None:
+def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     warehouse = open_warehouse(Target(f"duckdb:///{tmp_path}/{name}", "sparkify", "test"))
     warehouse.take_lease()
     warehouse.release_lease()
@@ -63,7 +63,7 @@ def test_a_file_may_bear_any_name(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.usefixtures("processes")
-def test_a_file_that_another_process_has_open_names_the_process(tmp_path: Path) -> None:
+def test_a_file_in_use_is_refused_with_the_process_that_uses_it(tmp_path: Path) -> None:
     file = tmp_path / "busy.duckdb"
     code = f"import duckdb; c = duckdb.connect({str(file)!r}); print('open', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -72,11 +72,11 @@ def test_a_file_that_another_process_has_open_names_the_process(tmp_path: Path) 
         reason = refusal(file)
         child.communicate(b"\n")
     assert reason.startswith(f"{file} is in use by process {child.pid} (")
-    assert reason.endswith("): wait until it ends, or name another file")
+    assert reason.endswith("). Wait until it ends, or name another file")
 
 
 def refusal_of_a_user(file: Path) -> str:
-    """Return why a user who may be kept from a file cannot use it."""
+    """Return the reason why a user without root's rights cannot use a file."""
     code = f"""
 from warehouse.target import Target
 from warehouse.connect import open_warehouse
@@ -95,7 +95,8 @@ def test_a_read_only_file_is_refused(tmp_path: Path) -> None:
     duckdb.connect(str(file)).close()
     file.chmod(0o444)
     assert refusal_of_a_user(file) == (
-        f"{file} cannot be written: this user may not read and write {file}: allow it, or name another file"
+        f"{file} cannot be written: this user may not read and write {file}. "
+        "Change the permissions, or name another file"
     )
 
 
@@ -108,7 +109,7 @@ def test_a_file_in_a_read_only_folder_is_refused(tmp_path: Path) -> None:
     old.chmod(0o666)
     folder.chmod(0o555)
     for file in (new, old):
-        assert f"may not read and write {folder}: allow it" in refusal_of_a_user(file)
+        assert f"may not read and write {folder}. Change" in refusal_of_a_user(file)
 
 
 LONG = "select sum(a.n * b.n + c.n) from copies as a cross join copies as b cross join copies as c"
@@ -116,16 +117,17 @@ LONG = "select sum(a.n * b.n + c.n) from copies as a cross join copies as b cros
 
 @pytest.fixture
 def numbers(tmp_path: Path) -> Session:
-    warehouse = embedded(tmp_path / "test.duckdb").session()
+    warehouse = duckdb_place(tmp_path / "test.duckdb").session()
     double = "insert into numbers select n + 1 from numbers"
     warehouse.run("create table numbers (n integer)", "insert into numbers values (1)", *[double] * 13)
     warehouse.run("create table copies (n integer)", "insert into copies select n from numbers")
     return warehouse
 
 
-def test_a_statement_that_takes_too_long_is_cancelled_and_its_transaction_undone(numbers: Session) -> None:
+def test_a_statement_over_the_timeout_is_cancelled_and_rolled_back(numbers: Session) -> None:
     limited = open_warehouse(Target(numbers.target.warehouse, "sparkify", "test run", statement_timeout=1))
-    reason = r"^a statement ran longer than statement_timeout, 1 s, and was cancelled: allow it more, or 0$"
+    reason = r"^a statement ran longer than statement_timeout \(1 s\) and was cancelled\. "
+    reason += r"Set a longer timeout, or 0 for none$"
     with pytest.raises(PermanentError, match=reason), limited.task() as connection:  # noqa: PT012
         for statement in ("delete from numbers", "insert into numbers values (1)", LONG):
             connection.exec_driver_sql(statement)
@@ -134,22 +136,22 @@ def test_a_statement_that_takes_too_long_is_cancelled_and_its_transaction_undone
         assert select(connection, "select max(n) from numbers") == [(14,)]
 
 
-def test_a_copy_that_takes_too_long_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """COPY is many statements here: one that begins when the time is over is cancelled."""
+def test_a_copy_over_the_timeout_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On DuckDB, COPY consists of many statements. One that starts after the timeout is cancelled."""
     monkeypatch.setattr("warehouse.duckdb.copy.LINES_BATCH_BYTES", 1)
     copying = Copying(tmp_path, statement_timeout=1)
     files = {"a.json": b'{"k": "a"}\n' * 1000, "b.json": b'{"k": "b"}\n' * 1_000_000}
     table = copying.table("k varchar")
-    with pytest.raises(PermanentError, match="longer than statement_timeout, 1 s, and was cancelled"):
+    with pytest.raises(PermanentError, match=r"longer than statement_timeout \(1 s\) and was cancelled"):
         copying.load(table, files, progress=lambda _: sleep(1.2))
     assert copying.load(table, b'{"k": "a"}').rows == [("a",)], "what the cancelled COPY left stands in nobody's way"
 
 
 SECONDS_LONG = "select sum(a.range * b.range) from range(500) a, range(1_000_000) b"
-"""Some seconds' work of one thread that ends by itself, so that a test fails where nothing interrupts it."""
+"""A few seconds of work for one thread. It ends by itself, so that the test fails if nothing interrupts it."""
 
 
-def test_time_between_statements_does_not_lose_the_interrupt() -> None:
+def test_an_interrupt_between_statements_is_not_lost() -> None:
     def work(connection: duckdb.DuckDBPyConnection) -> None:
         with deadline(connection, 0.1):
             sleep(0.2)
@@ -160,7 +162,7 @@ def test_time_between_statements_does_not_lose_the_interrupt() -> None:
         work(connection)
 
 
-def test_a_statement_within_its_time_is_left_alone() -> None:
+def test_a_statement_within_the_timeout_is_not_cancelled() -> None:
     before = threading.enumerate()
     with duckdb.connect() as connection:
         for _ in range(20):
@@ -172,8 +174,8 @@ def test_a_statement_within_its_time_is_left_alone() -> None:
     assert not any(thread.is_alive() for thread in watching), "a statement is watched no longer than it runs"
 
 
-def test_ctrl_c_in_a_statement_is_known_for_what_it_is() -> None:
-    """In one thread: DuckDB looks for signals between steps that it takes itself, not while it awaits other threads."""
+def test_ctrl_c_during_a_statement_is_recognised() -> None:
+    """In one thread, because DuckDB checks for signals between its own steps, not while it waits for other threads."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
     try:
         with duckdb.connect(config={"threads": 1}) as connection:
@@ -205,21 +207,21 @@ def test_a_url_is_refused_without_repeating_its_password(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "My Block", "sparkify.db"])
-def test_what_no_block_can_be_named_is_refused(name: str) -> None:
-    with pytest.raises(PermanentError, match=r"not a name.+duckdb:///path"):
+def test_an_invalid_block_name_is_refused(name: str) -> None:
+    with pytest.raises(PermanentError, match=r"not a block name.+duckdb:///path"):
         refuse_url(name)
 
 
 @pytest.mark.parametrize("path", ["sparkify.duckdb", "./sparkify.duckdb", "/data/sparkify.duckdb"])
-def test_of_a_file_the_url_is_told(path: str) -> None:
-    with pytest.raises(PermanentError, match=f"a DuckDB file is named duckdb:///{path}$") as told:
+def test_a_bare_file_name_is_answered_with_its_url(path: str) -> None:
+    with pytest.raises(PermanentError, match=f"Use duckdb:///{path}$") as raised:
         refuse_url(path)
-    refuse_url(str(told.value).split()[-1])
+    refuse_url(str(raised.value).split()[-1])
 
 
 @pytest.mark.usefixtures("prefect_server")
 class TestBlocks:
-    """Connections that are saved in Prefect."""
+    """Connections saved in Prefect."""
 
     def save(self, name: str, connection_info: object) -> Target:
         from prefect_sqlalchemy import SqlAlchemyConnector
@@ -227,7 +229,7 @@ class TestBlocks:
         SqlAlchemyConnector(connection_info=connection_info).save(name, overwrite=True)
         return Target(name, "sparkify", "test")
 
-    def test_a_block_of_a_file_is_the_embedded_warehouse(self, tmp_path: Path) -> None:
+    def test_a_block_of_a_duckdb_file_opens_duckdb(self, tmp_path: Path) -> None:
         from prefect_sqlalchemy import ConnectionComponents
 
         file = tmp_path / "a block's.duckdb"
@@ -244,16 +246,16 @@ class TestBlocks:
 
         components = ConnectionComponents(driver="postgresql+psycopg2", host="h", username="u", password="hunter2")
         with pytest.raises(
-            PermanentError, match=r"'elsewhere' is a postgresql\+psycopg2.+name one of redshift"
+            PermanentError, match=r"'elsewhere' is a postgresql\+psycopg2.+Name a block with the driver redshift"
         ) as raised:
             open_warehouse(self.save("elsewhere", components))
         assert "hunter2" not in str(raised.value)
 
     def test_a_missing_block_is_named(self) -> None:
-        with pytest.raises(PermanentError, match=r"no SQLAlchemy Connector block named 'missing': `prefect block ls`"):
+        with pytest.raises(PermanentError, match=r"no SQLAlchemy Connector block named 'missing'\. `prefect block ls`"):
             open_warehouse(Target("missing", "sparkify", "test"))
 
 
-def test_a_file_named_as_the_schema_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match=r"sparkify\.duckdb and the schema sparkify bear one name"):
+def test_a_file_named_like_the_schema_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match=r"sparkify\.duckdb and the schema sparkify have the same name"):
         open_warehouse(Target(f"duckdb:///{tmp_path}/sparkify.duckdb", "sparkify", "test"))

@@ -1,4 +1,4 @@
-"""COPY on Redshift's stand-in: what is loaded, what is told of the rest, and the statement that is sent."""
+"""COPY on Redshift's stand-in: what is loaded, what is reported about the rest, and the statement that is sent."""
 
 import gzip
 import re
@@ -13,7 +13,7 @@ from tasks.results import TableResult
 from tasks.stage import stage
 from tests.standin import Standin
 from tests.standin.s3 import ROLE
-from tests.support.warehouses import BUCKET, Place, Session, redshift
+from tests.support.warehouses import BUCKET, Place, Session, redshift_place
 from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import CopyError, PermanentError
@@ -46,7 +46,7 @@ def table(tmp_path: Path) -> Table:
 
 @pytest.fixture
 def there(standin: Standin, monkeypatch: pytest.MonkeyPatch, table: Table) -> Place:
-    place = redshift(standin, monkeypatch)
+    place = redshift_place(standin, monkeypatch)
     standin.put(PATHS, Path(str(table.jsonpaths)).read_bytes())
     standin.put(f"{SOURCE}good.json", GOOD)
     return place
@@ -93,7 +93,7 @@ def test_rejects_are_kept_with_their_records(
     assert session.rows("select load from load_errors") == [("others",)], "those of this table go, even if none come"
 
 
-def test_records_are_null_where_the_worker_may_not_read(
+def test_records_are_null_if_the_worker_may_not_read_them(
     session: Session, standin: Standin, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
@@ -106,7 +106,7 @@ def test_records_are_null_where_the_worker_may_not_read(
     assert rejects(session) == [(line, column, None, code, None) for line, column, _, code, _ in BAD_ROWS]
 
 
-def test_a_record_that_does_not_fit_load_errors_is_cut(session: Session, standin: Standin, table: Table) -> None:
+def test_a_record_too_long_for_load_errors_is_truncated(session: Session, standin: Standin, table: Table) -> None:
     standin.put(
         f"{SOURCE}bad.json", b"".join(b'{"Id": 1, "Name": "%d%s\\u0000"}\n' % (n, b"x" * 70_000) for n in range(150))
     )
@@ -120,14 +120,17 @@ def test_many_rejects_are_kept(session: Session, standin: Standin, table: Table)
     assert session.rows("select count(distinct raw_record) from load_errors") == [(1100,)]
 
 
-def test_too_many_rejects_fail_with_one_error_that_says_all(session: Session, standin: Standin, table: Table) -> None:
+def test_too_many_rejects_fail_with_one_complete_error(session: Session, standin: Standin, table: Table) -> None:
     standin.put(f"{SOURCE}bad.json", BAD)
     session.run("insert into things values (0, 'before')")
     with pytest.raises(CopyError) as caught:
         run_stage(session, Source(table, SOURCE, max_errors=3))
     text = str(caught.value)
     first, *lines = text.splitlines()
-    assert first == (f"things: nothing was loaded from {SOURCE}: 4 rejected, as far as Redshift read, where 3 may be.")
+    assert first == (
+        "things: 4 records rejected before Redshift stopped reading, max_errors allows 3. "
+        f"Nothing was loaded from {SOURCE}."
+    )
     bad = f"  {SOURCE}bad.json, line"
     assert lines[:4] == [
         f"{bad} 2: Not a JSON object (code 1224)",
@@ -135,7 +138,7 @@ def test_too_many_rejects_fail_with_one_error_that_says_all(session: Session, st
         f"{bad} 4, column id int4, value 'nine': Invalid digit, Value 'n', Pos 0, Type: Integer (code 1207)",
         "  ... and 1 more",
     ]
-    assert "max_errors = 4 or more" in lines[4]
+    assert "set --max-errors 4 or higher" in lines[4]
     shown = session.rows(text[text.index("\nselect") :])
     assert [(row[1], row[2], row[4]) for row in shown] == [
         (line, column, code) for line, column, _, code, _ in BAD_ROWS
@@ -145,20 +148,20 @@ def test_too_many_rejects_fail_with_one_error_that_says_all(session: Session, st
     assert caught.value.__context__ is None
 
 
-def test_the_query_shows_this_load_only(session: Session, standin: Standin, table: Table) -> None:
+def test_the_query_in_the_error_shows_this_load_only(session: Session, standin: Standin, table: Table) -> None:
     standin.put(f"{SOURCE}bad.json", b"earlier\n")
     for _ in range(2):
-        with pytest.raises(CopyError, match="1 rejected") as caught:
+        with pytest.raises(CopyError, match="1 record rejected") as caught:
             run_stage(session, Source(table, SOURCE))
     text = str(caught.value)
     assert len(session.rows(text[text.index("\nselect") :])) == 1
 
 
-def test_rejects_of_an_earlier_copy_are_not_told_as_this_ones(session: Session, standin: Standin, table: Table) -> None:
-    """Whether the session is the same, as Redshift gives their numbers again, or another of the same moment."""
+def test_rejects_of_an_earlier_copy_are_not_reported(session: Session, standin: Standin, table: Table) -> None:
+    """Neither of the same session number, which Redshift reuses, nor of another session at the same moment."""
     standin.put(f"{SOURCE}bad.json", b"earlier\n")
     with session.warehouse.task() as connection:
-        with pytest.raises(CopyError, match="1 rejected"):
+        with pytest.raises(CopyError, match="1 record rejected"):
             session.warehouse.copy(connection, Source(table, SOURCE), lambda _: None)
         standin.admin.query("update redshift.load_error_detail set start_time = start_time - interval '1 hour'")
         with pytest.raises(CopyError, match="'nothing/' does not exist") as caught:
@@ -176,7 +179,7 @@ FAILURES = {
     "no JSONPaths file": ({}, {"jsonpaths": f"{BUCKET}/missing.json"}, "NoSuchKey"),
     "JSONPaths that do not fit": ({}, {"jsonpaths": f"{SOURCE}short.json"}, "JSONPath size: 1, Number of columns.*: 2"),
     "another role": ({"copy_role": ROLE + "s"}, {}, "not authorized to assume IAM Role"),
-    "no role": ({"copy_role": "me' region 'x"}, {}, "copy_role: .* is no role"),
+    "no role": ({"copy_role": "me' region 'x"}, {}, "copy_role: .* is not a role"),
     "not compressed": ({}, {"compression": "gzip"}, "decompression of .*good.json failed"),
     "a local file": ({}, {"location": "/tmp/things"}, "Redshift loads from S3 only"),
 }  # fmt: skip
@@ -200,7 +203,7 @@ def test_a_copy_that_cannot_read_says_why(session: Session, standin: Standin, ta
         ({"region_name": "eu-west-1"}, "PermanentRedirect"),
     ],
 )
-def test_wrong_keys_and_regions_are_told(
+def test_wrong_keys_and_regions_are_reported(
     session: Session, table: Table, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
 ) -> None:
     block = session.warehouse.s3._block  # type: ignore[attr-defined]
@@ -209,9 +212,7 @@ def test_wrong_keys_and_regions_are_told(
         run_stage(session, Source(table, SOURCE))
 
 
-def test_it_warns_where_redshift_scanned_another_number_of_lines(
-    session: Session, standin: Standin, table: Table
-) -> None:
+def test_it_warns_if_redshift_scanned_another_number_of_lines(session: Session, standin: Standin, table: Table) -> None:
     news: list[str] = []
 
     def load() -> CopyResult:
@@ -223,10 +224,10 @@ def test_it_warns_where_redshift_scanned_another_number_of_lines(
     assert news == [f"things: COPY from {SOURCE}"]
     standin.put(f"{SOURCE}spread.json", b'{\n"Id": 2\n}')
     assert load() == CopyResult(2)
-    assert re.match(r"things: WARNING: 4 lines were read, but 2 rows loaded and 0 rejected: .*query \d+", news[-1])
+    assert re.match(r"things: WARNING: COPY read 4 lines, but loaded 2 rows and rejected 0\. .*query \d+", news[-1])
 
 
-def test_the_statement_says_all_options(table: Table) -> None:
+def test_the_statement_contains_all_options(table: Table) -> None:
     access = Access(keys=Keys("AKIA", "se'cret", "to/ken"), region="us-west-2")
     assert (
         copy_statement(Source(table, "s3://b/it's/", max_errors=3, compression="gzip"), access)
@@ -246,7 +247,7 @@ statupdate off"""
     )
 
 
-def test_the_statement_says_no_more_than_it_needs(table: Table) -> None:
+def test_the_statement_leaves_out_unused_options(table: Table) -> None:
     plain = Source(Table(table.path), "s3://b/logs/")
     assert (
         copy_statement(plain, Access(role="default", keys=Keys("a", "b")))
@@ -263,7 +264,7 @@ statupdate off"""
     assert "session_token" not in copy_statement(plain, Access(keys=Keys("a", "b")))
 
 
-def test_a_trial_reads_as_a_load_would_and_loads_nothing() -> None:
+def test_a_trial_copy_reads_like_a_load_and_loads_nothing() -> None:
     access = Access(keys=Keys("AKIA", "secret"), region="us-west-2")
     assert (
         trial_statement("preflight", "s3://b/it's.json", access, "gzip")
@@ -281,16 +282,16 @@ noload"""
     assert "none" not in trial_statement("preflight", "s3://b/a.json", access, "none")
 
 
-def test_keys_are_in_no_repr() -> None:
+def test_keys_do_not_appear_in_a_repr() -> None:
     assert repr(Access(keys=Keys("AKIA", "secret", "token"))) == "Access(role='', keys=Keys(), region=None)"
 
 
-def test_the_jsonpaths_file_lies_at_the_root_of_the_bucket_unless_it_is_named(table: Table) -> None:
+def test_the_jsonpaths_file_is_at_the_root_of_the_bucket_by_default(table: Table) -> None:
     assert jsonpaths_url(Source(table, "s3://b/logs/2018/")) == "s3://b/paths.json"
     assert jsonpaths_url(Source(table, "s3://b")) == "s3://b/paths.json"
     assert jsonpaths_url(Source(table, "s3://b/logs/", PATHS)) == PATHS
     assert jsonpaths_url(Source(Table(table.path), "s3://b/logs/")) == ""
-    with pytest.raises(CopyError, match=r"paths\.json: Redshift reads JSONPaths files from S3"):
+    with pytest.raises(CopyError, match=r"paths\.json: Redshift reads JSONPaths files from S3 only"):
         jsonpaths_url(Source(table, "s3://b/logs/", "paths.json"))
     for source in ("s3:///logs/", "https://b/logs/", "/s3://b"):
         with pytest.raises(CopyError, match="Redshift loads from S3 only"):
@@ -301,7 +302,7 @@ ROLES = [ROLE, "arn:aws-us-gov:iam::123456789012:role/path/to/a+b=c,d.e@f-g_h", 
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_arn_of_a_role_is_one(table: Table, role: str) -> None:
+def test_every_valid_role_arn_is_accepted(table: Table, role: str) -> None:
     assert f"\niam_role '{role}'\n" in copy_statement(Source(table, SOURCE), Access(role=role))
 
 
@@ -321,12 +322,12 @@ def test_every_arn_of_a_role_is_one(table: Table, role: str) -> None:
         "defaults",
     ],
 )
-def test_what_is_no_role_is_refused(table: Table, role: str) -> None:
+def test_an_invalid_role_is_refused(table: Table, role: str) -> None:
     with pytest.raises(PermanentError, match="copy_role"):
         copy_statement(Source(table, SOURCE), Access(role=role))
 
 
 @pytest.mark.parametrize("name", ["s3://b/a\\'b/", "s3://b/a\nb/", "s3://b/a\0"])
-def test_what_could_end_a_literal_is_refused(table: Table, name: str) -> None:
+def test_characters_that_could_end_a_literal_are_refused(table: Table, name: str) -> None:
     with pytest.raises(CopyError, match="backslash or a control character"):
         copy_statement(Source(table, name, PATHS), Access(role="default"))

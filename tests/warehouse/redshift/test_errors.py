@@ -1,4 +1,4 @@
-"""What the server answers over the wire, and whether another try may help."""
+"""What the server answers over the wire, and whether a retry may help."""
 
 import pickle
 import socket
@@ -16,7 +16,7 @@ from tasks.create_tables import create_tables
 from tasks.stage import stage
 from tests.standin import Standin
 from tests.standin.faults import Faults, When
-from tests.support.warehouses import BUCKET, Place, declared, redshift
+from tests.support.warehouses import BUCKET, Place, declared, redshift_place
 from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import ChecksFailedError, PermanentError, TransientError, is_transient
@@ -30,8 +30,8 @@ Order = Callable[[Faults], None]
 
 @pytest.fixture
 def warehouse(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """The stand-in, with two tables, held by a run."""
-    place = redshift(standin, monkeypatch)
+    """The stand-in with two tables, leased by a run."""
+    place = redshift_place(standin, monkeypatch)
     open_warehouse(place.target).take_lease()
     create_tables.fn(place.target, [catalog.STAGING_SONGS, declared("songs")])
     return place
@@ -53,7 +53,7 @@ def staging_failure(place: Place, source: str, *, max_errors: int = 0) -> Except
 def login(
     standin: Standin, monkeypatch: pytest.MonkeyPatch, *, ssl: dict[str, Any] | None = None, **given: Any
 ) -> None:
-    """Let the warehouse's block differ from the right one."""
+    """Replace the warehouse's block by one that differs from the right one."""
     right = {"username": standin.user, "password": standin.password, "host": standin.host, "port": standin.port}
     components = ConnectionComponents(driver=REDSHIFT_DRIVER, **({"database": standin.database} | right | given))
     block = SqlAlchemyConnector(connection_info=components, connect_args=ssl or {"ssl": False})
@@ -61,7 +61,7 @@ def login(
 
 
 def assert_permanent(error: Exception, *words: str) -> None:
-    """See that an error is not retried, says all of some words, and can be kept by Prefect."""
+    """Assert that an error is not retried, contains all the words, and can be stored by Prefect."""
     assert not is_transient(error)
     assert [word for word in words if word not in str(error)] == []
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
@@ -119,7 +119,7 @@ PASSING: dict[str, list[Order]] = {
 }
 
 
-def test_every_cause_that_passes_is_tried() -> None:
+def test_every_transient_cause_is_tested() -> None:
     assert list(PASSING) == [cause.name for cause in TRANSIENT]
 
 
@@ -149,24 +149,24 @@ MEANINGS = [
 
 
 @pytest.mark.parametrize(("sqlstate", "message", "cause"), MEANINGS)
-def test_each_code_and_each_message_means_one_thing(sqlstate: str, message: str, cause: str) -> None:
+def test_each_code_and_message_has_its_cause(sqlstate: str, message: str, cause: str) -> None:
     meaning = explain(ProgrammingError({"C": sqlstate, "M": message}))
     assert is_transient(meaning) == bool(cause), f"SQLSTATE {sqlstate}, {message!r}: {cause or 'it does not pass'}"
     assert str(meaning).startswith(cause or "Redshift refused")
 
 
 ADVISED = {
-    "mend the user and the password": [("28000", ""), ("28P01", ""), ("", "no password was provided")],
-    "name a database that exists": [("3D000", "")],
-    "mend the SQL file": [("42601", "")],
-    "lists the privileges that a loader needs": [("42501", "")],
-    "allow statements more seconds by statement_timeout": [("57014", "")],
-    "check host and port": [("", "Server refuses SSL")],
-    "the name that its certificate bears": [("", "CERTIFICATE_VERIFY_FAILED")],
-    "name a prefix that keys in the bucket begin with": [
+    "Fix the user and the password": [("28000", ""), ("28P01", ""), ("", "no password was provided")],
+    "Name an existing database": [("3D000", "")],
+    "Fix the SQL file": [("42601", "")],
+    "Grant the privileges that a loader needs": [("42501", "")],
+    "Set a longer statement_timeout": [("57014", "")],
+    "Check host and port": [("", "Server refuses SSL")],
+    "Use the host name in the server's certificate": [("", "CERTIFICATE_VERIFY_FAILED")],
+    "Name a prefix that keys in the bucket start with": [
         ("XX000", "The specified S3 prefix 'x' does not exist"), ("XX000", "NoSuchKey"), ("XX000", "NoSuchBucket"),
     ],
-    "COPY's role or keys need s3:ListBucket": [
+    "Allow COPY's role or keys s3:ListBucket": [
         ("XX000", "S3ServiceException:Access Denied"), ("XX000", "S3ServiceException:AccessDenied"),
         ("XX000", "User is not authorized to assume IAM Role"),
     ],
@@ -174,10 +174,10 @@ ADVISED = {
 
 
 @pytest.mark.parametrize("advice", ADVISED)
-def test_each_refusal_says_what_to_do(advice: str) -> None:
+def test_each_permanent_error_says_what_to_do(advice: str) -> None:
     for sqlstate, message in ADVISED[advice]:
-        told = explain(ProgrammingError({"C": sqlstate, "M": message}))
-        assert_permanent(told, advice)
+        error = explain(ProgrammingError({"C": sqlstate, "M": message}))
+        assert_permanent(error, advice)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_each_refusal_says_what_to_do(advice: str) -> None:
     ["Server refuses SSL", "CERTIFICATE_VERIFY_FAILED", "no password was provided", "password authentication failed",
      "method not supported"],
 )  # fmt: skip
-def test_a_login_that_no_try_will_mend_is_permanent(reason: str) -> None:
+def test_a_login_that_no_retry_can_fix_is_permanent(reason: str) -> None:
     assert not is_transient(explain(InterfaceError(reason))), reason
     assert is_transient(explain(InterfaceError("communication error")))
 
@@ -194,8 +194,10 @@ def test_a_login_that_no_try_will_mend_is_permanent(reason: str) -> None:
     ("name", "order"),
     [(name, order) for name, orders in PASSING.items() for order in orders],
 )
-def test_what_passes_is_transient_and_undone(standin: Standin, warehouse: Place, name: str, order: Order) -> None:
-    """A row goes in, then the server fails, wherever it was told to; another try finds nothing of it."""
+def test_a_transient_error_is_retryable_and_rolled_back(
+    standin: Standin, warehouse: Place, name: str, order: Order
+) -> None:
+    """A row is inserted, then the server fails at a given point. A retry finds nothing of the row."""
     source = standin.put(f"{BUCKET}/songs/a.json", SONG)
     standin.faults.clear()
     order(standin.faults)
@@ -218,8 +220,8 @@ PLACES: list[When] = ["before", "inside", "after", "answering"]
 
 
 @pytest.mark.parametrize("when", PLACES)
-def test_a_connection_cut_at_any_message_is_transient(standin: Standin, warehouse: Place, when: When) -> None:
-    """At the login, at the driver's own questions, at statements and at each COMMIT."""
+def test_a_connection_lost_at_any_message_is_transient(standin: Standin, warehouse: Place, when: When) -> None:
+    """During the login, the driver's own queries, the statements and each COMMIT."""
     standin.faults.clear()
     delete_songs(warehouse)
     messages = standin.counts.messages
@@ -236,7 +238,7 @@ def delete_songs(place: Place) -> None:
         connection.exec_driver_sql("delete from songs")
 
 
-def test_a_server_that_is_not_there_is_transient(
+def test_an_unreachable_server_is_transient(
     standin: Standin, warehouse: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -250,13 +252,13 @@ def test_a_server_that_is_not_there_is_transient(
 
 def test_a_syntax_error_is_permanent(warehouse: Place) -> None:
     error = failure(warehouse, "selekt 1")
-    assert_permanent(error, "Redshift refused: syntax error", "(SQLSTATE 42601)", "mend the SQL file", "\nselekt 1")
+    assert_permanent(error, "Redshift refused: syntax error", "(SQLSTATE 42601)", "Fix the SQL file", "\nselekt 1")
 
 
 def test_a_missing_privilege_is_permanent(standin: Standin, warehouse: Place) -> None:
     standin.admin.query("revoke all on sparkify.songs from sparkify")
     error = failure(warehouse)
-    assert_permanent(error, "permission denied for", "songs", "(SQLSTATE 42501)", '"Run it on Redshift"')
+    assert_permanent(error, "permission denied for", "songs", "(SQLSTATE 42501)", "docs/redshift.md")
 
 
 def test_a_missing_table_is_permanent(warehouse: Place) -> None:
@@ -265,11 +267,11 @@ def test_a_missing_table_is_permanent(warehouse: Place) -> None:
     )
 
 
-def test_a_statement_that_waits_too_long_is_cancelled(standin: Standin, warehouse: Place) -> None:
+def test_a_statement_over_the_timeout_is_cancelled(standin: Standin, warehouse: Place) -> None:
     impatient = replace(warehouse, target=replace(warehouse.target, statement_timeout=1))
     standin.admin.query("begin; lock table sparkify.songs")
     try:
-        assert_permanent(failure(impatient), "(SQLSTATE 57014)", "allow statements more seconds by statement_timeout")
+        assert_permanent(failure(impatient), "(SQLSTATE 57014)", "Set a longer statement_timeout")
     finally:
         standin.admin.query("rollback")
 
@@ -277,25 +279,25 @@ def test_a_statement_that_waits_too_long_is_cancelled(standin: Standin, warehous
 def test_missing_objects_are_permanent(standin: Standin, warehouse: Place) -> None:
     error = staging_failure(warehouse, f"{BUCKET}/nothing/")
     reason = "The specified S3 prefix 'nothing/' does not exist"
-    advice = "name a prefix that keys in the bucket begin with"
+    advice = "Name a prefix that keys in the bucket start with"
     assert_permanent(error, "staging_songs: nothing was loaded from", reason, "8001", advice)
 
 
-def test_a_permanent_error_that_holds_the_number_1023_stays_permanent(standin: Standin, warehouse: Place) -> None:
+def test_a_permanent_error_that_mentions_1023_stays_permanent(standin: Standin, warehouse: Place) -> None:
     message = "The specified S3 prefix 'a' does not exist query: 1023 process: padbmaster [pid=1023]"
     standin.faults.fail("XX000", message, pattern="^copy")
     assert_permanent(staging_failure(warehouse, f"{BUCKET}/a/"), "[pid=1023]")
 
 
-def test_rejected_rows_are_permanent(standin: Standin, warehouse: Place) -> None:
+def test_rejected_records_are_permanent(standin: Standin, warehouse: Place) -> None:
     source = standin.put(f"{BUCKET}/songs/a.json", SONG + b'\n{"song_id": "b", "artist_id": "b", "year": "x"}')
     error = staging_failure(warehouse, source)
-    assert_permanent(error, "a.json, line 2", "column year", "value 'x'", "max_errors = 1 or more")
+    assert_permanent(error, "a.json, line 2", "column year", "value 'x'", "set --max-errors 1 or higher")
 
 
-def test_a_bucket_that_may_not_be_read_is_permanent(standin: Standin, warehouse: Place) -> None:
+def test_an_unreadable_bucket_is_permanent(standin: Standin, warehouse: Place) -> None:
     standin.faults.fail("XX000", "S3ServiceException:Access Denied,Status 403,Error AccessDenied", pattern="^copy")
-    assert_permanent(staging_failure(warehouse, f"{BUCKET}/a/"), "Access Denied", "need s3:ListBucket")
+    assert_permanent(staging_failure(warehouse, f"{BUCKET}/a/"), "Access Denied", "keys s3:ListBucket")
 
 
 def test_a_failed_check_is_permanent() -> None:
@@ -303,15 +305,18 @@ def test_a_failed_check_is_permanent() -> None:
 
 
 LOGINS: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "wrong password": ({"password": "wrong"}, ["(SQLSTATE 28P01)", "mend the user and the password"]),
-    "no password": ({"password": None}, ["(SQLSTATE 28P01)", "mend the user and the password"]),
-    "unknown user": ({"username": "nobody"}, ["(SQLSTATE 28P01)", "mend the user and the password"]),
-    "unknown database": ({"database": "none"}, ['"none" does not exist', "(SQLSTATE 3D000)", "name a database"]),
+    "wrong password": ({"password": "wrong"}, ["(SQLSTATE 28P01)", "Fix the user and the password"]),
+    "no password": ({"password": None}, ["(SQLSTATE 28P01)", "Fix the user and the password"]),
+    "unknown user": ({"username": "nobody"}, ["(SQLSTATE 28P01)", "Fix the user and the password"]),
+    "unknown database": (
+        {"database": "none"},
+        ['"none" does not exist', "(SQLSTATE 3D000)", "Name an existing database"],
+    ),
 }
 
 
 @pytest.mark.parametrize(("given", "words"), LOGINS.values(), ids=LOGINS)
-def test_a_login_that_is_refused_is_permanent(
+def test_a_refused_login_is_permanent(
     standin: Standin, warehouse: Place, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], words: list[str]
 ) -> None:
     login(standin, monkeypatch, **given)
@@ -324,11 +329,11 @@ def test_a_server_without_tls_is_refused(
     standin: Standin, warehouse: Place, monkeypatch: pytest.MonkeyPatch, sslmode: str
 ) -> None:
     login(standin, monkeypatch, ssl={"ssl": True, "sslmode": sslmode})
-    assert_permanent(failure(warehouse), "Server refuses SSL", "check host and port", '{"ssl": false}')
+    assert_permanent(failure(warehouse), "Server refuses SSL", "Check host and port", '{"ssl": false}')
 
 
-def test_connect_args_that_the_driver_does_not_know_are_permanent(
+def test_unknown_connect_args_are_permanent(
     standin: Standin, warehouse: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     login(standin, monkeypatch, ssl={"ssl": False, "no_such_option": 1})
-    assert_permanent(failure(warehouse), "cannot be reached so", "no_such_option")
+    assert_permanent(failure(warehouse), "cannot be reached with these settings", "no_such_option")

@@ -1,4 +1,4 @@
-"""S3 as a source: what is found and loaded, and what each failure says."""
+"""S3 as a source: what is found and loaded, and the message of each failure."""
 
 import gzip
 import os
@@ -24,7 +24,7 @@ from tasks.stage import stage
 from tests.support.copying import Copying
 from tests.support.project import ROOT
 from tests.support.s3 import KEYS, Bucket, answering, listing, moto, refusal, save_block
-from tests.support.warehouses import embedded
+from tests.support.warehouses import duckdb_place
 from warehouse.errors import CopyError, NotAllowedError, PermanentError, TransientError, is_transient
 from warehouse.s3 import client as module
 from warehouse.s3.client import S3, Keys, Object, is_s3
@@ -54,7 +54,7 @@ def bucket(s3_server: str) -> Bucket:
 
 @pytest.fixture(autouse=True)
 def _no_other_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let tests find neither this machine's credentials nor its network's."""
+    """Hide the credentials of this machine and its network from the tests."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -95,36 +95,36 @@ class TestObjects:
         assert found == Object(bucket.url("a"), len(LINE), found.modified)
         assert abs(found.modified - datetime.now(UTC)) < timedelta(minutes=5)
 
-    def test_a_prefix_of_nothing_is_no_source(self, block: str, bucket: Bucket) -> None:
+    def test_a_prefix_without_objects_is_refused(self, block: str, bucket: Bucket) -> None:
         bucket.put({"log_data/a": LINE})
-        with pytest.raises(CopyError, match=r"^s3://.*/LOG_: The specified S3 prefix 'LOG_' does not exist: name one"):
+        with pytest.raises(CopyError, match=r"^s3://.*/LOG_: The specified S3 prefix 'LOG_' does not exist. Name a"):
             S3(block).objects(bucket.url("LOG_"))
 
-    def test_more_objects_than_a_page_lists(self, block: str, bucket: Bucket) -> None:
+    def test_listings_of_several_pages_are_complete(self, block: str, bucket: Bucket) -> None:
         for number in range(2001):
             bucket.backend.put_object(bucket.name, f"{number:04}", b"")
         found = [item.url for item in S3(block).objects(bucket.url())]
         assert found == [bucket.url(f"{number:04}") for number in range(2001)]
 
-    def test_objects_last_until_the_block_ends(self, block: str, bucket: Bucket) -> None:
+    def test_downloaded_objects_last_until_the_block_ends(self, block: str, bucket: Bucket) -> None:
         objects = {f"{number:03}": b"%d" % number for number in range(100)} | {"large": b"x" * 3_000_000}
         bucket.put(objects | {"empty": b"", "folder/": b""})
         found = read_into_memory(S3(block), bucket.url())
         assert found == {bucket.url(key): content for key, content in objects.items()}
 
-    def test_progress_is_told_while_objects_come(
+    def test_progress_is_reported_during_the_download(
         self, block: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "_PROGRESS_SECONDS", 0.001)
         bucket.put({f"{number:03}": b"x" * 1000 for number in range(100)})
-        told: list[str] = []
-        with S3(block).downloaded(bucket.url(), told.append):
+        messages: list[str] = []
+        with S3(block).downloaded(bucket.url(), messages.append):
             pass
-        assert len(told) > 1
-        assert all(re.fullmatch(r"\d+ of 100 objects, [\d.]+ (bytes?|kB) fetched", line) for line in told)
-        assert told[-1] == "100 of 100 objects, 100.0 kB fetched"
+        assert len(messages) > 1
+        assert all(re.fullmatch(r"\d+ of 100 objects, [\d.]+ (bytes?|kB) fetched", line) for line in messages)
+        assert messages[-1] == "100 of 100 objects, 100.0 kB fetched"
 
-    def test_the_region_of_a_bucket(self, block: str, bucket: Bucket) -> None:
+    def test_the_region_of_a_bucket_is_found(self, block: str, bucket: Bucket) -> None:
         elsewhere = f"{bucket.name}-elsewhere"
         bucket.client.create_bucket(Bucket=elsewhere, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         assert S3(block).bucket_region(bucket.name) == "us-east-1"
@@ -132,12 +132,12 @@ class TestObjects:
 
 
 class TestBlock:
-    def test_keys_and_region_are_the_blocks(self, s3_server: str) -> None:
+    def test_keys_and_region_come_from_the_block(self, s3_server: str) -> None:
         s3 = S3(save_block(s3_server, region_name="eu-west-1", aws_session_token="canary token"))
         assert s3.keys() == Keys(*KEYS.values(), "canary token")
         assert s3.region == "eu-west-1"
 
-    def test_without_a_block_boto3_finds_its_own(
+    def test_without_a_block_boto3_finds_its_own_keys(
         self, s3_server: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name, value in {**KEYS, "aws_endpoint_url": s3_server}.items():
@@ -149,13 +149,13 @@ class TestBlock:
 
     def test_a_missing_block_is_named(self) -> None:
         for use in (S3.keys, lambda s3: s3.region, lambda s3: s3.objects("s3://b")):
-            with pytest.raises(PermanentError, match=r"no AWS Credentials block named 'none'.*prefect block ls"):
+            with pytest.raises(PermanentError, match=r"no valid AWS Credentials block named 'none'.*prefect block ls"):
                 use(S3("none"))
 
     def test_without_credentials_there_are_no_keys_and_no_objects(self) -> None:
-        with pytest.raises(PermanentError, match="boto3's own credentials: no keys: save them"):
+        with pytest.raises(PermanentError, match=r"boto3's own credentials: no keys found\. Save them"):
             S3("").keys()
-        with pytest.raises(CopyError, match=r"s3://b/x: Unable to locate credentials: give this machine a role"):
+        with pytest.raises(CopyError, match=r"s3://b/x: Unable to locate credentials. Give this machine a role"):
             S3("").objects("s3://b/x")
 
     def test_a_missing_profile_is_named(self, s3_server: str) -> None:
@@ -163,7 +163,7 @@ class TestBlock:
         with pytest.raises(CopyError, match=r"s3://b/x: .*profile \(nobody\) could not be found"):
             S3(name).objects("s3://b/x")
 
-    def test_half_a_key_is_not_enough(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_incomplete_key_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "canary")
         with pytest.raises(CopyError, match=r"s3://b/x: Partial credentials found.*SECRET") as raised:
             S3("").objects("s3://b/x")
@@ -176,37 +176,37 @@ class TestBlock:
         bucket.client.put_object(Bucket=bucket.name, Key="a", Body=LINE, ACL="public-read")
         assert S3(name).read(bucket.url("a")) == LINE
 
-    def test_what_the_block_configures_wins(self, s3_server: str) -> None:
+    def test_the_blocks_configuration_takes_precedence(self, s3_server: str) -> None:
         config = S3(save_block(s3_server, config={"retries": {"max_attempts": 2}}))._client.meta.config
         assert (config.max_pool_connections, config.retries["total_max_attempts"]) == (32, 3)
 
     @pytest.mark.parametrize(
         "parameters", [{"endpoint_url": "u:canary@host:9000"}, {"config": {"canary": 1}}], ids=["URL", "config"]
     )
-    def test_client_parameters_that_make_no_client_are_named(self, parameters: dict[str, Any]) -> None:
+    def test_invalid_client_parameters_are_named(self, parameters: dict[str, Any]) -> None:
         name = save_block("", aws_client_parameters=parameters)
-        with pytest.raises(PermanentError, match=rf"block '{name}': its client parameters make no client") as raised:
+        with pytest.raises(PermanentError, match=rf"block '{name}': the client parameters are invalid") as raised:
             S3(name).objects("s3://b/x")
         assert "canary" not in str(raised.value)
 
 
 class TestUrls:
     @pytest.mark.parametrize("url", ["s3://", "s3:///", "s3:///x", "s3:/b/x", "s3://b c/x", "S3://b/x", "s3://b\n"])
-    def test_what_is_no_address_is_refused(self, url: str) -> None:
+    def test_an_invalid_url_is_refused(self, url: str) -> None:
         assert is_s3(url)
-        with pytest.raises(CopyError, match=rf"^{re.escape(url)}: not the address of anything in S3: write s3://buck"):
+        with pytest.raises(CopyError, match=rf"^{re.escape(url)}: not a valid S3 URL. Use s3://buck"):
             S3("").objects(url)
 
-    def test_keys_in_an_address_are_not_repeated(self) -> None:
-        with pytest.raises(CopyError, match=r"s3://\.\.\.@b/x: not the address") as raised:
+    def test_keys_in_a_url_are_not_repeated(self) -> None:
+        with pytest.raises(CopyError, match=r"s3://\.\.\.@b/x: not a valid S3 URL") as raised:
             S3("").objects("s3://AKIACANARY:canary@b/x")
         assert "canary" not in str(raised.value).lower()
 
-    def test_a_bucket_is_no_object(self) -> None:
-        with pytest.raises(CopyError, match=r"s3://b: a bucket, where one object is needed"):
+    def test_a_bucket_url_is_refused_where_an_object_is_needed(self) -> None:
+        with pytest.raises(CopyError, match=r"s3://b: names a bucket, not an object"):
             S3("").read("s3://b")
 
-    def test_local_names_are_not_s3(self) -> None:
+    def test_local_names_are_not_taken_for_s3(self) -> None:
         assert not any(map(is_s3, ("data", "/s3", "s3", "./s3:/x", "s3data/x")))
 
 
@@ -216,14 +216,14 @@ TRANSIENT_CODES = (
     "TooManyRequestsException", "BandwidthLimitExceeded", "InternalError", "InternalFailure", "ServiceUnavailable",
     "OperationAborted",
 )  # fmt: skip
-MAY_NOT = "these credentials may not do this (GetObject)"
+MAY_NOT = "these credentials do not allow GetObject"
 REFUSED = {
     "NoSuchBucket": "there is no such bucket",
-    **dict.fromkeys(["NoSuchKey", "404"], "there is no such object (any more)"),
+    **dict.fromkeys(["NoSuchKey", "404"], "there is no such object, or no longer"),
     **dict.fromkeys(["AccessDenied", "AllAccessDisabled", "403"], MAY_NOT),
-    **dict.fromkeys(["InvalidAccessKeyId", "InvalidClientTokenId"], "the access key id is not known"),
-    "SignatureDoesNotMatch": "the secret access key is not that of the access key id",
-    **dict.fromkeys(["ExpiredToken", "ExpiredTokenException", "InvalidToken"], "get a new one, and save it"),
+    **dict.fromkeys(["InvalidAccessKeyId", "InvalidClientTokenId"], "the access key id is unknown"),
+    "SignatureDoesNotMatch": "the secret access key does not belong to the access key id",
+    **dict.fromkeys(["ExpiredToken", "ExpiredTokenException", "InvalidToken"], "Save a new one"),
     **dict.fromkeys(["PermanentRedirect", "TemporaryRedirect", "301"], "the bucket is in another region"),
     "AuthorizationHeaderMalformed": "the bucket is in another region",
     "IllegalLocationConstraintException": "the bucket is in another region",
@@ -233,7 +233,7 @@ REFUSED = {
 
 
 def explained_as(code: str, status: int) -> Exception:
-    """Return what an error of boto3's is made into."""
+    """Return the error that an error of boto3 is translated into."""
     answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
     with pytest.raises((CopyError, TransientError)) as raised, explained("s3://b/x"):
         raise ClientError(answer, "GetObject")
@@ -241,33 +241,33 @@ def explained_as(code: str, status: int) -> Exception:
 
 
 class TestRefusals:
-    def test_a_missing_bucket(self, block: str) -> None:
-        with pytest.raises(CopyError, match=r"^s3://no-such/x: there is no such bucket: .*\(NoSuchBucket\)"):
+    def test_a_missing_bucket_is_named(self, block: str) -> None:
+        with pytest.raises(CopyError, match=r"^s3://no-such/x: there is no such bucket \(NoSuchBucket\)\. Check"):
             S3(block).objects("s3://no-such/x")
         with pytest.raises(CopyError, match=r"^s3://no-such: there is no such bucket"):
             S3(block).bucket_region("no-such")
 
-    def test_a_missing_object(self, block: str, bucket: Bucket) -> None:
-        with pytest.raises(CopyError, match=r"/gone: there is no such object \(any more\): .*\(NoSuchKey\)"):
+    def test_a_missing_object_is_named(self, block: str, bucket: Bucket) -> None:
+        with pytest.raises(CopyError, match=r"/gone: there is no such object, or no longer \(NoSuchKey\)\. Check"):
             S3(block).read(bucket.url("gone"))
 
     @pytest.mark.parametrize(
         ("code", "status", "text"),
         [
-            ("AccessDenied", 403, r"may not do this \(ListObjectsV2\): allow s3:ListBucket"),
-            ("AllAccessDisabled", 403, "may not do this"),
-            ("InvalidAccessKeyId", 403, "the access key id is not known"),
-            ("SignatureDoesNotMatch", 403, "the secret access key is not that of the access key id"),
-            ("ExpiredToken", 400, "has expired or is not valid: get a new one"),
-            ("InvalidToken", 400, "has expired or is not valid: get a new one"),
-            ("PermanentRedirect", 301, "in another region: set region_name"),
-            ("AuthorizationHeaderMalformed", 400, "in another region: set region_name"),
-            ("IllegalLocationConstraintException", 400, "in another region: set region_name"),
+            ("AccessDenied", 403, r"do not allow ListObjectsV2 \(AccessDenied\)\. Allow them s3:ListBucket"),
+            ("AllAccessDisabled", 403, "do not allow ListObjectsV2"),
+            ("InvalidAccessKeyId", 403, "the access key id is unknown"),
+            ("SignatureDoesNotMatch", 403, "the secret access key does not belong to the access key id"),
+            ("ExpiredToken", 400, r"is expired or invalid \(\w+\)\. Save a new one"),
+            ("InvalidToken", 400, r"is expired or invalid \(\w+\)\. Save a new one"),
+            ("PermanentRedirect", 301, r"in another region \(\w+\)\. Set region_name"),
+            ("AuthorizationHeaderMalformed", 400, r"in another region \(\w+\)\. Set region_name"),
+            ("IllegalLocationConstraintException", 400, r"in another region \(\w+\)\. Set region_name"),
             ("RequestTimeTooSkewed", 403, "clock"),
-            ("InvalidRequest", 400, r"S3 refuses ListObjectsV2: look its code up.*\(InvalidRequest\)"),
+            ("InvalidRequest", 400, r"S3 refuses ListObjectsV2 \(InvalidRequest\)\. Look up the code"),
         ],
     )
-    def test_each_says_what_to_do_and_no_more(self, code: str, status: int, text: str) -> None:
+    def test_each_refusal_says_what_to_do_without_secrets(self, code: str, status: int, text: str) -> None:
         with answering(refusal(code, status)) as endpoint:
             s3 = S3(save_block(endpoint))
             with pytest.raises(CopyError, match=rf"^s3://b/x: .*{text}") as raised:
@@ -283,7 +283,7 @@ class TestRefusals:
             ("ServiceUnavailable", 503), ("Whatever", 502),
         ],
     )  # fmt: skip
-    def test_what_passes_is_transient(self, code: str, status: int) -> None:
+    def test_temporary_errors_are_transient(self, code: str, status: int) -> None:
         with answering(refusal(code, status)) as endpoint:
             s3 = S3(save_block(endpoint))
             with pytest.raises(TransientError, match=rf"^s3://b/x: S3 cannot answer now \({code}, ") as raised:
@@ -298,40 +298,40 @@ class TestRefusals:
             *(("Unheard", status) for status in (429, 500, 501, 503, 599)),
         ],
     )
-    def test_a_code_or_a_status_is_enough_to_try_again(self, code: str, status: int) -> None:
+    def test_a_code_or_a_status_alone_makes_an_error_transient(self, code: str, status: int) -> None:
         error = explained_as(code, status)
         assert is_transient(error), f"code {code} with status {status} may pass: {error}"
 
     @pytest.mark.parametrize("status", [301, 400, 403, 404, 409, 430, 499])
-    def test_what_nobody_knows_is_not_tried_again(self, status: int) -> None:
+    def test_an_unknown_error_is_not_retried(self, status: int) -> None:
         assert not is_transient(explained_as("Unheard", status)), f"status {status} does not pass"
 
     @pytest.mark.parametrize("code", REFUSED)
-    def test_what_is_refused_has_its_advice(self, code: str) -> None:
+    def test_each_known_refusal_has_its_advice(self, code: str) -> None:
         error = explained_as(code, 400)
         assert REFUSED[code] in str(error), f"what is to be done about {code}: {error}"
         assert isinstance(error, NotAllowedError) == (REFUSED[code] == MAY_NOT), "whether the worker may just not look"
 
-    def test_throttling_is_waited_out(self) -> None:
+    def test_throttled_requests_are_retried(self) -> None:
         answers = [refusal("SlowDown", 503), refusal("SlowDown", 503), lambda _: (200, {}, listing("x"))]
         with answering(lambda path: answers.pop(0)(path)) as endpoint:
             name = save_block(endpoint, config={"retries": {"mode": "standard", "max_attempts": 5}})
             assert [found.url for found in S3(name).objects("s3://b/x")] == ["s3://b/x"]
 
-    def test_an_endpoint_that_is_not_there_is_named_without_its_password(self) -> None:
+    def test_an_unreachable_endpoint_is_named_without_its_password(self) -> None:
         with answering(refusal("", 200)) as endpoint:
             address = endpoint.removeprefix("http://")
         s3 = S3(save_block(f"http://user:canary@{address}"))
-        with pytest.raises(TransientError, match=rf"^s3://b/x: no whole answer from {address} \(EndpointConnection"):
+        with pytest.raises(TransientError, match=rf"^s3://b/x: no complete answer from {address} \(EndpointConnection"):
             s3.objects("s3://b/x")
 
-    def test_an_endpoint_that_does_not_speak_tls_is_permanent(self) -> None:
+    def test_an_endpoint_without_tls_is_permanent(self) -> None:
         with answering(refusal("", 200)) as endpoint:
             s3 = S3(save_block(endpoint.replace("http:", "https:")))
             with pytest.raises(CopyError, match=r"^s3://b/x: no trusted connection to 127\.0\.0\.1.*http or https"):
                 s3.objects("s3://b/x")
 
-    def test_an_answer_that_does_not_come_is_transient(self) -> None:
+    def test_a_read_timeout_is_transient(self) -> None:
         waiting = threading.Event()
 
         def never(path: str) -> Any:
@@ -340,13 +340,13 @@ class TestRefusals:
 
         with answering(never) as endpoint:
             s3 = S3(save_block(endpoint, config={"read_timeout": 0.2}))
-            with pytest.raises(TransientError, match=r"^s3://b/x: no whole answer .*ReadTimeoutError"):
+            with pytest.raises(TransientError, match=r"^s3://b/x: no complete answer .*ReadTimeoutError"):
                 s3.objects("s3://b/x")
             waiting.set()
 
 
 class TestDownloads:
-    def test_a_body_cut_short_is_asked_for_again(self) -> None:
+    def test_an_incomplete_body_is_requested_again(self) -> None:
         cuts = [4, 4, 9]
 
         def answer(path: str) -> Any:
@@ -357,18 +357,18 @@ class TestDownloads:
         with answering(answer) as endpoint:
             assert read_into_memory(S3(save_block(endpoint)), "s3://b/x") == {"s3://b/x": b"123456789"}
 
-    def test_a_body_that_is_always_cut_short_is_transient(self) -> None:
+    def test_a_body_that_stays_incomplete_is_transient(self) -> None:
         def answer(path: str) -> Any:
             return (200, {}, listing("x")) if "list-type" in path else (200, {"Content-Length": "9"}, b"1234")
 
         with answering(answer) as endpoint:
             s3 = S3(save_block(endpoint))
-            with pytest.raises(TransientError, match=r"^s3://b/x: no whole answer from S3 \(\w+Error\)"):
+            with pytest.raises(TransientError, match=r"^s3://b/x: no complete answer from S3 \(\w+Error\)"):
                 read_into_memory(s3, "s3://b/x")
-            with pytest.raises(TransientError, match=r"^s3://b/y: no whole answer"):
+            with pytest.raises(TransientError, match=r"^s3://b/y: no complete answer"):
                 s3.read("s3://b/y")
 
-    def test_the_first_failure_stops_all_and_names_its_object(self) -> None:
+    def test_the_first_failure_stops_all_downloads_and_names_its_object(self) -> None:
         asked: list[str] = []
         waiting = threading.Event()
 
@@ -384,7 +384,7 @@ class TestDownloads:
         with answering(answer) as endpoint:
             s3 = S3(save_block(endpoint))
             started = monotonic()
-            with pytest.raises(CopyError, match=r"^s3://b/007: .* may not do this \(GetObject\)"):
+            with pytest.raises(CopyError, match=r"^s3://b/007: .* do not allow GetObject"):
                 read_into_memory(s3, "s3://b/")
             assert monotonic() - started < 15
             waiting.set()
@@ -397,12 +397,14 @@ class TestDownloads:
 
         bucket.put({"a": LINE})
         monkeypatch.setattr(module._Download, "_write", fill)
-        with pytest.raises(CopyError, match=r"/a: cannot be kept in .*: No space left on device: make room there"):
+        with pytest.raises(
+            CopyError, match=r"/a: cannot be saved in .* \(No space left on device\)\. Free some space there"
+        ):
             read_into_memory(S3(block), bucket.url("a"))
 
 
 class TestLoads:
-    def test_a_stage_from_s3_is_that_from_the_files(
+    def test_staging_from_s3_equals_staging_from_files(
         self, tmp_path: Path, generated: Path, block: str, bucket: Bucket
     ) -> None:
         bucket.put_folder(generated)
@@ -414,7 +416,7 @@ class TestLoads:
         assert stage_all(tmp_path / "s3.duckdb", bucket.url()[:-1], block, None) == local
         assert stage_all(tmp_path / "paths.duckdb", bucket.url()[:-1], block, bucket.url("log_json_path.json")) == local
 
-    def test_a_prefix_loads_its_neighbours_too(self, copying: Copying, bucket: Bucket) -> None:
+    def test_a_prefix_without_a_slash_loads_its_neighbours_too(self, copying: Copying, bucket: Bucket) -> None:
         bucket.put({"log/": b"", "log/a": LINE, "log_old/a": LINE * 1000, "other": b"bad"})
         table = copying.table("k varchar")
         assert copying.load(table, bucket.url("log/")).reported == (1, 0)
@@ -435,34 +437,34 @@ class TestLoads:
             (bucket.url("small"), 2),
         ]
 
-    def test_gzip(self, copying: Copying, bucket: Bucket) -> None:
+    def test_gzip_objects_load_and_invalid_ones_are_named(self, copying: Copying, bucket: Bucket) -> None:
         bucket.put({"a.json.gz": gzip.compress(LINE * 1000), "b": gzip.compress(LINE) + gzip.compress(LINE)})
         table = copying.table("k varchar")
         assert copying.load(table, bucket.url(), compression="gzip").reported == (1002, 0)
-        with pytest.raises(CopyError, match=rf"{bucket.url('a.json.gz')}: compressed, as it seems"):
+        with pytest.raises(CopyError, match=rf"{bucket.url('a.json.gz')}: looks compressed"):
             copying.load(table, bucket.url())
         bucket.put({"b": gzip.compress(LINE)[:-4]})
-        with pytest.raises(CopyError, match=rf"{bucket.url('b')}: the gzip file is cut short"):
+        with pytest.raises(CopyError, match=rf"{bucket.url('b')}: the gzip file is truncated"):
             copying.load(table, bucket.url(), compression="gzip")
 
     @pytest.mark.parametrize(
         ("content", "reason"),
         [
-            (b"no", "the JSONPaths file is not JSON"),
-            (b'{"jsonpaths": []}', "0 paths for the 1 columns"),
+            (b"no", "the JSONPaths file is not valid JSON"),
+            (b'{"jsonpaths": []}', "has 0 paths, but .* needs 1"),
             (None, "there is no such object"),
         ],
     )
-    def test_a_bad_jsonpaths_object_is_named_before_any_data_is_fetched(
+    def test_an_invalid_jsonpaths_object_is_named_before_any_download(
         self, copying: Copying, bucket: Bucket, content: bytes | None, reason: str
     ) -> None:
         bucket.put({"log/a": LINE} | ({"paths": content} if content else {}))
-        told: list[str] = []
+        messages: list[str] = []
         with pytest.raises(CopyError, match=rf"{bucket.url('paths')}: {reason}"):
             copying.load(
-                copying.table("k varchar"), bucket.url("log"), progress=told.append, jsonpaths=bucket.url("paths")
+                copying.table("k varchar"), bucket.url("log"), progress=messages.append, jsonpaths=bucket.url("paths")
             )
-        assert told == []
+        assert messages == []
 
     def test_a_jsonpaths_object_maps_the_columns(self, copying: Copying, bucket: Bucket) -> None:
         bucket.put({"log/a": b'{"Other": {"key": "v"}}', "paths": b'{"jsonpaths": ["$.Other.key"]}'})
@@ -471,14 +473,14 @@ class TestLoads:
 
     def test_progress_names_the_table(self, copying: Copying, bucket: Bucket) -> None:
         bucket.put({"a": LINE, "b": LINE})
-        table, told = copying.table("k varchar"), []
-        copying.load(table, bucket.url(), progress=told.append)
-        assert told == [
+        table, messages = copying.table("k varchar"), []
+        copying.load(table, bucket.url(), progress=messages.append)
+        assert messages == [
             f"{table.name}: 2 of 2 objects, 22 bytes fetched",
             f"{table.name}: 100% of 22 bytes read",
         ]  # fmt: skip
 
-    def test_a_failed_load_leaves_the_table(self, copying: Copying, bucket: Bucket) -> None:
+    def test_a_failed_load_leaves_the_table_unchanged(self, copying: Copying, bucket: Bucket) -> None:
         bucket.put({"a": LINE})
         table = copying.table("k varchar")
         copying.load(table, bucket.url())
@@ -498,7 +500,7 @@ class TestFlow:
             **parameters,
         )
 
-    def test_a_run_from_s3_is_that_from_the_files(
+    def test_a_run_from_s3_equals_a_run_from_files(
         self, tmp_path: Path, generated: Path, block: str, bucket: Bucket
     ) -> None:
         bucket.put_folder(generated)
@@ -508,10 +510,10 @@ class TestFlow:
         summary = self.run(folders[0], bucket.url()[:-1], aws_credentials=block).result()
         assert all(report.holds for report in summary.checks)
         self.run(folders[1], str(generated)).result()
-        assert embedded(folders[0] / "w.duckdb").contents() == embedded(folders[1] / "w.duckdb").contents()
+        assert duckdb_place(folders[0] / "w.duckdb").contents() == duckdb_place(folders[1] / "w.duckdb").contents()
 
     @pytest.mark.parametrize(("code", "status", "times"), [("SlowDown", 503, 4), ("AccessDenied", 403, 1)])
-    def test_a_run_waits_out_what_passes_and_not_what_does_not(
+    def test_a_run_retries_transient_errors_only(
         self, tmp_path: Path, generated: Path, code: str, status: int, times: int
     ) -> None:
         asked: list[str] = []
@@ -527,7 +529,7 @@ class TestFlow:
         with pytest.raises((TransientError, PermanentError), match=rf"s3://b/log_data: .*\({code}"):
             state.result()
 
-    def test_the_command_line_ends_in_a_message(self) -> None:
+    def test_the_command_line_ends_with_a_message(self) -> None:
         code = """
 from flows.command_line import run_command
 from warehouse.errors import TransientError
@@ -541,7 +543,7 @@ run_command(fail)"""
 
 
 def stage_all(database: Path, source: str, block: str, jsonpaths: str) -> dict[str, list[Any]]:
-    """Stage the logs and the catalogue; return what came."""
+    """Stage the logs and the catalogue, and return the staged rows."""
     target = Target(f"duckdb:///{database}", "sparkify", "test", aws_credentials=block)
     with disable_run_logger():
         take_lease.fn(target)
@@ -549,7 +551,7 @@ def stage_all(database: Path, source: str, block: str, jsonpaths: str) -> dict[s
         stage.fn(target, Source(catalog.STAGING_EVENTS, f"{source}/log_data", jsonpaths))
         stage.fn(target, Source(catalog.STAGING_SONGS, f"{source}/song_data"))
         release_lease.fn(target)
-    return embedded(database).contents("staging_events", "staging_songs")
+    return duckdb_place(database).contents("staging_events", "staging_songs")
 
 
 def assert_no_secret(error: BaseException) -> None:
