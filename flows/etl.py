@@ -110,14 +110,20 @@ def run_tasks(target: Target, sources: list[Source], *, full_refresh: bool) -> S
 
 
 def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool) -> Summary:
-    """Run the tasks between taking and releasing the lease, independent ones in parallel."""
+    """Run the tasks between taking and releasing the lease, independent ones in parallel.
+
+    Where staging breaks a rule of severity `error`, facts and dimensions stay as they are.
+    """
     create_tables(target, catalog.TABLES)
     staged = _results([stage.submit(target, source) for source in sources])
+    staging_checks = check.with_options(task_run_name="check staging")(target, catalog.STAGING, ())
+    if any(result.fails_run for result in staging_checks) and not target.plan:
+        return Summary(staged, staging_checks, _where_to_look(target))
     facts = [load_fact(target, table) for table in _loaded(catalog.FACTS, full_refresh=full_refresh)]
     dimensions = _loaded(catalog.DIMENSIONS, full_refresh=full_refresh)
     loaded = _results([load_dimension.submit(target, table) for table in dimensions])
-    checks = check(target, catalog.TABLES, catalog.CHECKS)
-    return Summary([*staged, *facts, *loaded], checks, _where_to_look(target))
+    checks = check(target, [*catalog.FACTS, *catalog.DIMENSIONS], catalog.CHECKS)
+    return Summary([*staged, *facts, *loaded], [*staging_checks, *checks], _where_to_look(target))
 
 
 def _plan(target: Target, sources: list[Source], *, full_refresh: bool) -> Plan:

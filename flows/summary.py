@@ -82,10 +82,13 @@ def _check_row(result: CheckResult) -> dict[str, Any]:
 
 def _table_grid(results: list[TableResult]) -> Grid:
     grid = Grid("table", box=SIMPLE_HEAD)
-    for name in ("staged", "rejected", "inserted", "updated", "present", "seconds"):
+    names = ["staged", "rejected", "inserted", "updated", "removed", "present"]
+    if not any(result.removed for result in results):
+        names.remove("removed")
+    for name in (*names, "seconds"):
         grid.add_column(name, justify="right")
     for result in results:
-        counts = (result.staged, result.rejected, result.inserted, result.updated, result.present)
+        counts = (getattr(result, name) for name in names)
         grid.add_row(result.table, *("" if n is None else f"{n:,}" for n in counts), f"{result.seconds:.2f}")
     return grid
 

@@ -27,7 +27,9 @@ DIMENSIONS = (
     Table(SQL / "dimensions/time.sql", mode="append", key=("start_time",)),
 )
 
-TABLES = (STAGING_EVENTS, STAGING_SONGS, *FACTS, *DIMENSIONS)
+STAGING = (STAGING_EVENTS, STAGING_SONGS)
+
+TABLES = (*STAGING, *FACTS, *DIMENSIONS)
 
 CHECKS = (
     Check.read(SQL / "checks/songplays_users_exist.sql"),

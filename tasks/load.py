@@ -3,6 +3,7 @@
 from time import monotonic
 
 from prefect import task
+from prefect.logging import get_run_logger
 
 from tasks.results import TableResult
 from tasks.retries import RETRIES
@@ -28,11 +29,16 @@ def _load(target: Target, table: Table) -> TableResult:
     started = monotonic()
     with open_warehouse(target).task() as connection:
         loaded = load(connection, table)
+        if loaded.removed > loaded.inserted:
+            get_run_logger().warning(
+                "%s: the full refresh leaves %s of %s rows", table.name, f"{loaded.inserted:,}", f"{loaded.removed:,}"
+            )
         present = connection.exec_driver_sql(f"select count(*) from {table.name}").scalar_one()
     return TableResult(
         table=table.name,
         inserted=loaded.inserted,
         updated=loaded.updated,
+        removed=loaded.removed,
         present=present,
         seconds=round(monotonic() - started, 2),
     )

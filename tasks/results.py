@@ -8,13 +8,14 @@ from warehouse.checks import Severity
 
 @dataclass(frozen=True, kw_only=True)
 class TableResult:
-    """Row counts of a table in a run: staged or rejected by COPY, inserted or updated by a load, present after it."""
+    """Row counts of a table in a run: staged or rejected by COPY; inserted, updated or removed by a load; present."""
 
     table: str
     staged: int | None = None
     rejected: int | None = None
     inserted: int | None = None
     updated: int | None = None
+    removed: int | None = None
     present: int
     seconds: float
 

@@ -16,7 +16,7 @@ from tests.support.project import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOWEST = PROJECT["requires-python"].removeprefix(">=")
 PYTHONS = (LOWEST, "3.12", "3.13", "3.14")
-UV = Path(sys.executable).with_name("uv")
+UV = str(Path(sys.executable).with_name("uv"))
 
 
 def pins(text: str) -> set[str]:

@@ -5,11 +5,17 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbformat import NotebookNode
 
 from tests.support.project import ROOT
 from tests.support.warehouses import duckdb_place
 
 NOTEBOOK = ROOT / "notebooks" / "dwh.ipynb"
+
+
+def read_notebook() -> NotebookNode:
+    notebook: NotebookNode = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]  # no annotations
+    return notebook
 
 
 @pytest.mark.usefixtures("processes")
@@ -20,14 +26,14 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, generated: Path, m
     monkeypatch.setenv("SPARKIFY_SCHEMA", place.target.schema)
     monkeypatch.setenv("PYTHONPATH", str(NOTEBOOK.parents[1]))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = read_notebook()
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
     printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
     assert "Day by day: " in printed
 
 
 def test_the_notebook_is_saved_with_outputs_and_without_local_paths() -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = read_notebook()
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert len(codes) > 1
     assert all(cell.outputs for cell in codes[1:])

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, text
 
 from warehouse import lease
+from warehouse.errors import PermanentError
 from warehouse.preflight import Finding
 from warehouse.sources import CopyResult, Progress, Source
 from warehouse.tables import Column
@@ -45,8 +46,8 @@ class Warehouse(ABC):
     def reading(self) -> Iterator[Connection]:
         """One connection and one read-only transaction. It needs no lease and blocks no run."""
         with self.engine.connect() as connection, connection.begin():
-            if self._has_schema(connection):
-                self._prepare(connection)
+            self._refuse_missing_schema(connection)
+            self._prepare(connection)
             yield connection
 
     def take_lease(self) -> None:
@@ -94,6 +95,12 @@ class Warehouse(ABC):
         """Create the schema if it is missing. IF NOT EXISTS alone would need a database privilege even if it exists."""
         if not self._has_schema(connection):
             connection.exec_driver_sql(f"create schema if not exists {self._schema}")
+
+    def _refuse_missing_schema(self, connection: Connection) -> None:
+        if not self._has_schema(connection):
+            query = "select nspname from pg_namespace where nspname !~ '^(pg_|information_schema)' order by nspname"
+            names = ", ".join(connection.exec_driver_sql(query).scalars())
+            raise PermanentError(f"schema {self.target.schema}: does not exist. Load it first, or set one of {names}")
 
     def _has_schema(self, connection: Connection) -> bool:
         known = text("select 1 from pg_namespace where nspname = :schema")

@@ -9,10 +9,11 @@ from warehouse.tables import Table
 
 @dataclass(frozen=True)
 class LoadResult:
-    """The number of rows that one load inserted into a table, and updated in it."""
+    """The numbers of rows that one load inserted into a table, updated in it and removed from it."""
 
     inserted: int
     updated: int = 0
+    removed: int = 0
 
 
 def load(connection: Connection, table: Table) -> LoadResult:
@@ -36,9 +37,9 @@ where present.{table.key[0]} is null"""
 
 def replace(connection: Connection, table: Table) -> LoadResult:
     """Delete all rows, then insert. TRUNCATE would commit in between."""
-    connection.exec_driver_sql(f"delete from {table.name}")
+    removed = connection.exec_driver_sql(f"delete from {table.name}").rowcount
     insert = f"insert into {table.name} ({_names(table)})\n{table.select}"
-    return LoadResult(connection.exec_driver_sql(insert).rowcount)
+    return LoadResult(connection.exec_driver_sql(insert).rowcount, removed=removed)
 
 
 def merge(connection: Connection, table: Table) -> LoadResult:

@@ -106,7 +106,7 @@ class Answer:
             return self.question.head.get("nothing", "There is no data for this yet.")
         return _Sentence().format(self.question.head["headline"], **self._placeholders())
 
-    def _placeholders(self) -> dict[str, Any]:
+    def _placeholders(self) -> dict[str, object]:
         return {
             "first": self.rows[0],
             "last": self.rows[-1],
@@ -131,17 +131,17 @@ class Answer:
 class _Lookup:
     """Answers `[key]` with the result of a function."""
 
-    def __init__(self, function: Callable[[str], Any]) -> None:
+    def __init__(self, function: Callable[[str], object]) -> None:
         self.function = function
 
-    def __getitem__(self, key: str) -> Any:
+    def __getitem__(self, key: str) -> object:
         return self.function(key)
 
 
 class _Sentence(Formatter):
     """Formats numbers with separators, days by name, and counts of things."""
 
-    def format_field(self, value: Any, format_spec: str) -> str:
+    def format_field(self, value: object, format_spec: str) -> str:
         if format_spec.isalpha():
             return f"{readable(value)} {format_spec}{'' if value == 1 else 's'}"
         if isinstance(value, date):
@@ -149,7 +149,7 @@ class _Sentence(Formatter):
         return str(format(value, format_spec)) if format_spec else readable(value)
 
 
-def readable(value: Any) -> str:
+def readable(value: object) -> str:
     """Return a value as people read it, with separators and at most one decimal; `-` for NULL."""
     if value is None:
         return "-"
@@ -160,12 +160,12 @@ def readable(value: Any) -> str:
     return str(value)
 
 
-def python_value(value: Any) -> Any:
+def python_value(value: object) -> object:
     """Return a database value with a Decimal turned into an int or a float."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     return value if isinstance(value, int | float) else 0

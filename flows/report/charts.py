@@ -228,7 +228,7 @@ def _dot(days: list[date]) -> float:
     return 3 if len(days) <= 62 else 0
 
 
-def _short(value: Any, width: float) -> str:
+def _short(value: object, width: float) -> str:
     text = re.sub(r"[\x00-\x1f\x7f]+", " ", readable(value))
     most = 34 if width == WIDE else 20
     return text if len(text) <= most else text[: most - 1] + "…"

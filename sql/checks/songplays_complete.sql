@@ -8,8 +8,8 @@ from staging_events as events
 left join songplays
     on songplays.songplay_id = md5(
         datediff(ms, timestamp 'epoch', events.ts)::varchar
-        || '-' || coalesce(events.user_id::varchar, '')
-        || '-' || coalesce(events.session_id::varchar, '')
-        || '-' || coalesce(events.item_in_session::varchar, '')
+        || '-' || coalesce(events.user_id::varchar, 'null')
+        || '-' || coalesce(events.session_id::varchar, 'null')
+        || '-' || coalesce(events.item_in_session::varchar, 'null')
     )
 where events.page = 'NextSong' and songplays.songplay_id is null

@@ -19,9 +19,9 @@ with plays as (
     select
         md5(
             datediff(ms, timestamp 'epoch', ts)::varchar
-            || '-' || coalesce(user_id::varchar, '')
-            || '-' || coalesce(session_id::varchar, '')
-            || '-' || coalesce(item_in_session::varchar, '')
+            || '-' || coalesce(user_id::varchar, 'null')
+            || '-' || coalesce(session_id::varchar, 'null')
+            || '-' || coalesce(item_in_session::varchar, 'null')
         ) as songplay_id,
         ts as start_time,
         user_id,

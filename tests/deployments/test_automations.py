@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES
 from prefect.events.schemas.automations import AutomationCore, EventTrigger
 
 from deployments.automations import SILENCE, end_silent_runs, save
-from tests.support.deployed import ROOT
+from tests.support.project import ROOT
 
 FILES = ("prefect.yaml", "deployments/prefect.docker.yaml")
 

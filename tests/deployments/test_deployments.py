@@ -14,15 +14,16 @@ from typing import Any
 import jmespath
 import pytest
 import yaml
-from prefect.deployments.steps import run_shell_script
-from prefect.flows import load_flow_from_entrypoint
+from prefect.deployments.steps.utility import run_shell_script
+from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.utilities.templating import apply_values
 
 from deployments.blocks import aws, redshift
 from deployments.deploy import deploy
 from deployments.settings import PREFIX, Settings, read_settings
-from tests.support.deployed import ROOT, SETTINGS
+from tests.support.deployed import SETTINGS
+from tests.support.project import ROOT
 from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError, TransientError
@@ -154,7 +155,7 @@ def entries() -> list[Any]:
 class TestPrefectFiles:
     @pytest.mark.parametrize("entry", entries())
     def test_entrypoints_load_and_parameters_fit_the_flow(self, entry: dict[str, Any]) -> None:
-        flow = load_flow_from_entrypoint(entry["entrypoint"], use_placeholder_flow=False)
+        flow: Flow[..., Any] = load_flow_from_entrypoint(entry["entrypoint"], use_placeholder_flow=False)
         assert entry["parameters"]
         assert set(entry["parameters"]) <= set(flow.parameters.properties)
         flow.validate_parameters(entry["parameters"])
@@ -207,7 +208,9 @@ class TestPrefectFiles:
             module, _, function = name.rpartition(".")
             given = {key: value for key, value in inputs.items() if key not in ("id", "requires")}
             signature = inspect.signature(getattr(import_module(module), function), eval_str=True)
-            signature.bind(**apply_values(apply_values(given, outputs), os.environ))  # leaves out what nothing gives
+            signature.bind(
+                **apply_values(apply_values(given, outputs), dict(os.environ))
+            )  # leaves out what nothing gives
             returned = dict.fromkeys(signature.return_annotation.__annotations__, "given")
             outputs |= {inputs.get("id", name): returned} | returned  # in Prefect's order
         used = DOCKER["deployments"][0]["work_pool"]["job_variables"]["image"]

@@ -1,6 +1,7 @@
 """The questions, their answers, and the page that shows them."""
 
 import re
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -175,7 +176,7 @@ def test_answers_are_right_at_ties_and_bounds(tmp_path: Path) -> None:
 
 
 def test_near_misses_say_what_to_fix(place: Place, tmp_path: Path) -> None:
-    texts = [
+    texts: list[Record] = [
         {"length": 201.5},
         {"song": "ARMY  of me"},
         {"artist": "BjÃ¶rk"},  # UTF-8 read as Latin-1
@@ -320,11 +321,17 @@ class TestPage:
         assert ("<svg" in html) == bool(count)
         assert "nan" not in html.replace("finance", "")
 
-    def test_works_without_tables_or_schema(self, tmp_path: Path) -> None:
-        duckdb.connect(str(tmp_path / "empty.duckdb")).close()
+    def test_works_without_tables(self, tmp_path: Path) -> None:
+        with duckdb.connect(tmp_path / "empty.duckdb") as connection:
+            connection.execute("create schema sparkify")
         html = page(ask(duckdb_place(tmp_path / "empty.duckdb").target), "here")
         assert "There are no plays yet" in html
         assert "No checks were made" in html
+
+    def test_refuses_a_schema_that_does_not_exist(self, place: Place, generated: Path) -> None:
+        place.run(generated / "log_data", generated / "song_data")
+        with pytest.raises(PermanentError, match=r"schema typo: does not exist\. .*sparkify"):
+            ask(replace(place.target, schema="typo"))
 
     def test_names_the_checks_that_fail(self, tmp_path: Path, generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("flows.report.page.WIDTHS", {})
@@ -350,8 +357,8 @@ class TestPage:
         artifacts = artifacts_of(flow(found.publish)(return_state=True))
         assert len(artifacts) == len(catalog.QUESTIONS) + 1
         escaped = r"\<script\>alert\(\'x\'\)\<\/script\> \$x\$ \[a\]\(javascript\:b\)"
-        assert escaped in artifacts["analytics-summary"].data
-        assert escaped in artifacts["analytics-most-played-songs"].description
+        assert escaped in str(artifacts["analytics-summary"].data)
+        assert escaped in str(artifacts["analytics-most-played-songs"].description)
         (played,) = table_of(artifacts["analytics-most-played-songs"])
         assert escape_cell(NASTY) in played.values()
         for key, artifact in artifacts.items():

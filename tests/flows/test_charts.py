@@ -1,14 +1,20 @@
 """Charts draw what the rows contain."""
 
 import re
+from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import pytest
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.text import Annotation
+from numpy.typing import ArrayLike
 
 from flows.report import charts
 from flows.report.charts import NARROW, SERIES, WIDE, svg
@@ -22,6 +28,7 @@ HEADS = {
     "heatmap": "-- x: hour (hour)\n-- y: weekday (weekday)\n-- value: plays (plays)",
     "table": "-- x: hour (hour)",
 }
+Kind = TypeVar("Kind", bound=Artist)
 
 
 @pytest.fixture
@@ -60,6 +67,23 @@ def legend(figure: Figure) -> list[str]:
     return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
+def only(kind: type[Kind], artists: Iterable[Artist]) -> list[Kind]:
+    """Return artists, which all have to be of one kind."""
+    found = [artist for artist in artists if isinstance(artist, kind)]
+    assert found == list(artists)
+    return found
+
+
+def drawn_values(numbers: ArrayLike) -> list[Any]:
+    values: list[Any] = np.asarray(numbers).tolist()
+    return values
+
+
+def place_of(panel: Axes, day: date) -> float:
+    place: float = panel.convert_xunits(day)  # type: ignore[no-untyped-call]  # not annotated in matplotlib
+    return place
+
+
 def tick_labels(axis: Any) -> list[str]:
     return [label.get_text() for label in axis.get_ticklabels()]
 
@@ -74,12 +98,12 @@ LEVELS = [
 def test_a_line_covers_every_day_and_a_day_without_rows_has_zero_plays_and_no_share(folder: Path) -> None:
     figure = drawn(answer(folder, "lines", LEVELS))
     plays, shares = figure.axes
-    lines = {line.get_label(): [str(y) for y in line.get_ydata()] for line in plays.lines}
+    lines = {line.get_label(): [str(y) for y in drawn_values(line.get_ydata())] for line in plays.lines}
     assert lines == {"free": ["3", "0", "0", "0"], "paid": ["7", "0", "0", "5"]}
-    lines = {line.get_label(): [str(y) for y in line.get_ydata()] for line in shares.lines}
+    lines = {line.get_label(): [str(y) for y in drawn_values(line.get_ydata())] for line in shares.lines}
     assert lines == {"free": ["30.0", "nan", "nan", "nan"], "paid": ["70.0", "nan", "nan", "100.0"]}
     for panel in (plays, shares):
-        assert [list(line.get_xdata()) for line in panel.lines] == [[DAY + timedelta(n) for n in range(4)]] * 2
+        assert [drawn_values(line.get_xdata()) for line in panel.lines] == [[DAY + timedelta(n) for n in range(4)]] * 2
         assert [line.get_color() for line in panel.lines] == list(SERIES[:2])
         assert panel.get_ylim()[0] == 0
     assert (plays.get_ylabel(), shares.get_ylabel(), shares.get_xlabel()) == ("plays a day", "% of plays", "day, UTC")
@@ -100,12 +124,12 @@ def test_few_days_are_drawn_as_dots_and_a_single_day_is_centred(folder: Path, da
     assert bool(line.get_markersize()) == dots
     low, high = panel.get_xlim()
     assert high - low >= 4
-    middle = panel.convert_xunits(DAY) + (days - 1) / 2
+    middle = place_of(panel, DAY) + (days - 1) / 2
     assert (low + high) / 2 == pytest.approx(middle)
 
 
 def test_columns_keep_the_order_of_rows_and_series_are_stacked(folder: Path) -> None:
-    rows = [
+    rows: list[Row] = [
         {"size": "1 song", "level": "paid", "sessions": 2},
         {"size": "1 song", "level": "free", "sessions": 5},
         {"size": "2-5 songs", "level": "free", "sessions": 4},
@@ -126,9 +150,9 @@ def test_columns_keep_the_order_of_rows_and_series_are_stacked(folder: Path) -> 
 
 def test_columns_of_days_are_placed_by_date(folder: Path) -> None:
     head = "-- x: day (day)\n-- y: ups (upgrades), downs (downgrades)"
-    rows = [{"day": DAY, "ups": 1, "downs": 2}, {"day": DAY + timedelta(9), "ups": 3, "downs": 4}]
+    rows: list[Row] = [{"day": DAY, "ups": 1, "downs": 2}, {"day": DAY + timedelta(9), "ups": 3, "downs": 4}]
     figure = drawn(answer(folder, "columns", rows, head))
-    days = [figure.axes[0].convert_xunits(row["day"]) for row in rows]
+    days = [place_of(figure.axes[0], row["day"]) for row in rows]
     for panel, measure, colour in zip(figure.axes, ("ups", "downs"), SERIES, strict=False):
         ((_, found),) = bars(panel).items()
         assert [(bar[0], bar[3]) for bar in found] == [(day, row[measure]) for day, row in zip(days, rows, strict=True)]
@@ -149,10 +173,11 @@ def test_rows_with_the_same_name_are_separate_bars_with_their_numbers(folder: Pa
         (plays, [1200, 7, 1.5], ["1,200", "7", "1.5"]),
         (listeners, [3, 0, 1], ["3", "0", "1"]),
     ):
-        assert [(bar.get_x(), bar.get_width()) for bar in panel.patches] == [(0, length) for length in lengths]
-        assert [round(bar.get_y() + bar.get_height() / 2, 6) for bar in panel.patches] == [0, 1, 2]
+        shapes = only(Rectangle, panel.patches)
+        assert [(bar.get_x(), bar.get_width()) for bar in shapes] == [(0, length) for length in lengths]
+        assert [round(bar.get_y() + bar.get_height() / 2, 6) for bar in shapes] == [0, 1, 2]
         assert [text.get_text() for text in panel.texts] == numbers
-        assert [text.xy for text in panel.texts] == list(zip(lengths, range(3), strict=True))
+        assert [text.xy for text in only(Annotation, panel.texts)] == list(zip(lengths, range(3), strict=True))
     assert plays.get_ylim() == (2.5, -0.5)  # the first is on top
     assert tick_labels(plays.yaxis) == ["Army of Me", "Army of Me", "x" * 33 + "…"]
     assert (plays.get_ylabel(), plays.get_xlabel(), listeners.get_xlabel()) == (
@@ -194,9 +219,11 @@ def test_a_cells_colour_is_stronger_the_higher_its_value(folder: Path) -> None:
         {"hour": 3, "weekday": "Sunday", "plays": 500},
     ]
     (panel,) = drawn(answer(folder, "heatmap", rows)).axes
-    cells = [(bar.get_x() + 0.47, bar.get_y() + 0.45, round(bar.get_facecolor()[3], 6)) for bar in panel.patches]
-    assert cells == [(3, 0, 0.76), (4, 0, 0.04), (3, 1, 0.22)]
-    assert [(text.get_text(), text.xy) for text in panel.texts] == [("2,000", (3, 0)), ("0", (4, 0)), ("500", (3, 1))]
+    cells = only(Rectangle, panel.patches)
+    found = [(cell.get_x() + 0.47, cell.get_y() + 0.45, round(to_rgba(cell.get_facecolor())[3], 6)) for cell in cells]
+    assert found == [(3, 0, 0.76), (4, 0, 0.04), (3, 1, 0.22)]
+    notes = [(text.get_text(), text.xy) for text in only(Annotation, panel.texts)]
+    assert notes == [("2,000", (3, 0)), ("0", (4, 0)), ("500", (3, 1))]
     assert tick_labels(panel.yaxis) == ["Monday", "Sunday"]
     assert panel.get_ylim()[0] > panel.get_ylim()[1]
     assert panel.get_xlabel() == "hour\nThe stronger the colour, the more plays. The strongest: 2,000"

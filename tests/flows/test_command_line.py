@@ -1,6 +1,7 @@
 """How a command ends, and its last message."""
 
 import logging
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -11,7 +12,6 @@ import duckdb
 import httpx
 import pytest
 
-import flows
 from flows import command_line
 from flows.__main__ import COMMANDS, app_for, main
 from flows.command_line import _exit_message
@@ -96,7 +96,7 @@ def test_a_bug_shows_its_traceback(error: Exception) -> None:
 def test_the_log_has_tracebacks_of_bugs_only(error: BaseException | None, *, has_traceback: bool) -> None:
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         info = (type(error), error, None) if error else None
-        record = logging.LogRecord(name, logging.ERROR, "", 1, "failed", (), info)  # type: ignore[arg-type]
+        record = logging.LogRecord(name, logging.ERROR, "", 1, "failed", (), info)
         assert logging.getLogger(name).filter(record)
         assert bool(record.exc_info) == has_traceback
 
@@ -131,8 +131,8 @@ def test_events_name_the_table_or_check_in_their_labels_and_contain_no_row(monke
                 "sparkify.table": "users",
             },
             "payload": {
-                "table": "users", "staged": None, "rejected": None, "inserted": 3, "updated": None, "present": 7,
-                "seconds": 0.5,
+                "table": "users", "staged": None, "rejected": None, "inserted": 3, "updated": None, "removed": None,
+                "present": 7, "seconds": 0.5,
             },
         },
     )  # fmt: skip
@@ -151,8 +151,8 @@ def test_events_name_the_table_or_check_in_their_labels_and_contain_no_row(monke
 
 
 def test_runs_need_no_network_and_have_time_to_start() -> None:
-    assert flows.os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
-    assert flows.os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] == "120"
+    assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] == "120"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.flows import load_flow_from_entrypoint
+from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL
 
 from flows.command_line import run_command
@@ -68,7 +68,7 @@ class TestFlow:
         with get_client(sync_client=True) as client:
             task_runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])))
         # the number of task runs does not grow with that of files
-        assert len(task_runs) == 7 + len(catalog.FACTS) + len(catalog.DIMENSIONS) < len([*generated.rglob("*.json")])
+        assert len(task_runs) == 8 + len(catalog.FACTS) + len(catalog.DIMENSIONS) < len([*generated.rglob("*.json")])
 
     def test_a_rejected_record_fails_the_run_unless_max_errors_allows_it(self, place: Place, broken: Path) -> None:
         """The failed run has released the lease, so the next one can start."""
@@ -81,6 +81,33 @@ class TestFlow:
         assert [report.rejected for report in summary.tables if report.table == "staging_events"] == [1]
         ((load, file, line, *_, raw, _),) = place.contents("load_errors")["load_errors"]
         assert (load, Path(file).name, line, raw) == ("staging_events", "bad.json", 2, "not json")
+
+    @pytest.mark.parametrize("full_refresh", [False, True], ids=["incremental", "full refresh"])
+    def test_a_run_without_events_fails_before_it_changes_the_star(
+        self, place: Place, generated: Path, tmp_path: Path, *, full_refresh: bool
+    ) -> None:
+        place.run(generated / "log_data", generated / "song_data")
+        loaded = place.contents()
+        (tmp_path / "data/log_data").mkdir(parents=True)
+        (tmp_path / "data/log_data/empty.json").write_bytes(b"\n")
+        (tmp_path / "data/song_data").symlink_to(generated / "song_data")
+        state = run_flow(place, tmp_path / "data", full_refresh=full_refresh)
+        with pytest.raises(ChecksFailedError, match="staging_events_not_empty"):
+            state.result()
+        assert place.contents() == loaded
+
+    def test_a_full_refresh_with_less_data_says_what_it_removes(
+        self, place: Place, generated: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        place.run(generated / "log_data", generated / "song_data")
+        before = len(place.contents()["songplays"])
+        (tmp_path / "log_data").mkdir()
+        shutil.copy(min((generated / "log_data").rglob("*.json")), tmp_path / "log_data")
+        (tmp_path / "song_data").symlink_to(generated / "song_data")
+        summary = run_flow(place, tmp_path, full_refresh=True).result()
+        (songplays,) = (result for result in summary.tables if result.table == "songplays")
+        assert (songplays.removed, songplays.present) == (before, songplays.inserted)
+        assert f"songplays: the full refresh leaves {songplays.inserted:,} of {before:,} rows" in caplog.text
 
     def test_a_broken_rule_fails_the_run_and_shows_the_rows(
         self, place: Place, tmp_path: Path, generated: Path
@@ -108,7 +135,7 @@ class TestFlow:
 
 
 def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
-    flow = load_flow_from_entrypoint("flows/etl.py:etl", use_placeholder_flow=False)
+    flow: Flow[..., Any] = load_flow_from_entrypoint("flows/etl.py:etl", use_placeholder_flow=False)
     properties = flow.parameters.properties
     assert set(properties) == {
         "log_data", "song_data", "log_jsonpaths", "warehouse", "schema", "aws_credentials", "copy_role",

@@ -83,7 +83,8 @@ def contents(data: Path) -> dict[str, bytes]:
 @pytest.fixture(params=["generated", "real_data"])
 def data(request: pytest.FixtureRequest) -> Path:
     """Generated and real data in turn: tests of formats have to pass on both."""
-    return request.getfixturevalue(request.param)
+    folder: Path = request.getfixturevalue(request.param)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +239,7 @@ def test_some_songs_are_popular(events: list[Event]) -> None:
 
 def test_levels_change_right_after_the_submit_page(events: list[Event]) -> None:
     wanted = {"Submit Upgrade": ("free", "paid"), "Submit Downgrade": ("paid", "free")}
-    seen = Counter()
+    seen: Counter[str] = Counter()
     for mine in of_users(events).values():
         for before, after in pairwise(mine):
             levels = (before["level"], after["level"])
@@ -322,8 +323,9 @@ def test_existing_data_is_not_mixed_with_new_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["days", "users", "songs"])
 def test_options_that_generate_nothing_are_refused(tmp_path: Path, option: str) -> None:
+    options: dict[str, Any] = {option: 0}
     with pytest.raises(PermanentError, match=f"{option}: 0 is too low"):
-        generate(out=tmp_path / "data", **{option: 0})
+        generate(out=tmp_path / "data", **options)
 
 
 # Dirt
@@ -338,7 +340,8 @@ def dirty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def manifest(dirty: Path) -> list[dict[str, Any]]:
-    return json.loads((dirty / "dirty.json").read_bytes())
+    entries: list[dict[str, Any]] = json.loads((dirty / "dirty.json").read_bytes())
+    return entries
 
 
 @pytest.fixture(scope="module")

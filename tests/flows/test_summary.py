@@ -38,9 +38,9 @@ class TestArtifacts:
         assert set(found) == {"sparkify-tables", "sparkify-checks"}
         assert found["sparkify-tables"] == [
             {"table": "staging_events", "staged": 1200, "rejected": 1, "inserted": None, "updated": None,
-             "present": 1200, "seconds": 0.5},
+             "removed": None, "present": 1200, "seconds": 0.5},
             {"table": "users", "staged": None, "rejected": None, "inserted": 3, "updated": 0,
-             "present": 98, "seconds": 0.25},
+             "removed": None, "present": 98, "seconds": 0.25},
         ]  # fmt: skip
 
     def test_each_check_has_a_row_and_strings_from_the_data_are_escaped(self) -> None:

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -154,7 +155,8 @@ def _ends(token: _Token, depth: int, more: set[str]) -> bool:
 
 def _other_lists(tokens: list[_Token], place: int, *, ordered: bool) -> Iterator[Change]:
     """Yield the drop of each column of an ORDER BY or PARTITION BY, and the other direction."""
-    items, current = [], []
+    items: list[list[_Token]] = []
+    current: list[_Token] = []
     for token in tokens[place + 1 :]:
         if _ends(token, tokens[place].depth, {'"'}):
             break
@@ -252,9 +254,9 @@ class _Python:
         match node:
             case ast.Compare():
                 sides = [node.left, *node.comparators]
-                yield from (self._swap(*sides[n : n + 2], op) for n, op in enumerate(node.ops))
+                yield from (self._swap(*pair, op) for pair, op in zip(pairwise(sides), node.ops, strict=True))
             case ast.BoolOp():
-                yield from (self._swap(*node.values[n : n + 2], node.op) for n in range(len(node.values) - 1))
+                yield from (self._swap(*pair, node.op) for pair in pairwise(node.values))
                 word = f" {_OPERATORS[type(node.op)][0]} "
                 for left_out in node.values:
                     yield *here, word.join(f"({self.source(v)})" for v in node.values if v is not left_out)

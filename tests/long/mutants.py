@@ -21,7 +21,7 @@ import time
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from itertools import islice
@@ -216,8 +216,9 @@ class Quick(Failures):
 
     def _run(self, session: pytest.Session, mistake: Mistake, tests: list[Test]) -> int:
         name, code = code_with(mistake, self.copy.root)
-        for function in self.functions[str(self.copy.root / mistake.path), name] if code else ():
-            function.__code__ = code
+        if code:
+            for function in self.functions[str(self.copy.root / mistake.path), name]:
+                function.__code__ = code
         Recorder.forget_files()
         session.items[:] = [self.items[test.name] for test in tests if test.name in self.items]
         with suppress(session.Failed, session.Interrupted):
@@ -408,11 +409,11 @@ def _affordable(tests: list[Test], budget: float, most: int) -> list[Test]:
     return batch
 
 
-def run(copy: Copy, tests: list[Test], *options: str) -> tuple[int, list[str]]:
-    """Run tests in their order; return pytest's exit code and the tests that failed."""
+def run(copy: Copy, tests: list[Test], *options: str) -> tuple[list[str], int]:
+    """Run tests in their order; return those that failed, and pytest's exit code."""
     chosen = Chosen(copy, tests)
     code = copy.pytest(sorted({test.file for test in tests}), chosen, _patience(tests), *options)
-    return code, chosen.names()
+    return chosen.names(), code
 
 
 def _patience(tests: list[Test]) -> float:
@@ -435,8 +436,13 @@ def warm() -> Iterator[Copy]:
 
     with tempfile.TemporaryDirectory(prefix="mut-") as folder, prefect_testing.prefect_test_harness(120):
         os.chmod(folder, 0o755)
-        prefect_testing.prefect_test_harness = lambda **_: nullcontext()
+        prefect_testing.prefect_test_harness = _already_running
         yield Copy(Path(folder))
+
+
+@contextmanager
+def _already_running(server_startup_timeout: int | None = None) -> Iterator[None]:
+    yield
 
 
 def draw(number: int, seed: str, only: str) -> list[Mistake]:
@@ -523,13 +529,13 @@ def make(copy: Copy, covering: Covering, mistakes: list[Mistake], report: Callab
     for mistake in mistakes:
         if not is_quick(mistake):
             with copy.mistaken(mistake):
-                report(notice(covering, mistake, lambda tests: _noticed(*reversed(run(copy, tests, "-x")))))
+                report(notice(covering, mistake, lambda tests: _noticed(*run(copy, tests, "-x"))))
 
 
 def confirmed(copy: Copy, covering: Covering, results: list[Result]) -> list[Result]:
     """Run the tests that noticed mistakes without any: what one noticed that fails then counts as missed."""
     names = {result.noticed_by for result in results} & set(covering.tests)
-    _, failed = run(copy, [covering.tests[name] for name in sorted(names)])
+    failed, _ = run(copy, [covering.tests[name] for name in sorted(names)])
     for name in failed:
         print(f"fails without a mistake: {name}")
     return [result._replace(noticed_by="") if result.noticed_by in failed else result for result in results]

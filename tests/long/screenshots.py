@@ -6,7 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.support.browser import CHROMIUM, MISSING, Page, open_browser
-from tests.support.deployed import ROOT, Clone, clone, served
+from tests.support.deployed import Clone, clone, served
+from tests.support.project import ROOT
 
 PICTURES = ROOT / "docs/images"
 SETTLED_SECONDS = 5

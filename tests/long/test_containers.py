@@ -21,7 +21,8 @@ from docker import DockerClient
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from tests.support.deployed import ROOT, SETTINGS, Clone, answers, clone, free_port, running, server, stop, wait_for
+from tests.support.deployed import SETTINGS, Clone, answers, clone, free_port, running, server, stop, wait_for
+from tests.support.project import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["services"]
 (PYTHON,) = re.findall("^FROM (.*)$", (ROOT / "deployments/Dockerfile").read_text(), re.MULTILINE)
@@ -61,7 +62,7 @@ class Stack:
 
     def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run docker-compose."""
-        command = [Path(sys.executable).with_name("docker-compose"), "--project-name", NAME]
+        command = [str(Path(sys.executable).with_name("docker-compose")), "--project-name", NAME]
         files = ["--file", "deployments/compose.yaml", "--file", str(self.override)]
         return subprocess.run(
             [*command, *files, *arguments],

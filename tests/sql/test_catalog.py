@@ -49,7 +49,7 @@ def not_in_redshift(statement: str) -> list[str]:
     found += [name for name in types if name in TYPES_NOT_IN_REDSHIFT]
     found += ["DISTINCT ON" for node in tree.find_all(exp.Distinct) if node.args.get("on")]
     found += ["VALUES as a table" for node in tree.find_all(exp.Values) if not isinstance(node.parent, exp.Insert)]
-    found += [node.kind for node in tree.find_all(exp.Create) if node.kind not in ("TABLE", "SCHEMA")]
+    found += [str(node.kind) for node in tree.find_all(exp.Create) if node.kind not in ("TABLE", "SCHEMA")]
     tokens = sqlglot.tokenize(statement, read="redshift")
     words = " ".join(t.text.lower() for t in tokens if t.token_type.name not in ("STRING", "IDENTIFIER"))
     return found + re.findall(WORDS_NOT_IN_REDSHIFT, words)
@@ -112,7 +112,7 @@ def test_tables_have_the_declared_columns(tmp_path: Path) -> None:
 
 
 def test_every_sql_file_is_in_the_catalogue_and_vice_versa() -> None:
-    lines = [entry.path for entry in (*catalog.TABLES, *catalog.QUESTIONS)]
+    lines = [table.path for table in catalog.TABLES] + [question.path for question in catalog.QUESTIONS]
     lines += [catalog.SQL / f"checks/{check.name}.sql" for check in catalog.CHECKS]
     assert sorted(lines) == sorted(catalog.SQL.rglob("*.sql"))
 

@@ -81,7 +81,7 @@ def tied_songs() -> list[Record]:
 
 
 def tied_events(songs: list[Record]) -> list[Record]:
-    events = [{"ts": 1000 + n} | row for n, rows in enumerate(ties(DELIVERY)) for row in rows]
+    events: list[Record] = [{"ts": 1000 + n} | row for n, rows in enumerate(ties(DELIVERY)) for row in rows]
     events += [
         {"ts": 2000, "userId": str(100 + n), "itemInSession": m} | row
         for n, rows in enumerate(ties(PERSON))
@@ -129,6 +129,16 @@ def test_full_refresh_drops_history_that_is_not_in_the_batch(place: Place, gener
     fresh = replace(place, target=replace(place.target, schema="fresh"))
     fresh.run(last, generated / "song_data")
     assert fresh.contents() == refreshed
+
+
+def test_plays_with_negative_or_missing_ids_have_keys_of_their_own(place: Place, tmp_path: Path) -> None:
+    ids: list[dict[str, int | None]] = [
+        {"userId": u, "sessionId": s, "itemInSession": i}
+        for u, s, i in product((None, -1, 1), (None, -1, 1), (None, -5, 5))
+    ]
+    data = write_data(tmp_path, [EVENT | each for each in ids], [SONG])
+    place.run(data / "log_data", data / "song_data")
+    assert len({row[0] for row in place.contents()["songplays"]}) == len(ids)
 
 
 def test_checks_hold_on_generated_data(place: Place, generated: Path) -> None:

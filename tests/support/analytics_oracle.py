@@ -33,6 +33,12 @@ class Play(NamedTuple):
     def day(self) -> date:
         return self.start.date()  # type: ignore[no-any-return]
 
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The catalogue's song, of a play that matches one."""
+        assert self.match
+        return self.match
+
 
 def answers(log_data: Path, song_data: Path) -> dict[str, Rows]:
     """Return the rows that answer each question, once the data is loaded into an empty warehouse."""
@@ -44,7 +50,7 @@ def answers(log_data: Path, song_data: Path) -> dict[str, Rows]:
         "overview": _overview(plays),
         "daily_activity": _daily(plays),
         "hours_and_weekdays": _hours(plays),
-        "most_played_songs": _top(matched, lambda p: (p.match["song_id"], p.song, names[p.match["artist_id"]])),
+        "most_played_songs": _top(matched, lambda p: (p.entry["song_id"], p.song, names[p.entry["artist_id"]])),
         "most_played_artists": _artists(matched, names),
         "sessions": _sessions(plays),
         "session_sizes": _sizes(plays),
@@ -115,9 +121,9 @@ def _top(plays: list[Play], key: Callable[[Play], tuple[Any, ...]]) -> Rows:
 
 
 def _artists(plays: list[Play], names: dict[str, str]) -> Rows:
-    groups = _grouped(plays, lambda p: p.match["artist_id"] if p.match else "")
+    groups = _grouped(plays, lambda p: p.entry["artist_id"])
     counted = [
-        (names[artist], len(group), _listeners(group), len({p.match["song_id"] for p in group if p.match}))
+        (names[artist], len(group), _listeners(group), len({p.entry["song_id"] for p in group}))
         for artist, group in groups.items()
     ]
     return sorted(counted, key=lambda row: (-row[1], row[0]))[:15]

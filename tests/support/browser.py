@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MISSING = "Chromium is not installed: on Debian `apt-get install chromium`, elsewhere Google Chrome will do"
@@ -24,7 +25,7 @@ _OPTIONS = (
 class Page:
     """A page, and what happened on it."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: Connection) -> None:
         self.socket = socket
         self.events: list[dict[str, Any]] = []
         self.number = 0
@@ -106,4 +107,5 @@ def _target(address: str) -> str:
     from urllib.request import urlopen
 
     with urlopen(f"http://{address}/json") as answer:
-        return next(target["id"] for target in json.load(answer) if target["type"] == "page")
+        targets: list[dict[str, str]] = json.load(answer)
+    return next(target["id"] for target in targets if target["type"] == "page")

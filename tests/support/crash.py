@@ -5,13 +5,14 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.support.warehouses import duckdb_place
 from warehouse.duckdb.copy import DuckDBCopy
 from warehouse.duckdb.dialect import Dialect
 
 Rows = dict[str, list[tuple[Any, ...]]]
+Returned = TypeVar("Returned")
 
 _POINTS = [(Dialect, "do_execute"), (Dialect, "do_commit"), (DuckDBCopy, "_execute")]
 _fork = multiprocessing.get_context("fork")
@@ -80,6 +81,6 @@ def _watched(method: Callable[..., Any], passing: Callable[[], None]) -> Callabl
     return watched
 
 
-def _in_child(function: Callable[..., Any], *arguments: Any) -> Any:
+def _in_child(function: Callable[..., Returned], *arguments: Any) -> Returned:
     with _fork.Pool(1) as pool:
         return pool.apply(function, arguments)

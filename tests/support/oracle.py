@@ -46,8 +46,8 @@ def _songplays(events: list[dict[str, Any]], songs: list[dict[str, Any]]) -> lis
         catalogue[song["title"], song["artist_name"], song["duration"]] = (song["song_id"], song["artist_id"])
     deliveries: dict[str, list[Row]] = {}
     for event in events:
-        song = (event["song"], event["artist"], event["length"])
-        content = (event["level"], event["location"], event["userAgent"], *song)
+        music = (event["song"], event["artist"], event["length"])
+        content = (event["level"], event["location"], event["userAgent"], *music)
         deliveries.setdefault(songplay_id(event), []).append((content, event))
     rows = []
     for key, delivered in deliveries.items():
@@ -63,7 +63,7 @@ def _songplays(events: list[dict[str, Any]], songs: list[dict[str, Any]]) -> lis
 def songplay_id(event: dict[str, Any]) -> str:
     """Return the md5 of what identifies a play."""
     parts = (event["ts"], event["userId"], event["sessionId"], event["itemInSession"])
-    return hashlib.md5("-".join("" if part is None else str(part) for part in parts).encode()).hexdigest()
+    return hashlib.md5("-".join("null" if part in (None, "") else str(part) for part in parts).encode()).hexdigest()
 
 
 def _users(events: list[dict[str, Any]]) -> list[Row]:

@@ -52,8 +52,9 @@ def run_steps(target: Target, sources: Sequence[Source], *, full_refresh: bool =
     yield Step("create tables", create_tables.fn, (target, catalog.TABLES))
     for source in sources:
         yield Step(f"stage {source.table.name}", stage.fn, (target, source))
+    yield Step("check staging", check.fn, (target, catalog.STAGING, ()))
     yield from load_steps(target, full_refresh=full_refresh)
-    yield Step("check", check.fn, (target, catalog.TABLES, catalog.CHECKS))
+    yield Step("check", check.fn, (target, [*catalog.FACTS, *catalog.DIMENSIONS], catalog.CHECKS))
     yield Step("release lease", release_lease.fn, (target,))
 
 

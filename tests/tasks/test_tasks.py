@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from prefect import Task, flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.logging import disable_run_logger
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
@@ -78,7 +79,7 @@ def test_only_transient_errors_are_retried(error: Exception, failures: int, atte
             raise error
 
     @flow
-    def run() -> Any:
+    def run() -> State[None]:
         return work(return_state=True)
 
     state = run(return_state=True)
@@ -220,7 +221,7 @@ def test_stage_replaces_and_may_be_repeated(staged: Session, place: Place, gener
     lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files.rglob("*.json"))
     report = run_stage(staged, Source(catalog.STAGING_EVENTS, place.put(files)))
     assert counted(report) == {
-        "present": lines, "staged": lines, "rejected": 0, "inserted": None, "updated": None
+        "present": lines, "staged": lines, "rejected": 0, "inserted": None, "updated": None, "removed": None
     }  # fmt: skip
     assert staged.rows("select count(*) from staging_events") == [(lines,)]
 
@@ -257,9 +258,11 @@ def test_loads_may_be_repeated(staged: Session, *, full_refresh: bool) -> None:
         once = load(table)
         rows = staged.rows(f"select * from {table.name} order by 1")
         assert counted(once) == {
-            "present": len(rows), "staged": None, "rejected": None, "inserted": len(rows), "updated": 0
+            "present": len(rows), "staged": None, "rejected": None, "inserted": len(rows), "updated": 0,
+            "removed": 0,
         }  # fmt: skip
         assert rows
         again = load(table)
-        assert (again.inserted, again.updated) == (len(rows) if full_refresh else 0, 0)
+        replaced = len(rows) if full_refresh else 0
+        assert (again.inserted, again.updated, again.removed) == (replaced, 0, replaced)
         assert staged.rows(f"select * from {table.name} order by 1") == rows

@@ -161,12 +161,13 @@ CUTS = {
     "create tables": "create table if not exists songplays",
     "stage staging_events": "^copy staging_events",
     "stage staging_songs": "^copy staging_songs",
+    "check staging": r"(?s)^select count\(\*\) over \(\).* from staging_songs",
     "load songplays": "^insert into songplays",
     "load users": "^merge into users",
     "load songs": "^merge into songs",
     "load artists": "^create temp table artists_changes",
     "load time": "^insert into time",
-    "check": r"^select count\(\*\) over \(\)",
+    "check": r"(?s)^select count\(\*\) over \(\).* from time",
     "release lease": "^update run_lease",
 }
 """A statement of each task."""

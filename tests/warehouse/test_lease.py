@@ -142,9 +142,19 @@ def set_seconds_left(connection: Connection, seconds: int) -> None:
     connection.exec_driver_sql(f"update run_lease set expires_at = dateadd(second, {seconds}, getdate())")
 
 
+def taking_the_lease(warehouse: Warehouse, taken: Event) -> Thread:
+    """Return a thread that takes the lease, and then sets the event."""
+
+    def take() -> None:
+        warehouse.take_lease()
+        taken.set()
+
+    return Thread(target=take)
+
+
 def test_taking_the_lease_waits_for_a_running_task(first: Session) -> None:
     second, taken = another(first), Event()
-    taker = Thread(target=lambda: (second.take_lease(), taken.set()))
+    taker = taking_the_lease(second, taken)
     with first.warehouse.task() as connection:
         with first.warehouse.engine.begin() as other:
             other.exec_driver_sql("update sparkify.run_lease set expires_at = dateadd(second, -1, getdate())")
@@ -160,7 +170,7 @@ def test_taking_the_lease_waits_for_a_running_task(first: Session) -> None:
 
 def test_taking_the_lease_checks_the_time_after_waiting(first: Session) -> None:
     second, taken = another(first), Event()
-    taker = Thread(target=lambda: (second.take_lease(), taken.set()))
+    taker = taking_the_lease(second, taken)
     with first.warehouse.task():
         with first.warehouse.engine.begin() as other:
             other.exec_driver_sql("update sparkify.run_lease set expires_at = dateadd(second, 1, getdate())")

@@ -64,7 +64,7 @@ A, B = (1, "a", 1, MONDAY), (2, "b", None, MONDAY)
 def test_a_load_is_safe_to_repeat(things: Things, mode: Mode) -> None:
     assert things.load(mode, A, B) == LoadResult(inserted=2)
     again = things.load(mode, A, B)
-    assert again == LoadResult(inserted=2 if mode == "replace" else 0)
+    assert again == (LoadResult(inserted=2, removed=2) if mode == "replace" else LoadResult(inserted=0))
     assert things.rows == [A, B]
 
 
@@ -92,7 +92,7 @@ def test_append_compares_all_columns_of_the_key(tmp_path: Path, place: Place) ->
 
 def test_replace_leaves_only_what_arrived(things: Things) -> None:
     things.load("append", A)
-    assert things.load("replace", B) == LoadResult(inserted=1)
+    assert things.load("replace", B) == LoadResult(inserted=1, removed=1)
     assert things.rows == [B]
 
 
@@ -116,7 +116,7 @@ def test_replace_is_rolled_back_with_its_transaction(things: Things) -> None:
     things.arrive(B)
     with things.warehouse.warehouse.engine.connect() as connection:
         connection.exec_driver_sql("set search_path to sparkify")
-        assert load(connection, replace(things.table, mode="replace")) == LoadResult(inserted=1)
+        assert load(connection, replace(things.table, mode="replace")) == LoadResult(inserted=1, removed=1)
         assert select(connection, "select id from things") == [(2,)]
         connection.rollback()
     assert things.rows == [A]

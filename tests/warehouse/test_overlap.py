@@ -142,10 +142,10 @@ def test_the_lease_of_a_dead_run_is_taken_over_when_it_expires(
     standin: Standin, place: Place, steps: list[Step]
 ) -> None:
     expected = undisturbed(standin, steps)
-    run(steps[:4])
+    run(steps[:5])
     standin.faults.hang_up(pattern="^insert into songplays")
     with pytest.raises(TransientError):
-        steps[4].run(retries=0)  # it dies in the midst of it
+        steps[5].run(retries=0)  # it dies in the midst of it
     following = [step.held_by("second run") for step in steps]
     with pytest.raises(LeaseLostError, match=r"in use by test run until .* UTC at the latest"):
         following[0].run()

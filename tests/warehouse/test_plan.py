@@ -101,8 +101,8 @@ class TestFlow:
         groups = list(plan.groups)
         assert groups[:3] == ["preflight", "take lease", "create tables"]
         assert set(groups[3:5]) == {"stage staging_events", "stage staging_songs"}
-        assert [groups[5], *groups[-2:]] == ["load songplays", "check", "release lease"]
-        assert sorted(groups[6:-2]) == sorted(side_by_side)
+        assert [*groups[5:7], *groups[-2:]] == ["check staging", "load songplays", "check", "release lease"]
+        assert sorted(groups[7:-2]) == sorted(side_by_side)
         assert f"from '{LOGS}'\niam_role default\nformat json '{BUCKET}/log_json_path.json'" in str(plan)
         assert "maxerror 6" in str(plan)
         assert 'set search_path to "music";' in str(plan)

@@ -189,6 +189,7 @@ def test_a_failed_flow_reveals_no_secret(
     state = etl(**planted.options, return_state=True)
     assert state.is_failed()
     error = state.result(raise_on_failure=False)
+    assert isinstance(error, Exception)
     assert message in str(error)
     assert_clean(formatted(error), state, *logged, *capfd.readouterr(), *kept_by_prefect(state), *tables(planted))
 

@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
+from uuid import uuid4
 
-import duckdb
+from duckdb import DuckDBPyConnection
 from rich.filesize import decimal
 
-from warehouse.duckdb.files import as_pattern, begins_with_a_line, read_chunks, uncompressed
+from warehouse.duckdb.chunks import LargeRecord, read_chunks
+from warehouse.duckdb.files import as_pattern, is_of_lines, unchanged, uncompressed
 from warehouse.duckdb.json_reader import RECORDS_OF_TEXTS, TEXTS, TEXTS_DDL, Reader, Shape
 from warehouse.duckdb.rejects import Rejects
-from warehouse.errors import CopyError
 from warehouse.files import File, batches
 from warehouse.jsonpaths import ReadFile
 from warehouse.sources import CopyResult, Progress, Source
@@ -41,7 +42,12 @@ class DuckDBCopy:
     """
 
     def __init__(
-        self, cursor: Any, source: Source, columns: tuple[Column, ...], read: ReadFile, progress: Progress
+        self,
+        cursor: DuckDBPyConnection,
+        source: Source,
+        columns: tuple[Column, ...],
+        read: ReadFile,
+        progress: Progress,
     ) -> None:
         """Prepare to load into the columns; `read` returns the content of the JSONPaths file.
 
@@ -63,17 +69,10 @@ class DuckDBCopy:
         Raises:
             CopyError: more than `max_errors` records were rejected, or a file cannot be read.
         """
-        self._execute(_SETTINGS)
-        self._execute(TEXTS_DDL)
-        try:
-            with uncompressed(files, self.source.compression) as readable:
-                self._load_files([file for file in readable if file.size])
-        except duckdb.InvalidInputException as error:
-            if "maximum_object_size" not in str(error):
-                raise
-            raise CopyError(
-                f"{self.source.location}: a record is over 32 MB ({str(error).splitlines()[0]}). Split or remove it"
-            ) from None
+        self.cursor.execute(_SETTINGS)
+        self.cursor.execute(TEXTS_DDL)
+        with uncompressed(files, self.source.compression) as plain:
+            self._load_files([file for file in plain if file.size])
         return CopyResult(self.rows, self.rejects.keep())
 
     def _load_files(self, files: list[File]) -> None:
@@ -82,7 +81,7 @@ class DuckDBCopy:
         texts: list[File] = []
         for file in files:
             if file.size > SMALL_FILE_BYTES:
-                (lines if begins_with_a_line(file.path) else texts).append(file)
+                (lines if is_of_lines(file) else texts).append(file)
         self.meter.total = _size(files)
         for load, group, size in (
             (self._load_lines, lines, LINES_BATCH_BYTES),
@@ -90,14 +89,15 @@ class DuckDBCopy:
             (self._load_whole_files, small, BATCH_BYTES),
         ):
             for batch in batches(group, size):
-                self._execute("set variable copy_paths = ?", [[as_pattern(file.path) for file in batch]])
-                load(batch)
+                self.cursor.execute("set variable copy_paths = ?", [[as_pattern(file.path) for file in batch]])
+                with unchanged(batch):
+                    load(batch)
                 self.rejects.refuse_far_too_many()
                 self.meter.advance(_size(batch))
 
     def _load_lines(self, files: list[File]) -> None:
         """Load files that start with an object on a line of its own."""
-        self._execute(_NO_WHOLE_FILES)
+        self.cursor.execute(_NO_WHOLE_FILES)
         records = """
             select file_index, json as record
             from read_json_objects(
@@ -108,15 +108,15 @@ class DuckDBCopy:
 
     def _load_texts(self, files: list[File]) -> None:
         """Load files that start in any other way, record by record, as if they were broken."""
-        self._execute(_NO_WHOLE_FILES)
-        self._execute(
+        self.cursor.execute(_NO_WHOLE_FILES)
+        self.cursor.execute(
             f"create or replace temp table copy_broken as select range as file_index from range({len(files)})"
         )
         self._load_broken(files)
 
     def _load_whole_files(self, files: list[File]) -> None:
         """Load small files, most of which hold one object."""
-        self._execute("""
+        self.cursor.execute("""
             create or replace temp table copy_whole_files as
             select file_index, try(decode(content)) as content
             from read_blob(getvariable('copy_paths'))""")
@@ -127,12 +127,12 @@ class DuckDBCopy:
         """Load a batch. If files turn out to be broken, undo it, load the others again, then the broken ones."""
         if self.shape is None or self.rows == 0:
             self.shape = self._choose_shape(records)
-        self._execute("create or replace temp table copy_broken (file_index ubigint)")
+        self.cursor.execute("create or replace temp table copy_broken (file_index ubigint)")
         start = self._end_of_table()
         self._load_unbroken(files, records, self.shape)
         if self._any("copy_broken"):
-            self._execute(f"delete from {self.table} where rowid >= ?", [start])
-            self.rows -= self.cursor.fetchone()[0]
+            self.cursor.execute(f"delete from {self.table} where rowid >= ?", [start])
+            self.rows -= self.cursor.fetchall()[0][0]
             self._load_unbroken(files, f"from ({records}) where file_index not in (from copy_broken)", self.shape)
             self._load_broken(files)
 
@@ -142,7 +142,7 @@ class DuckDBCopy:
         One pass over the records: those whose fast reading is certain go into the table. The doubtful ones go through
         a Python function, which keeps them for a second, exact reading. So most records are read once, at full speed.
         """
-        with _doubtful_records(self.cursor, self.table) as (keep, doubtful):
+        with _doubtful_records(self.cursor) as (keep, doubtful):
             certain = f"case when doubt then {keep}(file_index, record) else true end"
             with self.meter.watching(_size(files)):
                 self._insert(f"({self.reader.read(records, shape)})", certain)
@@ -150,9 +150,9 @@ class DuckDBCopy:
             return
         # A record that was not kept for lack of memory makes its file a broken one, and so does a record that the
         # exact reading rejects: such files are read again as texts, which gives each reject its line.
-        self._execute(_DOUBTFUL, [list(column) for column in zip(*doubtful, strict=True)])
+        self.cursor.execute(_DOUBTFUL, [list(column) for column in zip(*doubtful, strict=True)])
         self._examine("select file_index, 0 as line, record from copy_doubtful where record is not null")
-        self._execute("""
+        self.cursor.execute("""
             insert into copy_broken
             select file_index from copy_doubtful where record is null
             union
@@ -167,23 +167,31 @@ class DuckDBCopy:
 
     def _texts_of_broken(self, files: list[File]) -> Iterator[None]:
         """Fill the table of texts with the texts of the broken files, a batch at a time."""
-        self._execute(f"delete from {TEXTS}")
-        self._execute(f"""
+        self.cursor.execute(f"delete from {TEXTS}")
+        self.cursor.execute(f"""
             insert into {TEXTS}
             select file_index, 0, 1, content
             from copy_whole_files
             where content is not null and file_index in (from copy_broken)""")
-        if self.cursor.fetchone()[0]:
+        if self.cursor.fetchall()[0][0]:
             yield
-        self._execute(f"from copy_broken where file_index not in (select file_index from {TEXTS}) order by all")
-        chunks = _chunks(files, [index for (index,) in self.cursor.fetchall()])
+        self.cursor.execute(f"from copy_broken where file_index not in (select file_index from {TEXTS}) order by all")
+        chunks = self._chunks(files, [index for (index,) in self.cursor.fetchall()])
         for texts in batches(chunks, _TEXT_BATCH_BYTES, size=lambda chunk: len(chunk[3])):
-            self._execute(f"delete from {TEXTS}")
+            self.cursor.execute(f"delete from {TEXTS}")
             self.cursor.executemany(f"insert into {TEXTS} values (?, ?, ?, ?)", texts)
             yield
 
+    def _chunks(self, files: list[File], indexes: list[int]) -> Iterator[tuple[int, int, int, str]]:
+        for index in indexes:
+            for number, chunk in enumerate(read_chunks(files[index].path)):
+                if isinstance(chunk, LargeRecord):
+                    self.rejects.add_large(files[index], chunk)
+                else:
+                    yield index, number, *chunk
+
     def _end_of_table(self) -> int:
-        self._execute(f"select coalesce(max(rowid) + 1, 0) from {self.table}")
+        self.cursor.execute(f"select coalesce(max(rowid) + 1, 0) from {self.table}")
         return int(self.cursor.fetchall()[0][0])
 
     def _choose_shape(self, records: str) -> Shape:
@@ -191,32 +199,29 @@ class DuckDBCopy:
         first, *others = self.reader.shapes
         if not others:
             return first
-        self._execute(f"from (select {first.fields} as fields from ({records}) limit 100) where fields is null")
+        self.cursor.execute(f"from (select {first.fields} as fields from ({records}) limit 100) where fields is null")
         return others[0] if len(self.cursor.fetchall()) > 5 else first
 
     def _examine(self, records: str) -> None:
-        self._execute(f"create or replace temp table copy_examined as {self.reader.examine(records)}")
+        self.cursor.execute(f"create or replace temp table copy_examined as {self.reader.examine(records)}")
 
     def _insert(self, rows: str, condition: str) -> None:
         names = self.reader.names
-        self._execute(f"insert into {self.table} ({names}) select {names} from {rows} where {condition}")
-        self.rows += self.cursor.fetchone()[0]
+        self.cursor.execute(f"insert into {self.table} ({names}) select {names} from {rows} where {condition}")
+        self.rows += self.cursor.fetchall()[0][0]
 
     def _any(self, rows: str) -> bool:
-        self._execute(f"select 1 from {rows} limit 1")
+        self.cursor.execute(f"select 1 from {rows} limit 1")
         return bool(self.cursor.fetchall())
-
-    def _execute(self, statement: str, parameters: list[Any] | None = None) -> None:
-        self.cursor.execute(statement, parameters)
 
 
 @contextmanager
-def _doubtful_records(cursor: Any, table: str) -> Iterator[tuple[str, list[tuple[int, str | None]]]]:
+def _doubtful_records(cursor: Any) -> Iterator[tuple[str, list[tuple[int, str | None]]]]:
     """Yield the name of an SQL function that keeps a record and returns false, and the list of what it kept.
 
     Beyond a limit of characters it keeps only the record's file, which is then read again.
     """
-    name = f"keep_{table}"  # functions belong to the database, and tables are loaded in parallel
+    name = f"keep_{uuid4().hex}"  # functions belong to the database, in which other loads run in parallel
     doubtful: list[tuple[int, str | None]] = []
     room = _DOUBTFUL_CHARACTERS
 
@@ -234,7 +239,7 @@ def _doubtful_records(cursor: Any, table: str) -> Iterator[tuple[str, list[tuple
 class _Meter:
     """Reports how many of the bytes are read."""
 
-    def __init__(self, cursor: Any, progress: Callable[[str], None]) -> None:
+    def __init__(self, cursor: DuckDBPyConnection, progress: Callable[[str], None]) -> None:
         self.cursor = cursor
         self.progress = progress
         self.total = 0
@@ -268,9 +273,3 @@ class _Meter:
 
 def _size(files: list[File]) -> int:
     return sum(file.size for file in files)
-
-
-def _chunks(files: list[File], indexes: list[int]) -> Iterator[tuple[int, int, int, str]]:
-    for index in indexes:
-        for number, (first_line, text) in enumerate(read_chunks(files[index].path)):
-            yield index, number, first_line, text

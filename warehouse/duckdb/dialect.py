@@ -43,7 +43,7 @@ class Dialect(duckdb_engine.Dialect):
         if new and translation.declares:
             _remember_types(cursor, *translation.declares)
 
-    def _set(self, cursor: Any, statement: str) -> None:
+    def _set(self, cursor: duckdb.DuckDBPyConnection, statement: str) -> None:
         if match := re.fullmatch(r"set statement_timeout to (\d+)", statement):
             self.statement_timeout = int(match[1]) / 1000
         else:
@@ -87,7 +87,7 @@ registry.register("redshift.duckdb", __name__, "Dialect")
 
 
 @contextmanager
-def deadline(cursor: Any, seconds: float) -> Iterator[None]:
+def deadline(cursor: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
     """Interrupt DuckDB in the block after some seconds (0: never), as statement_timeout does on Redshift.
 
     Raises:
@@ -109,7 +109,7 @@ def deadline(cursor: Any, seconds: float) -> Iterator[None]:
         ended.set()
 
 
-def _interrupt(cursor: Any, seconds: float, ended: Event) -> None:
+def _interrupt(cursor: duckdb.DuckDBPyConnection, seconds: float, ended: Event) -> None:
     """Interrupt again and again, because an interrupt between two statements does nothing."""
     if not ended.wait(seconds):
         cursor.interrupt()
@@ -117,12 +117,12 @@ def _interrupt(cursor: Any, seconds: float, ended: Event) -> None:
             cursor.interrupt()
 
 
-def _exists(cursor: Any, table: str) -> bool:
+def _exists(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
     cursor.execute("select 1 from duckdb_tables() where schema_name = current_schema() and table_name = ?", [table])
     return bool(cursor.fetchone())
 
 
-def _remember_types(cursor: Any, table: str, columns: tuple[Column, ...]) -> None:
+def _remember_types(cursor: duckdb.DuckDBPyConnection, table: str, columns: tuple[Column, ...]) -> None:
     """Keep the lengths of strings, which DuckDB's types lack, as comments on the columns."""
     for column in columns:
         if "char(" in column.type:
@@ -147,13 +147,13 @@ def _refuse_unusable(path: str) -> None:
             )
 
 
-def _is_in_memory(connection: Any) -> bool:
+def _is_in_memory(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether DuckDB opened a JSON, CSV or Parquet file as views in an empty in-memory database.
 
     DuckDB is asked because opening the file here and closing it again would drop the locks that the process has on it.
     """
     connection.execute("select path is null from duckdb_databases() where database_name = current_database()")
-    return bool(connection.fetchone()[0])
+    return bool(connection.fetchall()[0][0])
 
 
 def _why_not_opened(path: str, error: str) -> str:

@@ -1,6 +1,5 @@
 """Local files that stand for the objects under an S3 prefix."""
 
-import codecs
 import errno
 import gzip
 import json
@@ -10,19 +9,20 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
+import duckdb
+
+from warehouse.duckdb.chunks import MAX_RECORD_BYTES
 from warehouse.errors import CopyError
 from warehouse.files import File
 from warehouse.sources import Compression
 
-MARK = "\x1a"
-"""Replaces bytes that are not UTF-8 in a decoded text: SUBSTITUTE, which a JSON text may not contain either."""
-
-_CHUNK_BYTES = 4 << 20
-_BETWEEN_RECORDS = re.compile(rb"\}\s*?\n\s*(?=\{)")
-
-codecs.register_error("mark", lambda error: (MARK, getattr(error, "end", 0)))
+_STILL = "Nothing was loaded. Run again once nothing moves or writes the files"
+_LINE_BYTES = 15 << 20
+"""DuckDB's reader of lines takes none of over 16 MB."""
 
 
 def list_files(source: str) -> list[File]:
@@ -40,14 +40,57 @@ def list_files(source: str) -> list[File]:
     return files
 
 
+@contextmanager
+def unchanged(files: list[File]) -> Iterator[None]:
+    """Make sure that files which the block reads are as they were when they were listed.
+
+    DuckDB passes over a file that has gone, and takes one that grows for what it holds at that moment.
+
+    Raises:
+        CopyError: a file has gone, or has another size.
+    """
+    try:
+        yield
+    except (duckdb.IOException, OSError):
+        _refuse_changed(files)
+        raise
+    _refuse_changed(files)
+
+
+def _refuse_changed(files: list[File]) -> None:
+    for file in files:
+        try:
+            size = os.stat(file.path).st_size
+        except OSError as error:
+            raise CopyError(f"{file.name}: gone while files were read ({error.strerror}). {_STILL}") from None
+        if size != file.size:
+            raise CopyError(f"{file.name}: changed while files were read, {file.size:,} to {size:,} bytes. {_STILL}")
+
+
 def _names_under(folder: str) -> list[str]:
+    """Return the names of all files under a folder. Links are followed, but for one that leads back to where it is."""
+
     def refuse(error: OSError) -> None:
         raise error
 
-    return sorted(os.path.join(path, name) for path, _, names in os.walk(folder, onerror=refuse) for name in names)
+    names = []
+    for path, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        folders[:] = [name for name in folders if not _leads_back(os.path.join(path, name))]
+        names += [os.path.join(path, name) for name in files]
+    return sorted(names)
+
+
+def _leads_back(folder: str) -> bool:
+    """Whether a link leads to one of the folders that were walked through on the way to it."""
+    if not os.path.islink(folder):
+        return False
+    target = os.path.realpath(folder)
+    return any(os.path.realpath(parent) == target for parent in Path(folder).parents)
 
 
 def _file(name: str) -> File:
+    if not _is_utf8(name):
+        raise CopyError(f"{os.fsencode(name)!r}: the name is not UTF-8, as names in S3 are. Rename the file")
     status = os.stat(name)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", name)
@@ -56,18 +99,45 @@ def _file(name: str) -> File:
     return File(name, name, status.st_size)
 
 
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _unreadable(error: OSError) -> CopyError:
     return CopyError(f"{error.filename}: cannot be read ({error.strerror}). Check the path and its permissions")
 
 
-def begins_with_a_line(path: str) -> bool:
-    """Whether a file's first line is a whole object, or too long to tell, rather than part of one."""
-    with open(path, "rb") as file:
-        line = file.readline(_CHUNK_BYTES)
+def is_of_lines(file: File) -> bool:
+    """Tell whether a file begins with an object on a line, and has no line that is too long for DuckDB.
+
+    Raises:
+        CopyError: the file cannot be read (any more).
+    """
     try:
-        return len(line) == _CHUNK_BYTES or isinstance(json.loads(line), dict)
-    except ValueError:
+        with open(file.path, "rb") as opened:
+            first = opened.readline(MAX_RECORD_BYTES)
+            return _is_object(first) and (file.size <= _LINE_BYTES or not _has_long_line(opened))
+    except OSError as error:
+        raise _unreadable(error) from None
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
         return False
+
+
+def _has_long_line(opened: BinaryIO) -> bool:
+    length = 0
+    while length <= _LINE_BYTES and (block := opened.read(1 << 20)):
+        end = block.rfind(b"\n")
+        length = length + len(block) if end < 0 else len(block) - end
+    return length > _LINE_BYTES
 
 
 def as_pattern(path: str) -> str:
@@ -103,7 +173,7 @@ def _gunzip(file: File, path: str) -> File:
     try:
         with gzip.open(file.path, "rb") as source, open(path, "wb") as target:
             while block := source.read(1 << 20):
-                size += target.write(block)
+                size += _write(target, block)
     except EOFError:
         raise CopyError(f"{file.name}: the gzip file is truncated. Fetch it again") from None
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -113,20 +183,9 @@ def _gunzip(file: File, path: str) -> File:
     return File(path, file.name, size)
 
 
-def read_chunks(path: str) -> Iterator[tuple[int, str]]:
-    """Yield a file's text in chunks of whole records, each with the number of its first line.
-
-    Bytes that are not UTF-8 become MARK. A chunk ends where one line ends with an object and the next starts with one;
-    a file without such a place is a single chunk.
-    """
-    line, rest = 1, b""
-    with open(path, "rb") as file:
-        while block := file.read(_CHUNK_BYTES):
-            rest += block
-            cuts = list(_BETWEEN_RECORDS.finditer(rest, max(0, len(rest) - _CHUNK_BYTES)))
-            if cuts:
-                chunk, rest = rest[: cuts[-1].end()], rest[cuts[-1].end() :]
-                yield line, chunk.decode("utf-8", "mark")
-                line += chunk.count(b"\n")
-    if rest:
-        yield line, rest.decode("utf-8", "mark")
+def _write(target: BinaryIO, block: bytes) -> int:
+    try:
+        return target.write(block)
+    except OSError as error:
+        folder = os.path.dirname(target.name)
+        raise CopyError(f"{folder}: cannot be written ({error.strerror}). Make room there, or set TMPDIR") from None

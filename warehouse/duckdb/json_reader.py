@@ -8,8 +8,8 @@ every value, as it is written in the record.
 import json
 from dataclasses import dataclass
 
+from warehouse.duckdb.chunks import MAX_RECORD_BYTES
 from warehouse.duckdb.json_rules import (
-    MAX_RECORD_BYTES,
     NESTED,
     examined_text,
     pointer,
@@ -27,8 +27,14 @@ from warehouse.tables import Column
 
 _SPLIT = "\x1e"  # RECORD SEPARATOR, which a JSON text may not contain
 _RECORD = rf"\s*(?:{NESTED}|[^\n]+)"
-_LINE_OF_ITS_OWN = r"([^\[,:\s])(\s*\n\s*\{)"
-"""Where a line starts with an object that does not continue a value of the line before: a record starts there."""
+_LINE_OF_ITS_OWN = rf"([^\[,:\s{_SPLIT}])(\s*\n\s*\{{)"
+"""Where a line begins with an object that continues no value before it: a record begins there."""
+
+
+def _marked(text: str) -> str:
+    """Return an expression for a text with its boundaries marked, but for those that overlap another."""
+    return rf"regexp_replace({text}, '{_LINE_OF_ITS_OWN}', '\1{_SPLIT}\2', 'g')"
+
 
 TEXTS = "copy_texts"
 TEXTS_DDL = f"create or replace temp table {TEXTS} (file_index ubigint, chunk bigint, first_line bigint, text varchar)"
@@ -41,7 +47,7 @@ TEXTS_DDL = f"create or replace temp table {TEXTS} (file_index ubigint, chunk bi
 # A record's line is its last one: the first line of the chunk, plus the line breaks in all pieces up to the record.
 RECORDS_OF_TEXTS = rf"""
     with marked as (
-        select * replace (regexp_replace(text, '{_LINE_OF_ITS_OWN}', '\1{_SPLIT}\2', 'g') as text)
+        select * replace ({_marked(_marked("text"))} as text)
         from (select * replace (translate(text, '{_SPLIT}', chr(31)) as text) from {TEXTS})
     ),
     parts as (

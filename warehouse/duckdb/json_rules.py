@@ -14,7 +14,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from warehouse.duckdb.files import MARK
+from warehouse.duckdb.chunks import MARK, MAX_RECORD_BYTES
 from warehouse.errors import CopyError
 from warehouse.jsonpaths import Steps
 from warehouse.tables import Column
@@ -41,7 +41,7 @@ ASSUMPTIONS = {
     "boolean": "Only true and false, as JSON values or text, are booleans.",
     "epoch": "An epoch that is negative or not a whole number is rejected.",
     "not null": "A missing or null value for a NOT NULL column rejects its record, not the whole load.",
-    "large record": "A record over 4 MB is rejected; one over 32 MB fails the load, because the reader cannot hold it.",
+    "large record": "A record over 4 MB is rejected, however large it is.",
 }
 """How points are read that the documentation leaves open. No reading loses data silently, and each has its test."""
 
@@ -58,8 +58,6 @@ NESTED = rf"[{{\[]{_NEST}*[}}\]]"
 _VALUE = rf'(?:{STRING}|[^\s",\[\]{{}}]+|{NESTED})'
 _INTEGER = r"-?[0-9]+"
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
-
-MAX_RECORD_BYTES = 4 << 20
 
 
 def quote(text: str) -> str:

@@ -1,8 +1,9 @@
 """The records that a COPY on DuckDB rejects: counted, described, and kept in load_errors."""
 
-from typing import Any
+import duckdb
 
-from warehouse.duckdb.files import MARK
+from warehouse.duckdb.chunks import MARK, LargeRecord
+from warehouse.duckdb.formats import other_format
 from warehouse.errors import CopyError
 from warehouse.files import File
 from warehouse.load_errors import KEPT_CHARACTERS
@@ -21,13 +22,15 @@ create or replace temp table copy_rejects (
 class Rejects:
     """The rejects of one COPY, on a DuckDB cursor that is in the COPY's transaction."""
 
-    def __init__(self, cursor: Any, source: Source) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, source: Source) -> None:
         self.cursor = cursor
         self.source = source
+        self.paths: dict[str, str] = {}
         cursor.execute(_DDL)
 
     def add(self, examined: str, files: list[File]) -> None:
         """Add the records that have a problem, from a table that the reader has examined."""
+        self.paths |= {file.name: file.path for file in files}
         self.cursor.execute(
             f"""
             insert into copy_rejects
@@ -39,9 +42,17 @@ class Rejects:
             [[file.name for file in files]],
         )
 
+    def add_large(self, file: File, record: LargeRecord) -> None:
+        """Add a record that is too large to be examined."""
+        self.paths[file.name] = file.path
+        self.cursor.execute(
+            f"insert into copy_rejects select $1, $2, null, null, 1224, 'Record over 4 MB', {_kept('$3')}",
+            [file.name, record.last_line, record.beginning],
+        )
+
     def count(self) -> int:
         self.cursor.execute("select count(*) from copy_rejects")
-        return int(self.cursor.fetchone()[0])
+        return int(self.cursor.fetchall()[0][0])
 
     def keep(self) -> int:
         """Replace the table's rows in load_errors with these, and return their number.
@@ -73,15 +84,17 @@ class Rejects:
             'select file, line, "column", value, code, message from copy_rejects order by file, line limit ?',
             [_DESCRIBED],
         )
-        lines = [_describe(*row) for row in self.cursor.fetchall()]
+        rows = self.cursor.fetchall()
+        lines = [_describe(*row) for row in rows]
         if rejected > len(lines):
             lines.append(f"... and {rejected - len(lines)} more")
         or_higher = " or higher" if limit > self.source.max_errors else ""
+        advice = f"Fix the files, or set --max-errors {rejected}{or_higher} to keep the rejects in load_errors"
+        if kind := other_format(self.paths[rows[0][0]]):
+            advice = f"{rows[0][0]} {kind}"
         raise CopyError(
             f"{self.source.table.name}: {rejected} {'record' if rejected == 1 else 'records'} rejected, "
-            f"max_errors allows {self.source.max_errors}. Nothing was loaded.\n  "
-            + "\n  ".join(lines)
-            + f"\nFix the files, or set --max-errors {rejected}{or_higher} to keep the rejects in load_errors"
+            f"max_errors allows {self.source.max_errors}. Nothing was loaded.\n  " + "\n  ".join(lines) + f"\n{advice}"
         )
 
 

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import URL, Connection, Dialect, ExceptionContext, NullPool, create_engine, event, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Dialect,
+    ExceptionContext,
+    NullPool,
+    create_engine,
+    event,
+    text,
+)
 
 from warehouse.base import Warehouse
 from warehouse.errors import PermanentError, TransientError
@@ -65,6 +74,7 @@ class RedshiftWarehouse(Warehouse):
         engine.dialect.do_close = disconnect  # type: ignore[method-assign,assignment]
         event.listen(engine, "do_connect", _connect)
         event.listen(engine, "handle_error", _explain, retval=True)
+        event.listen(engine, "before_cursor_execute", _accept_percent)
         super().__init__(engine, target)
         self.s3 = S3(target.aws_credentials)
 
@@ -117,3 +127,16 @@ def _explain(context: ExceptionContext) -> Exception:
     failure = explain(context.original_exception, context.statement)
     context.is_disconnect = isinstance(failure, TransientError)
     return failure
+
+
+def _accept_percent(
+    connection: Connection,
+    cursor: Any,
+    statement: str,
+    parameters: Any,
+    context: Any,
+    many: bool,  # noqa: FBT001
+) -> None:
+    """Let SQL without parameters contain the operator %, which the driver takes for the mark of one."""
+    if not parameters:
+        cursor.paramstyle = "qmark"

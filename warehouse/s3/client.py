@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from tempfile import TemporaryDirectory
 from threading import Event, Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
 
@@ -19,6 +19,9 @@ from warehouse.errors import CopyError, PermanentError
 from warehouse.files import File
 from warehouse.s3.errors import CUT_SHORT, explained
 from warehouse.sources import Progress
+
+if TYPE_CHECKING:
+    from prefect_aws import AwsCredentials
 
 _PARALLEL = 32
 _BODY_ATTEMPTS = 3  # boto3 retries a request that gets no answer, but not a body that breaks off
@@ -126,7 +129,7 @@ class S3:
             yield _Download(self._client, folder, progress).run(objects)
 
     @cached_property
-    def _block(self) -> Any:
+    def _block(self) -> "AwsCredentials | None":
         return blocks.load_credentials(self.block) if self.block else None
 
     @cached_property

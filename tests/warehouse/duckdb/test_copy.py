@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.copying import Copying, Loaded
@@ -190,6 +190,7 @@ BAD_RECORDS: dict[str, tuple[bytes, list[tuple[int, int]], list[str]]] = {
     "a brace too many": (b'{"k": "a"}}\n{"k": "b"}', [(1, 1224)], ["a", "b"]),
     "a root array": (b'[{"k": "a"}, {"k": "b"}]', [(1, 1224)], []),
     "a root array over lines": (b'[\n{"k": "a"},\n{"k": "b"}\n]', [(4, 1224)], []),
+    "a root array that begins on an object's line": (b'{"k": "a"}[\n{"k": "b"}\n]', [(3, 1224)], ["a"]),
     "an empty root array": (b"[]", [(1, 1224)], []),
     "a root string": (b'"text"', [(1, 1224)], []),
     "a root number": (b"5", [(1, 1224)], []),
@@ -301,21 +302,13 @@ def test_the_last_line_needs_no_line_break(copying: Copying, pads: int) -> None:
     assert own_rows(loaded, pads) == [("a",)]
 
 
-@pytest.mark.parametrize("size", [2 << 20, 5 << 20, 20 << 20])
+@pytest.mark.parametrize("size", [2 << 20, 5 << 20, 40 << 20])
 def test_a_record_over_4_mb_is_rejected(copying: Copying, pads: int, size: int) -> None:
     text = b'{"k": "a", "x": "' + b"x" * size + b'"}'
     loaded = copying.load(copying.table("k varchar"), among_good(text, pads), max_errors=1)
 
     assert own_rows(loaded, pads) == ([("a",)] if size < 4 << 20 else [])
     assert [(reject.line, reject.code) for reject in loaded.rejects] == ([(pads + 1, 1224)] if size > 4 << 20 else [])
-
-
-def test_a_record_over_32_mb_fails_the_load(copying: Copying, pads: int) -> None:
-    text = b'{"k": "a", "x": "' + b"x" * (40 << 20) + b'"}'
-    table = copying.table("k varchar")
-    with pytest.raises(CopyError, match=r"a record is over 32 MB|data\.json.*over 32 MB"):
-        copying.load(table, among_good(text, pads), max_errors=10)
-    assert copying.present(table) == []
 
 
 def test_ten_thousand_tiny_files_load(copying: Copying) -> None:
@@ -342,7 +335,7 @@ def test_rejects_name_their_own_file(copying: Copying) -> None:
 
 
 def test_line_numbers_continue_across_chunks_of_a_file(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warehouse.duckdb.files._CHUNK_BYTES", 1000)
+    monkeypatch.setattr("warehouse.duckdb.chunks._BLOCK_BYTES", 1000)
     monkeypatch.setattr("warehouse.duckdb.copy._TEXT_BATCH_BYTES", 3000)
     monkeypatch.setattr("warehouse.duckdb.copy.BATCH_BYTES", 5000)
     lines = [b'{"k":\n"%d"}' % n if n % 3 else b"bad %d" % n for n in range(2000)]
@@ -532,7 +525,8 @@ def test_a_long_copy_reports_its_progress_while_it_runs(copying: Copying, monkey
     monkeypatch.setattr("warehouse.duckdb.copy._PROGRESS_SECONDS", 0.01)
     messages: list[str] = []
     copying.load(copying.table("k varchar"), GOOD * 1_000_000, progress=messages.append)
-    shares = [int(re.search(r"(\d+)% of", text)[1]) for text in messages]
+    found = [re.findall(r"(\d+)% of", text) for text in messages]
+    shares = [int(share) for (share,) in found]
     assert shares == sorted(shares)
     assert 0 < shares[0] < 100 == shares[-1]
 
@@ -563,7 +557,7 @@ TESTED_ASSUMPTIONS = {
     "boolean": ["test_values_of_a_type_load_or_are_rejected"],
     "epoch": ["test_values_of_a_type_load_or_are_rejected"],
     "not null": ["an empty object", "null where it may not be"],
-    "large record": ["test_a_record_over_4_mb_is_rejected", "test_a_record_over_32_mb_fails_the_load"],
+    "large record": ["test_a_record_over_4_mb_is_rejected"],
 }
 
 
@@ -657,6 +651,7 @@ def damaged_lines(draw: st.DrawFn) -> bytes:
                 st.binary(max_size=3), st.sampled_from([b"{", b"}", b"[", b"]", b'"', b",", b":", b"\\", b" ", b"nan"])
             )
         ).translate(None, b"\r\n")
+    assume(not line.rstrip().endswith((b"[", b",", b":")))  # such a line says that the next one continues a value
     return bytes(line)
 
 

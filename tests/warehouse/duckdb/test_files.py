@@ -3,13 +3,16 @@
 import gzip
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.copying import Copying
 from tests.support.unprivileged import run_unprivileged
-from warehouse.duckdb.files import MARK, list_files, read_chunks, uncompressed
+from warehouse.duckdb import copy, files
+from warehouse.duckdb.files import list_files, uncompressed
 from warehouse.errors import CopyError
 from warehouse.files import File, batches
 
@@ -47,6 +50,87 @@ def test_names_are_not_taken_for_patterns(copying: Copying) -> None:
         assert alone.rows == [(name,)] * counts[name], "a name means the file of that name"
 
 
+def test_links_to_folders_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
+    for name in ("source/a.json", "source/deep/b.json", "elsewhere/c.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(GOOD)
+    (tmp_path / "source/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "source/deep/up").symlink_to("..")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "source")
+    (tmp_path / "source/file.json").symlink_to(tmp_path / "elsewhere/c.json")
+    names = [Path(file.name).relative_to(tmp_path / "source") for file in list_files(str(tmp_path / "source"))]
+    assert [str(name) for name in names] == ["a.json", "deep/b.json", "file.json", "linked/c.json"]
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.json")).write_bytes(GOOD)
+    with pytest.raises(CopyError, match=r"caf\\xe9\.json': the name is not UTF-8"):
+        list_files(str(tmp_path))
+
+
+@pytest.mark.parametrize("count", [1, 400], ids=["small files", "files of lines"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (Path.unlink, "gone while files were read"),
+        (lambda path: path.write_bytes(GOOD), "changed while files were read"),
+    ],
+    ids=["gone", "changed"],
+)
+@pytest.mark.parametrize("moment", ["copy.is_of_lines", "copy.as_pattern", "files._refuse_changed"])
+def test_a_file_that_changes_during_the_load_fails_it(
+    copying: Copying,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    change: Callable[[Path], Any],
+    message: str,
+    moment: str,
+) -> None:
+    folder = copying.write({f"{n}.json": GOOD * (count + n) for n in range(1, 9)})
+    table = copying.table("k varchar")
+    copying.load(table, GOOD)
+    module, _, name = moment.partition(".")
+    act = getattr({"copy": copy, "files": files}[module], name)
+
+    def interfere(*arguments: Any) -> Any:
+        if (folder / "5.json").exists() and (folder / "5.json").stat().st_size > len(GOOD):
+            change(folder / "5.json")
+        return act(*arguments)
+
+    monkeypatch.setattr(f"warehouse.duckdb.{moment}", interfere)
+    if name == "is_of_lines" and count == 1:
+        pytest.skip("the beginning of a small file is not looked at")
+    with pytest.raises(CopyError, match=rf"5\.json: ({message}|cannot be read \(No such file)"):
+        copying.load(table, folder)
+    assert copying.present(table) == [("a",)]
+
+
+OTHER_FORMATS = {
+    "a zip archive. Unpack it": b"PK\x03\x04" + bytes(40),
+    "a gzip file. Set --compression gzip": gzip.compress(GOOD),
+    "a bzip2 file. Decompress it": b"BZh91AY&SY\n",
+    "a Zstandard file. Decompress it": b"\x28\xb5\x2f\xfd\x04",
+    "a Parquet file. Set the source": b"PAR1\x15\x04",
+    "an Avro file. Set the source": b"Obj\x01\x04\x14",
+    "an HTML or XML page. Check": b"\n<!DOCTYPE html><title>404</title>\n",
+    "a list of records. Write each": b'[\n{"k": "a"},\n{"k": "b"}\n]\n',
+    "a CSV file. Set the source": b"k,v\na,1\nb,2\n",
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FORMATS)
+def test_a_file_in_another_format_is_recognised(copying: Copying, kind: str) -> None:
+    with pytest.raises(CopyError, match=rf"\n.*data\.json looks like {kind}") as caught:
+        copying.load(copying.table("k varchar"), OTHER_FORMATS[kind])
+    assert "--max-errors" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [b"this is not JSON\n", b'{"k": "a", "v"\n', b'"k", "v"\n', b"{}, {}\n"])
+def test_broken_json_is_not_taken_for_another_format(copying: Copying, text: bytes) -> None:
+    with pytest.raises(CopyError, match=r"\nFix the files, or set --max-errors 1 to keep"):
+        copying.load(copying.table("k varchar"), text)
+
+
 def test_a_missing_directory_is_named(copying: Copying, tmp_path: Path) -> None:
     with pytest.raises(CopyError, match=r"none: cannot be read \(No such file or directory\)"):
         copying.load(copying.table("k varchar"), tmp_path / "none")
@@ -63,7 +147,7 @@ def test_a_directory_without_json_fails_with_its_lines_rejected(copying: Copying
     table = copying.table("k varchar")
     with pytest.raises(
         CopyError,
-        match=r"2000 records rejected(.|\n)*table\.csv, line 1: Not a JSON object(.|\n)*--max-errors 2000 or higher",
+        match=r"2000 records rejected(.|\n)*csv, line 1: Not a JSON object(.|\n)*csv looks like a CSV file",
     ):
         copying.load(table, files)
     assert copying.load(table, files, max_errors=2002).reported == (0, 2002)
@@ -174,24 +258,6 @@ def test_a_file_that_disappears_is_named(tmp_path: Path) -> None:
         uncompressed([File("gone.gz", "gone.gz", 1)], "gzip"),
     ):
         pass
-
-
-def test_chunks_are_whole_records_with_their_first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warehouse.duckdb.files._CHUNK_BYTES", 30)
-    text = '{"k": "é"}\n{"k":\n"b"}\n\n {"k": "}"}\nbad\n{"k": "' + "x" * 100 + '"}\n{"k": 1}\n'
-    (tmp_path / "a.json").write_text(text)
-    chunks = list(read_chunks(str(tmp_path / "a.json")))
-
-    assert len(chunks) == 3
-    assert "".join(chunk for _, chunk in chunks) == text
-    for line, chunk in chunks:
-        assert "".join(text.splitlines(keepends=True)[line - 1 :]).lstrip().startswith(chunk.lstrip())
-
-
-def test_bytes_that_are_not_utf8_are_marked(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_bytes(b"a\xff\xc3\xa9\xed\xa0\x80\xc3")
-    ((line, text),) = read_chunks(str(tmp_path / "a.json"))
-    assert (line, text) == (1, f"a{MARK}é{MARK * 3}{MARK}")
 
 
 def test_batches_keep_the_order_and_the_size_limit() -> None:

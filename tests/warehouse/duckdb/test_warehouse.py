@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Timer
+from threading import Barrier, Timer
 from time import sleep
 
 import duckdb
@@ -18,6 +19,9 @@ from tests.support.warehouses import Session, duckdb_place, select
 from warehouse.connect import open_warehouse
 from warehouse.duckdb.dialect import deadline
 from warehouse.errors import PermanentError, is_transient, was_interrupted
+from warehouse.load_errors import LOAD_ERRORS_DDL
+from warehouse.sources import Source
+from warehouse.tables import Table
 from warehouse.target import Target, refuse_url
 
 
@@ -259,3 +263,22 @@ class TestBlocks:
 def test_a_file_named_like_the_schema_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match=r"sparkify\.duckdb and the schema sparkify have the same name"):
         open_warehouse(Target(f"duckdb:///{tmp_path}/sparkify.duckdb", "sparkify", "test"))
+
+
+def test_two_schemas_of_a_file_are_loaded_side_by_side(tmp_path: Path) -> None:
+    """Each load keeps doubtful records by a function of DuckDB's, which belongs to the file and not to the schema."""
+    (tmp_path / "t.sql").write_text("create table if not exists t (k varchar)")
+    (tmp_path / "a.json").write_text('{"k": 1.50}\n' * 20_000)
+    table = Table(tmp_path / "t.sql")
+    sessions = [duckdb_place(tmp_path / "test.duckdb", schema).session(schema) for schema in ("one", "two")]
+    for session in sessions:
+        session.run(table.ddl, LOAD_ERRORS_DDL)
+    together = Barrier(2)
+
+    def load(session: Session) -> int:
+        with session.warehouse.task() as connection:
+            together.wait()
+            return session.warehouse.copy(connection, Source(table, str(tmp_path / "a.json")), lambda news: None).rows
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(load, sessions)) == [20_000, 20_000]

@@ -173,7 +173,7 @@ def test_rejects_of_an_earlier_copy_are_not_reported(session: Session, standin: 
     assert "rejected" not in str(caught.value), "another session rejected something else"
 
 
-FAILURES = {
+FAILURES: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {
     "no objects": ({}, {"location": f"{BUCKET}/nothing/"}, "The specified S3 prefix 'nothing/' does not exist"),
     "no bucket": ({}, {"location": "s3://sparkify-none/x/", "jsonpaths": PATHS}, "NoSuchBucket"),
     "no JSONPaths file": ({}, {"jsonpaths": f"{BUCKET}/missing.json"}, "NoSuchKey"),

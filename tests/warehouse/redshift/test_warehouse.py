@@ -7,7 +7,7 @@ from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
 from sqlalchemy import text
 
 from tests.standin import Standin
-from tests.support.warehouses import connector
+from tests.support.warehouses import Place, connector
 from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError, TransientError
@@ -90,3 +90,8 @@ def test_a_dba_can_recognise_the_session(monkeypatch: pytest.MonkeyPatch, standi
         connection.execute(text("select 1"))
         named = standin.admin.query("select count(*) from pg_stat_activity where application_name = 'sparkify-etl'")
     assert named == [("1",)]
+
+
+def test_the_operator_percent_works_in_sql_files(place: Place) -> None:
+    session = place.session()
+    assert session.rows("select 17 % 5, 'a%s' || '%(x)s %%'") == [(2, "a%s%(x)s %%")]

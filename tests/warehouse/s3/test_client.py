@@ -23,7 +23,7 @@ from tasks.lease import release_lease, take_lease
 from tasks.stage import stage
 from tests.support.copying import Copying
 from tests.support.project import ROOT
-from tests.support.s3 import KEYS, Bucket, answering, listing, moto, refusal, save_block
+from tests.support.s3 import KEYS, Answer, Bucket, answering, listing, moto, refusal, save_block
 from tests.support.warehouses import duckdb_place
 from warehouse.errors import CopyError, NotAllowedError, PermanentError, TransientError, is_transient
 from warehouse.s3 import client as module
@@ -134,7 +134,7 @@ class TestObjects:
 class TestBlock:
     def test_keys_and_region_come_from_the_block(self, s3_server: str) -> None:
         s3 = S3(save_block(s3_server, region_name="eu-west-1", aws_session_token="canary token"))
-        assert s3.keys() == Keys(*KEYS.values(), "canary token")
+        assert s3.keys() == Keys(KEYS["aws_access_key_id"], KEYS["aws_secret_access_key"], "canary token")
         assert s3.region == "eu-west-1"
 
     def test_without_a_block_boto3_finds_its_own_keys(
@@ -313,7 +313,8 @@ class TestRefusals:
         assert isinstance(error, NotAllowedError) == (REFUSED[code] == MAY_NOT), "whether the worker may just not look"
 
     def test_throttled_requests_are_retried(self) -> None:
-        answers = [refusal("SlowDown", 503), refusal("SlowDown", 503), lambda _: (200, {}, listing("x"))]
+        slow_down = refusal("SlowDown", 503)
+        answers: list[Answer] = [slow_down, slow_down, lambda _: (200, {}, listing("x"))]
         with answering(lambda path: answers.pop(0)(path)) as endpoint:
             name = save_block(endpoint, config={"retries": {"mode": "standard", "max_attempts": 5}})
             assert [found.url for found in S3(name).objects("s3://b/x")] == ["s3://b/x"]
@@ -413,7 +414,7 @@ class TestLoads:
         bucket.put({"log_json_path.json": jsonpaths.read_bytes()})
         local = stage_all(tmp_path / "local.duckdb", str(generated), "", "")
         assert local["staging_events"]
-        assert stage_all(tmp_path / "s3.duckdb", bucket.url()[:-1], block, None) == local
+        assert stage_all(tmp_path / "s3.duckdb", bucket.url()[:-1], block, "") == local
         assert stage_all(tmp_path / "paths.duckdb", bucket.url()[:-1], block, bucket.url("log_json_path.json")) == local
 
     def test_a_prefix_without_a_slash_loads_its_neighbours_too(self, copying: Copying, bucket: Bucket) -> None:
@@ -473,7 +474,8 @@ class TestLoads:
 
     def test_progress_names_the_table(self, copying: Copying, bucket: Bucket) -> None:
         bucket.put({"a": LINE, "b": LINE})
-        table, messages = copying.table("k varchar"), []
+        table = copying.table("k varchar")
+        messages: list[str] = []
         copying.load(table, bucket.url(), progress=messages.append)
         assert messages == [
             f"{table.name}: 2 of 2 objects, 22 bytes fetched",
