@@ -69,8 +69,8 @@ class DuckDBCopy:
         Raises:
             CopyError: more than `max_errors` records were rejected, or a file cannot be read.
         """
-        self.cursor.execute(_SETTINGS)
-        self.cursor.execute(TEXTS_DDL)
+        self._execute(_SETTINGS)
+        self._execute(TEXTS_DDL)
         with uncompressed(files, self.source.compression) as plain:
             self._load_files([file for file in plain if file.size])
         return CopyResult(self.rows, self.rejects.keep())
@@ -89,7 +89,7 @@ class DuckDBCopy:
             (self._load_whole_files, small, BATCH_BYTES),
         ):
             for batch in batches(group, size):
-                self.cursor.execute("set variable copy_paths = ?", [[as_pattern(file.path) for file in batch]])
+                self._execute("set variable copy_paths = ?", [[as_pattern(file.path) for file in batch]])
                 with unchanged(batch):
                     load(batch)
                 self.rejects.refuse_far_too_many()
@@ -97,7 +97,7 @@ class DuckDBCopy:
 
     def _load_lines(self, files: list[File]) -> None:
         """Load files that start with an object on a line of its own."""
-        self.cursor.execute(_NO_WHOLE_FILES)
+        self._execute(_NO_WHOLE_FILES)
         records = """
             select file_index, json as record
             from read_json_objects(
@@ -108,15 +108,15 @@ class DuckDBCopy:
 
     def _load_texts(self, files: list[File]) -> None:
         """Load files that start in any other way, record by record, as if they were broken."""
-        self.cursor.execute(_NO_WHOLE_FILES)
-        self.cursor.execute(
+        self._execute(_NO_WHOLE_FILES)
+        self._execute(
             f"create or replace temp table copy_broken as select range as file_index from range({len(files)})"
         )
         self._load_broken(files)
 
     def _load_whole_files(self, files: list[File]) -> None:
         """Load small files, most of which hold one object."""
-        self.cursor.execute("""
+        self._execute("""
             create or replace temp table copy_whole_files as
             select file_index, try(decode(content)) as content
             from read_blob(getvariable('copy_paths'))""")
@@ -127,11 +127,12 @@ class DuckDBCopy:
         """Load a batch. If files turn out to be broken, undo it, load the others again, then the broken ones."""
         if self.shape is None or self.rows == 0:
             self.shape = self._choose_shape(records)
-        self.cursor.execute("create or replace temp table copy_broken (file_index ubigint)")
+        self._execute("create or replace temp table copy_broken (file_index ubigint)")
         start = self._end_of_table()
         self._load_unbroken(files, records, self.shape)
-        if self._any("copy_broken"):
-            self.cursor.execute(f"delete from {self.table} where rowid >= ?", [start])
+        self._execute("select 1 from copy_broken limit 1")
+        if self.cursor.fetchall():
+            self._execute(f"delete from {self.table} where rowid >= ?", [start])
             self.rows -= self.cursor.fetchall()[0][0]
             self._load_unbroken(files, f"from ({records}) where file_index not in (from copy_broken)", self.shape)
             self._load_broken(files)
@@ -150,9 +151,9 @@ class DuckDBCopy:
             return
         # A record that was not kept for lack of memory makes its file a broken one, and so does a record that the
         # exact reading rejects: such files are read again as texts, which gives each reject its line.
-        self.cursor.execute(_DOUBTFUL, [list(column) for column in zip(*doubtful, strict=True)])
+        self._execute(_DOUBTFUL, [list(column) for column in zip(*doubtful, strict=True)])
         self._examine("select file_index, 0 as line, record from copy_doubtful where record is not null")
-        self.cursor.execute("""
+        self._execute("""
             insert into copy_broken
             select file_index from copy_doubtful where record is null
             union
@@ -167,18 +168,18 @@ class DuckDBCopy:
 
     def _texts_of_broken(self, files: list[File]) -> Iterator[None]:
         """Fill the table of texts with the texts of the broken files, a batch at a time."""
-        self.cursor.execute(f"delete from {TEXTS}")
-        self.cursor.execute(f"""
+        self._execute(f"delete from {TEXTS}")
+        self._execute(f"""
             insert into {TEXTS}
             select file_index, 0, 1, content
             from copy_whole_files
             where content is not null and file_index in (from copy_broken)""")
         if self.cursor.fetchall()[0][0]:
             yield
-        self.cursor.execute(f"from copy_broken where file_index not in (select file_index from {TEXTS}) order by all")
+        self._execute(f"from copy_broken where file_index not in (select file_index from {TEXTS}) order by all")
         chunks = self._chunks(files, [index for (index,) in self.cursor.fetchall()])
         for texts in batches(chunks, _TEXT_BATCH_BYTES, size=lambda chunk: len(chunk[3])):
-            self.cursor.execute(f"delete from {TEXTS}")
+            self._execute(f"delete from {TEXTS}")
             self.cursor.executemany(f"insert into {TEXTS} values (?, ?, ?, ?)", texts)
             yield
 
@@ -191,7 +192,7 @@ class DuckDBCopy:
                     yield index, number, *chunk
 
     def _end_of_table(self) -> int:
-        self.cursor.execute(f"select coalesce(max(rowid) + 1, 0) from {self.table}")
+        self._execute(f"select coalesce(max(rowid) + 1, 0) from {self.table}")
         return int(self.cursor.fetchall()[0][0])
 
     def _choose_shape(self, records: str) -> Shape:
@@ -199,20 +200,19 @@ class DuckDBCopy:
         first, *others = self.reader.shapes
         if not others:
             return first
-        self.cursor.execute(f"from (select {first.fields} as fields from ({records}) limit 100) where fields is null")
+        self._execute(f"from (select {first.fields} as fields from ({records}) limit 100) where fields is null")
         return others[0] if len(self.cursor.fetchall()) > 5 else first
 
     def _examine(self, records: str) -> None:
-        self.cursor.execute(f"create or replace temp table copy_examined as {self.reader.examine(records)}")
+        self._execute(f"create or replace temp table copy_examined as {self.reader.examine(records)}")
 
     def _insert(self, rows: str, condition: str) -> None:
         names = self.reader.names
-        self.cursor.execute(f"insert into {self.table} ({names}) select {names} from {rows} where {condition}")
+        self._execute(f"insert into {self.table} ({names}) select {names} from {rows} where {condition}")
         self.rows += self.cursor.fetchall()[0][0]
 
-    def _any(self, rows: str) -> bool:
-        self.cursor.execute(f"select 1 from {rows} limit 1")
-        return bool(self.cursor.fetchall())
+    def _execute(self, statement: str, parameters: list[Any] | None = None) -> None:
+        self.cursor.execute(statement, parameters)
 
 
 @contextmanager
