@@ -11,6 +11,7 @@ MARK = "\x1a"
 """Stands for bytes that are not UTF-8 in a decoded text: SUBSTITUTE, which no JSON text may hold either."""
 
 MAX_RECORD_BYTES = 4 << 20
+TOO_LARGE = "Record over 4 MB"
 
 _BLOCK_BYTES = 4 << 20
 _HELD_BYTES = 8 << 20

@@ -28,7 +28,7 @@ from warehouse.tables import Column
 _SPLIT = "\x1e"  # RECORD SEPARATOR, which a JSON text may not contain
 _RECORD = rf"\s*(?:{NESTED}|[^\n]+)"
 _LINE_OF_ITS_OWN = rf"([^\[,:\s{_SPLIT}])(\s*\n\s*\{{)"
-"""Where a line begins with an object that continues no value before it: a record begins there."""
+"""Where a line starts with an object that does not continue a value of the line before: a record starts there."""
 
 
 def _marked(text: str) -> str:

@@ -14,7 +14,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from warehouse.duckdb.chunks import MARK, MAX_RECORD_BYTES
+from warehouse.duckdb.chunks import MARK, MAX_RECORD_BYTES, TOO_LARGE
 from warehouse.errors import CopyError
 from warehouse.jsonpaths import Steps
 from warehouse.tables import Column
@@ -285,7 +285,7 @@ def record_problem(record: str, keys: list[str], containers: list[Steps]) -> str
     column_keys = f"list_filter(json_keys({record}), lambda key: list_contains([{names}], key))"
     blanked = f"regexp_replace({record}, {quote(STRING)}, '\"\"', 'g')"
     conditions = [
-        (f"strlen({record}) > {MAX_RECORD_BYTES}", 1224, "Record over 4 MB"),
+        (f"strlen({record}) > {MAX_RECORD_BYTES}", 1224, TOO_LARGE),
         (f"contains({record}, {quote(MARK)})", 1220, "Record holds bytes that are not UTF-8"),
         (f"starts_with({record}, chr(65279))", 1224, "File begins with a byte order mark"),
         (f"starts_with({record}, '[')", 1224, "An array at the root, where an object belongs"),

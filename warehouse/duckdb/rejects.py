@@ -2,7 +2,7 @@
 
 import duckdb
 
-from warehouse.duckdb.chunks import MARK, LargeRecord
+from warehouse.duckdb.chunks import MARK, TOO_LARGE, LargeRecord
 from warehouse.duckdb.formats import other_format
 from warehouse.errors import CopyError
 from warehouse.files import File
@@ -46,7 +46,7 @@ class Rejects:
         """Add a record that is too large to be examined."""
         self.paths[file.name] = file.path
         self.cursor.execute(
-            f"insert into copy_rejects select $1, $2, null, null, 1224, 'Record over 4 MB', {_kept('$3')}",
+            f"insert into copy_rejects select $1, $2, null, null, 1224, '{TOO_LARGE}', {_kept('$3')}",
             [file.name, record.last_line, record.beginning],
         )
 
