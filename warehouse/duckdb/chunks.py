@@ -19,11 +19,13 @@ _HELD_BYTES = 8 << 20
 
 _TRACKED_DEPTH = 10_000
 
-# Quantifiers are possessive, or end where nothing before them could: no text takes more than linear time.
+# Quantifiers are possessive, or end where nothing before them could: no text takes more than linear time. A group that
+# may fail midway is not possessive, because Python before 3.11.5 then stays where it failed, but bounded: what a group
+# could go back to takes memory.
 _SPACE = re.compile(rb"\s*+")
 _BOUNDARY = re.compile(rb"[^\s\[,:][^\S\n]*+\n\s*+\{")
 _STRING = rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
-_OUTSIDE = re.compile(rb'[^"{}\[\]\n]*+(?:%s[^"{}\[\]\n]*+)*+' % _STRING)
+_OUTSIDE = re.compile(rb'[^"{}\[\]\n]*+(?:%s[^"{}\[\]\n]*+){0,1000}' % _STRING)
 _INSIDE = re.compile(rb'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+')
 
 codecs.register_error("mark", lambda error: (MARK, getattr(error, "end", 0)))
@@ -176,7 +178,7 @@ class _LargePart:
                     return "more"
                 self.in_string = False  # the end of the line closes it too
                 self.position += closing == b'"'
-            self.position = _end(_OUTSIDE, self.buffer, self.position)
+            self.position = _end_of_outside(self.buffer, self.position)
             found = self.buffer[self.position : self.position + 1]
             if found in (b"{", b"[", b"}", b"]"):
                 event = self._at_bracket(found)
@@ -264,3 +266,10 @@ def _end(pattern: re.Pattern[bytes], text: bytes, start: int) -> int:
     match = pattern.match(text, start)
     assert match  # each of the patterns matches the empty text
     return match.end()
+
+
+def _end_of_outside(text: bytes, start: int) -> int:
+    """Return where a text outside strings meets a bracket, a line's end, or a string that the line does not close."""
+    while (end := _end(_OUTSIDE, text, start)) > start:
+        start = end
+    return end
