@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, NullPool, PoolProxiedConnection, create_
 from warehouse.base import Warehouse
 from warehouse.duckdb.copy import DuckDBCopy
 from warehouse.duckdb.dialect import Dialect, deadline
+from warehouse.duckdb.errors import explained, without_connections
 from warehouse.duckdb.files import list_files
 from warehouse.duckdb.locks import TableLocks
 from warehouse.duckdb.preflight import file_findings
@@ -62,6 +63,11 @@ class DuckDBWarehouse(Warehouse):
         self.holder = f"{target.holder} ({_PROCESS})"
 
     @contextmanager
+    def task(self) -> Iterator[Connection]:
+        with without_connections(), super().task() as connection:
+            yield connection
+
+    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One connection and one read-only transaction. It needs no lease.
 
@@ -71,9 +77,10 @@ class DuckDBWarehouse(Warehouse):
         path = self.engine.url.database or ""
         if not os.path.exists(path):
             raise PermanentError(f"{path} does not exist. Load it first (`python -m flows.etl`), or name another file")
-        with super().reading() as connection:
+        with without_connections(), super().reading() as connection:
             yield connection
 
+    @without_connections()
     def take_lease(self) -> None:
         """Take the lease for the run, and keep the file open until the lease is released.
 
@@ -114,7 +121,9 @@ class DuckDBWarehouse(Warehouse):
     def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
         cursor, columns = _raw(connection), self.columns(connection, source.table.name)
         loading = DuckDBCopy(cursor, source, columns, self._read, progress)
-        with self._files(source, progress) as files, deadline(cursor, self.target.statement_timeout):
+        path = self.engine.url.database or ""
+        timeout = deadline(cursor, self.target.statement_timeout)
+        with explained(path), self._files(source, progress) as files, timeout:
             return loading.run(files)
 
     def _read(self, name: str) -> bytes:
