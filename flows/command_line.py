@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -52,7 +53,7 @@ def run_app(app: App) -> NoReturn:
         result = parsed(*arguments.args, **arguments.kwargs)
     except (Exception, KeyboardInterrupt) as error:
         code, message = _exit_message(error)
-        leave(code, partial(_print, message))
+        leave(code, partial(_print, message) if message else traceback.print_exc)
     leave(0, result.show if result else lambda: None)
 
 
@@ -71,9 +72,9 @@ def leave(code: int, print_last: Callable[[], None]) -> NoReturn:
 
 
 def _exit_message(error: BaseException) -> tuple[int, str]:
-    """Return the exit code and the message for an expected error; raise any other."""
+    """Return the exit code and the message for an expected error; no message for any other."""
     if was_interrupted(error):
-        return 130, "interrupted: each step is complete or undone. Run again to complete the others"
+        return 130, "interrupted: each step is complete or undone. Run again on the same files to complete the others"
     if isinstance(error, PermanentError | TransientError):
         return 1, str(error)
     if isinstance(error, httpx.TransportError) or isinstance(error.__cause__, httpx.TransportError):
@@ -81,7 +82,7 @@ def _exit_message(error: BaseException) -> tuple[int, str]:
             f"the Prefect server at {PREFECT_API_URL.value()} does not answer. Start it (`prefect server start`), use "
             "another (`prefect config set PREFECT_API_URL=...`), or none (`prefect config unset PREFECT_API_URL`)"
         )
-    raise error
+    return 1, ""
 
 
 def _start_server() -> None:

@@ -42,6 +42,7 @@ CHECKS = (
     Check.read(SQL / "checks/users_up_to_date.sql"),
     Check.read(SQL / "checks/deliveries_agree.sql", severity="warn"),
     Check.read(SQL / "checks/songplays_matched.sql", severity="warn"),
+    Check.read(SQL / "checks/songplays_times_plausible.sql", severity="warn"),
 )
 
 QUESTIONS = tuple(Question(path) for path in sorted((SQL / "analytics").glob("*.sql")))

@@ -11,8 +11,10 @@ from warehouse.tables import Column
 Steps = tuple[str | int, ...]
 ReadFile = Callable[[str], bytes]
 
-_DOT = re.compile(r"\.([^.\[\]*\s]+)|\[(\d+)\]")
-_BRACKET = re.compile(r"\[\s*(?:'([^']*)'|\"([^\"]*)\"|(\d+))\s*\]")
+_INDEX = "([0-9]{1,9})"  # a record of 4 MB has no room for more values
+_DOT = re.compile(rf"\.([^.\[\]*\s]+)|\[{_INDEX}\]")
+_BRACKET = re.compile(rf"\[\s*(?:'([^']*)'|\"([^\"]*)\"|{_INDEX})\s*\]")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def read_local(path: str) -> bytes:
@@ -66,6 +68,8 @@ def parse_path(path: str, expression: object) -> Steps:
             or all in brackets.
     """
     text = expression if isinstance(expression, str) else ""
+    if _HALF_PAIR.search(text):
+        raise CopyError(f"{path}: {text!a} holds half of a surrogate pair. Write the character itself")
     for notation in (_DOT, _BRACKET):
         if re.fullmatch(rf"\$(?:{notation.pattern})+", text):
             return tuple(_step(match) for match in notation.finditer(text))

@@ -11,4 +11,5 @@ select
     min(start_time)::date as first_day,
     max(start_time)::date as last_day
 from songplays
+where start_time between timestamp '2000-01-01' and dateadd(day, 1, getdate())
 having count(*) > 0

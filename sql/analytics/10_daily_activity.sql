@@ -13,6 +13,7 @@ with activity as (
         count(distinct session_id) as sessions,
         count(*) as plays
     from songplays
+    where start_time between timestamp '2000-01-01' and dateadd(day, 1, getdate())
     group by start_time::date, level
 ),
 

@@ -12,6 +12,7 @@ with sessions as (
         count(*) as songs,
         datediff(s, min(start_time), max(start_time)) / 60.0::float as minutes
     from songplays
+    where start_time between timestamp '2000-01-01' and dateadd(day, 1, getdate())
     group by user_id, session_id
 )
 

@@ -10,7 +10,7 @@ with plays as (
         level,
         lag(level) over (partition by user_id order by start_time, songplay_id) as level_before
     from songplays
-    where user_id is not null
+    where user_id is not null and start_time between timestamp '2000-01-01' and dateadd(day, 1, getdate())
 )
 
 select

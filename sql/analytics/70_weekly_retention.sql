@@ -11,7 +11,7 @@ with activity as (
         user_id,
         date_trunc('week', start_time)::date as week
     from songplays
-    where user_id is not null
+    where user_id is not null and start_time between timestamp '2000-01-01' and dateadd(day, 1, getdate())
 ),
 
 firsts as (

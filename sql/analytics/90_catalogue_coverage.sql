@@ -10,5 +10,6 @@ select
     count(song_id) as catalogued,
     100 * count(song_id)::float / count(*) as share
 from songplays
+where start_time between timestamp '2000-01-01' and dateadd(day, 1, getdate())
 group by start_time::date
 order by day

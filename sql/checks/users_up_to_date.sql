@@ -1,4 +1,4 @@
--- No user's level is older than the user's newest songplay.
+-- No user's level is older than the user's newest songplay before 2100.
 select
     users.user_id,
     users.level,
@@ -10,6 +10,7 @@ inner join (
         user_id,
         max(start_time) as start_time
     from songplays
+    where start_time < timestamp '2100-01-01'
     group by user_id
 ) as newest
     on newest.user_id = users.user_id

@@ -19,13 +19,20 @@ with events as (
         last_name,
         gender,
         level,
-        ts as updated_at,
-        row_number() over (
-            partition by user_id
-            order by ts desc, first_name, last_name, gender, level
-        ) as recency
+        -- a time in another unit, such as the year 50803, would be the user's latest for good: it counts as the oldest
+        case when ts < timestamp '2100-01-01' then ts else timestamp 'epoch' end as updated_at
     from staging_events
     where page = 'NextSong' and user_id is not null
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by user_id
+            order by updated_at desc, first_name, last_name, gender, level
+        ) as recency
+    from events
 )
 
 select
@@ -35,5 +42,5 @@ select
     gender,
     level,
     updated_at
-from events
+from ranked
 where recency = 1;

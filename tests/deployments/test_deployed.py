@@ -140,10 +140,10 @@ def test_the_local_deployment_loads_tables_and_publishes_artifacts_and_events(de
 
 def test_a_failed_run_says_why_and_sends_a_notification(deployed: Clone, received: tuple[str, list[Json]]) -> None:
     before = len(_workers_log(deployed))
-    run = deployed.start_run("local", parameters={"log_data": "nowhere", "song_data": "nowhere"})
+    run = deployed.start_run("local", parameters={"log_jsonpaths": "nowhere"})  # found in the middle of a load
     state = deployed.end_of(run, 120)
 
-    why = "nowhere: cannot be read (No such file or directory)"
+    why = "nowhere: the JSONPaths file cannot be read (No such file or directory)"
     assert state["type"] == "FAILED"
     assert why in state["message"]
     assert "\n" not in state["message"]

@@ -204,6 +204,33 @@ def test_plan_changes_are_counted_by_day(place: Place, tmp_path: Path) -> None:
     assert [row[1:] for row in rows_of(found)["plan_changes"]] == [(2, 1)]
 
 
+def test_times_in_another_unit_spoil_neither_users_nor_the_report(place: Place, tmp_path: Path) -> None:
+    """Seconds are read as 1970, microseconds as the year 50803."""
+    day = 86_400_000
+    good = [event(ts=1541106106796 + n * day, itemInSession=n, level="paid") for n in range(10)]
+    other = [event(ts=1541106106796 // 1000, itemInSession=11), event(ts=1541106106796000, itemInSession=12)]
+    other.append(event(ts=1541106106796000, userId="8", itemInSession=13))
+    first = write_data(tmp_path / "first", [*good[:5], *other], [song()])
+    second = write_data(tmp_path / "second", good[5:], [song()])
+    for data in (first, second):
+        checks = place.run(data / "log_data", data / "song_data")
+        broken = {check.check: check.offending for check in checks if not check.holds}
+        assert broken == {"songplays_times_plausible": 3}, data
+    users = {user: (level, updated) for user, *_, level, updated in place.contents("users")["users"]}
+    assert users == {7: ("paid", datetime(2018, 11, 10, 21, 1, 46, 796000)), 8: ("free", datetime(1970, 1, 1))}
+
+    found = ask(place.target)
+    answers = {answer.question.name: answer for answer in found.items}
+    assert answers["overview"].headline == "1 listener played 10 songs from 1 November 2018 to 10 November 2018 (UTC)."
+    assert [row[0].day for row in rows_of(found)["daily_activity"]] == list(range(1, 11))
+    assert rows_of(found)["sessions"][0][2:4] == (9 * 24 * 60, 9 * 24 * 60)
+    days = {
+        row[0] for name in ("plan_changes", "weekly_retention", "catalogue_coverage") for row in rows_of(found)[name]
+    }
+    assert {day.year for day in days} == {2018}
+    assert all(svg(answer) for answer in found.items if answer.question.chart in ("lines", "columns"))
+
+
 def test_headlines_count_both_plans_and_say_how_many_weeks_later(tmp_path: Path) -> None:
     """For one plan alone, the last day and its session have the most plays."""
     day = 86_400_000

@@ -6,10 +6,12 @@ Each measurement is a process of its own; what is compared is measured in turn, 
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -49,6 +51,11 @@ def main() -> None:
         f"   {'events':>8}{'files':>7}{'run':>8}{'statements':>12}{'transactions':>14}{'sent':>10}{'rows written':>14}"
     )
     subprocess.run([sys.executable, "-m", "tests.long.bench", "redshift_traffic"], check=True)
+    print("6. COPY of one file in several shapes: 4 and 16 times the size against 2 MB (seconds, MB)")
+    for shape in SHAPES:
+        one, *others = (measure(f"{shape} x{times}") for times in TIMES)
+        growth = [f"{c.seconds / one.seconds:6.1f}{c.megabytes / one.megabytes:6.1f}" for c in others]
+        print(f"   {shape:<16}{one.seconds:6.2f} s{one.megabytes:6.0f} MB{''.join(growth)}")
 
 
 def make_data() -> None:
@@ -215,7 +222,38 @@ def run_python(*arguments: str) -> float:
     return perf_counter() - started
 
 
-WORK: dict[str, Callable[[Path], float]] = {
+RECORD = b'{"k": "%s", "n": [1, {"m": "}{"}]}' % (b"x" * 170)
+SHAPES: dict[str, Callable[[int], bytes]] = {
+    "lines": lambda count: (RECORD + b"\n") * count,
+    "end to end": lambda count: RECORD * count,
+    "pretty": lambda count: RECORD.replace(b", ", b",\n ") * count,
+    "an array": lambda count: b"[" + b",\n".join([RECORD] * count) + b"]",
+    "blank lines": lambda count: RECORD + b"\n" * (len(RECORD) * count) + RECORD,
+    "a huge record": lambda count: b'{"k": "%s"}' % (RECORD.replace(b'"', b"'") * count),
+    "broken lines": lambda count: (RECORD + b"}\n") * count,
+}
+TIMES = (1, 4, 16)
+
+
+def shape(name: str, times: int, database: Path) -> float:
+    """COPY of one file, of which only a bad layout is rejected."""
+    from tests.support.copying import Copying
+
+    folder = database.with_suffix("")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    copying = Copying(folder)
+    source = copying.write(SHAPES[name](times * (2 << 20) // len(RECORD)))
+    table = copying.table("k varchar(256), n varchar(100)")
+    copying.create(table)
+    started = perf_counter()
+    copying.load(table, source, max_errors=1_000_000)
+    seconds = perf_counter() - started
+    shutil.rmtree(folder)
+    return seconds
+
+
+WORK: Mapping[str, Callable[[Path], float]] = {
     function.__name__: function
     for function in (
         pipeline,
@@ -227,7 +265,7 @@ WORK: dict[str, Callable[[Path], float]] = {
         empty_flow,
         redshift_traffic,
     )
-}
+} | {f"{name} x{times}": partial(shape, name, times) for name in SHAPES for times in TIMES}
 
 if __name__ == "__main__":
     work(sys.argv[1]) if len(sys.argv) > 1 else main()

@@ -8,8 +8,9 @@ from tests.standin.errors import ServerError
 Step = str | int
 Path = tuple[Step, ...]
 
-_DOT = re.compile(r"\.([^.\[\]\s*]+)|\[(\d+)\]")
-_BRACKET = re.compile(r"""\[(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\d+))\]""")
+_DOT = re.compile(r"\.([^.\[\]\s*]+)|\[([0-9]{1,9})\]")
+_BRACKET = re.compile(r"""\[(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([0-9]{1,9}))\]""")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def parse_paths(content: bytes) -> list[Path] | None:
@@ -20,7 +21,7 @@ def parse_paths(content: bytes) -> list[Path] | None:
     """
     try:
         value = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ServerError("XX000", "Invalid JSONPath format: not a JSON object") from None
     if not isinstance(value, dict) or "jsonpaths" not in value:
         return None
@@ -38,9 +39,9 @@ def _parse(path: str) -> Path:
         text = next((g for g in match.groups()[:-1] if g is not None), "")
         steps.append(int(index) if index is not None else re.sub(r"\\(.)", r"\1", text))
         place = match.end()
-    if not path.startswith("$") or place < len(path) or not steps:
+    if not path.startswith("$") or place < len(path) or not steps or _HALF_PAIR.search(path):
         raise ServerError(
             "XX000",
-            f"Invalid JSONPath format. Supported notations are 'dot-notation' and 'bracket-notation': {path}",
+            f"Invalid JSONPath format. Supported notations are 'dot-notation' and 'bracket-notation': {path!a}",
         )
     return tuple(steps)

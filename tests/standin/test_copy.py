@@ -264,7 +264,9 @@ def test_a_jsonpaths_file_with_another_key_means_auto(standin: Standin, connecti
     assert texts(connection, "k") == [("a",)]
 
 
-@pytest.mark.parametrize("path", ["k", "$", "$.*", "$..k", "$.a['b']", "$['a'].b", "$[*]"])
+@pytest.mark.parametrize(
+    "path", ["k", "$", "$.*", "$..k", "$.a['b']", "$['a'].b", "$[*]", "$.k[\u0663]", "$['\ud800']"]
+)
 def test_an_invalid_jsonpath_fails_the_load(standin: Standin, connection: Connection, path: str) -> None:
     make(connection, "k varchar")
     standin.put("s3://bucket/paths.json", json.dumps({"jsonpaths": [path]}).encode())

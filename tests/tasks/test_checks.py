@@ -135,6 +135,21 @@ VIOLATIONS = {
         ["update songplays set song_id = null"],
         sample=[{"count_songplays": ..., "count_matched": 0, "percent_matched": 0}],
     ),
+    "songplays_times_plausible": Violation(
+        [
+            planted_play(start_time="timestamp '1999-12-31 23:59:59'"),
+            planted_play(start_time="timestamp '2000-01-01'", songplay_id="'first'"),
+            planted_play(start_time="dateadd(hour, 23, getdate())", songplay_id="'soon'"),
+            planted_play(start_time="dateadd(hour, 25, getdate())", songplay_id="'too late'"),
+            planted_play(start_time="dateadd(year, 48785, timestamp '2018-11-01')", songplay_id="'µs'"),
+        ],
+        rows=3,
+        sample=[
+            {"songplay_id": "planted", "start_time": "1999-12-31 23:59:59", "user_id": ..., "session_id": ...},
+            {"songplay_id": "too late", "start_time": ..., "user_id": ..., "session_id": ...},
+            {"songplay_id": "µs", "start_time": "50803-11-01 00:00:00", "user_id": ..., "session_id": ...},
+        ],
+    ),
 }
 
 
@@ -223,7 +238,9 @@ class UndoneError(Exception):
 
 
 def test_only_checks_of_the_sources_are_warnings() -> None:
-    assert {c.name for c in catalog.CHECKS if c.severity == "warn"} == {"deliveries_agree", "songplays_matched"}
+    assert {c.name for c in catalog.CHECKS if c.severity == "warn"} == {
+        "deliveries_agree", "songplays_matched", "songplays_times_plausible",
+    }  # fmt: skip
 
 
 KEY = {"user_id": "1", "session_id": "1", "item_in_session": "1"}

@@ -22,7 +22,7 @@ GOOD = {
     "$['']": ("",),
 }
 BAD = ["", "$", "a", "$a", "$.", "$..a", "$.*", "$[*]", "$.a.*", "$.a['b']", "$['a'].b", "$[a]", "$['a", "$.a[-1]",
-       "$.a[1:2]", "$.a b", "$['a'] ", "$[?(@.a)]", None, 5, ["$.a"]]  # fmt: skip
+       "$.a[1:2]", "$.a b", "$['a'] ", "$[?(@.a)]", "$.a[\u0663]", f"$.a[{'9' * 5000}]", None, 5, ["$.a"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", GOOD)
@@ -51,6 +51,7 @@ def test_expressions_that_redshift_does_not_read_are_refused(expression: object)
         (b'{"jsonpaths": []}', "has 0 paths, but events needs 1"),
         (b'{"jsonpaths": ["$.a", "$.b"]}', "has 2 paths, but events needs 1"),
         (b'{"jsonpaths": [1]}', "1 is not a JSONPath"),
+        (b'{"jsonpaths": ["$[\'\\ud800\']"]}', "holds half of a surrogate pair"),
     ],
 )
 def test_an_invalid_file_is_named_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:

@@ -1,5 +1,6 @@
 """The preflight checks what a run needs, and changes nothing."""
 
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -249,10 +250,10 @@ def test_the_command_prints_each_finding_and_fails_if_one_failed(
     preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws", schema="sparkify")
     passed = capsys.readouterr()
     lines = passed.out.splitlines()
-    assert len(lines) == 13
+    assert len(lines) == 15
     assert {line.split()[0] for line in lines} == {"passed"}
     standin.s3.keys.clear()
-    with pytest.raises(PermanentError, match=r"1 of 13 checks failed\. A run would fail too"):
+    with pytest.raises(PermanentError, match=r"1 of 15 checks failed\. A run would fail too"):
         preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws")
     failed = capsys.readouterr()
     assert "failed   COPY: cannot read" in failed.out
@@ -266,9 +267,52 @@ def test_on_duckdb_the_local_files_are_checked(
     warehouse = f"duckdb:///{tmp_path}/w.duckdb"
     preflight(str(generated / "log_data"), str(generated / "song_data"), warehouse=warehouse)
     assert capsys.readouterr().out.startswith("passed   staging_events files: 7 under ")
-    with pytest.raises(PermanentError, match="1 of 2 checks failed"):
+    with pytest.raises(PermanentError, match="1 of 3 checks failed"):
         preflight(str(tmp_path / "nothing"), str(generated / "song_data"), warehouse=warehouse)
     assert not (tmp_path / "w.duckdb").exists()
+
+
+PRETTY = json.dumps(json.loads(SONG), indent=1).encode()
+SWAPPED: dict[str, tuple[dict[str, bytes], dict[str, Any], str | None]] = {
+    "songs for events": ({"a.json": SONG}, {}, "a.json"),
+    "a song that takes many lines": ({"a.json": b"\n " + PRETTY + PRETTY}, {}, "a.json"),
+    "a song that has a key of an event too": ({"a.json": b'{"title": "A", "year": 1, "ts": 1}'}, {}, None),
+    "songs in gzip files": ({"a.json.gz": gzip.compress(SONG * 5000)}, {"compression": "gzip"}, "a.json.gz"),
+    "three files of songs, and an empty one": ({"0": b"", "a": SONG, "b": SONG, "c": SONG}, {}, "a"),
+    "the last file has events": ({"a": SONG, "b": SONG, "c": EVENT}, {}, None),
+    "one between has events": ({"a": SONG, "b": EVENT, "c": SONG}, {}, None),
+    "the first file has events": ({"a": EVENT, "b": SONG, "c": SONG}, {}, None),
+    "records of no source": ({"a": b'{"k": 1}'}, {}, None),
+    "no JSON": ({"a": b"title,artist_name\n"}, {}, None),
+    "no object": ({"a": b'["song_id", "title"]'}, {}, None),
+    "a record that is larger than what is looked at": ({"a": b'{"title": "%s"}' % (b"x" * 70_000)}, {}, None),
+    "other JSONPaths": ({"a": SONG}, {"log_jsonpaths": "s3://sparkify-test/log_json_path.json"}, None),
+}
+
+
+@pytest.mark.parametrize("what", SWAPPED)
+def test_swapped_sources_are_noticed_by_their_first_records(place: Place, tmp_path: Path, what: str) -> None:
+    files, options, named = SWAPPED[what]
+    written = {f"logs/{name}": content for name, content in files.items()} | {"songs/a": SONG}
+    for name, content in written.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    sources = sources_of(place.put(tmp_path / "logs"), place.put(tmp_path / "songs"), **options)
+    found = {each.subject: each for each in open_warehouse(place.target).preflight(sources, TABLES)}
+    logs, songs = found["staging_events records"], found["staging_songs records"]
+    assert songs.result == "passed"
+    assert logs.result == ("failed" if named else "passed")
+    if named:
+        reason = "has the keys of staging_songs, and none of staging_events. Swap the sources, or name another"
+        assert logs.text.endswith(f"/{named} {reason}")
+        assert "\n" not in str(logs)
+
+
+def test_a_run_on_swapped_sources_says_so_in_one_line(place: Place, generated: Path) -> None:
+    with pytest.raises(PermanentError) as raised:
+        place.run(generated / "song_data", generated / "log_data")
+    assert str(raised.value).count("Swap the sources") == 2
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -280,13 +324,16 @@ def test_an_age_is_given_in_a_suitable_unit(minutes: int, age: str) -> None:
 
 
 class Listing(S3):
-    """An S3 that can only list objects."""
+    """An S3 that lists objects, all of which are a song."""
 
     def __init__(self, *objects: tuple[str, int]) -> None:
         super().__init__("")
         self.listed = [Object(f"s3://b/{key}", size, datetime.now(UTC)) for key, size in objects]
 
     region: str | None = None
+
+    def read(self, url: str, first_bytes: int | None = None) -> bytes:
+        return SONG[:first_bytes]
 
     def bucket_region(self, bucket: str) -> str:
         return "eu-west-1"
@@ -297,7 +344,7 @@ class Listing(S3):
 
 def looked_at(source: str, *objects: tuple[str, int], **options: Any) -> dict[str, str]:
     _, songs = sources_of("", source, **options)
-    return {finding.subject.split()[1]: str(finding) for finding in object_findings(Listing(*objects), songs)}
+    return {finding.subject.split()[1]: str(finding) for finding in object_findings(Listing(*objects), songs, [songs])}
 
 
 @pytest.mark.parametrize(
@@ -341,7 +388,7 @@ def test_objects_are_counted_with_the_age_of_the_newest() -> None:
     listing = Listing(("x/a", 1000), ("x/b", 1500))
     listing.listed[0] = replace(listing.listed[0], modified=datetime.now(UTC) - timedelta(days=9))
     _, songs = sources_of("", "s3://b/x/")
-    (found, *_) = object_findings(listing, songs)
+    (found, *_) = object_findings(listing, songs, [songs])
     assert found.text == "2 under s3://b/x/, 2.5 kB, the newest 0 minutes old"
 
 

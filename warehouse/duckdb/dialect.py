@@ -12,6 +12,7 @@ import duckdb
 import duckdb_engine
 from sqlalchemy.dialects import registry
 
+from warehouse.duckdb.errors import explained
 from warehouse.duckdb.locks import TableLocks
 from warehouse.duckdb.translate import STATEMENT_TIME, translate
 from warehouse.errors import PermanentError
@@ -25,6 +26,7 @@ class Dialect(duckdb_engine.Dialect):
 
     supports_statement_cache = True
     locks: TableLocks
+    path = ""
     statement_timeout = 0.0
 
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
@@ -38,7 +40,7 @@ class Dialect(duckdb_engine.Dialect):
         if translation.reads_clock:
             cursor.execute(f"set variable {STATEMENT_TIME} = ?", [datetime.now(UTC).replace(tzinfo=None)])
         new = translation.declares and not _exists(cursor, translation.declares[0])
-        with deadline(cursor, self.statement_timeout):
+        with deadline(cursor, self.statement_timeout), explained(self.path):
             cursor.execute(translation.sql, parameters or None)
         if new and translation.declares:
             _remember_types(cursor, *translation.declares)
@@ -50,7 +52,8 @@ class Dialect(duckdb_engine.Dialect):
             cursor.execute(statement)
 
     def do_commit(self, dbapi_connection: Any) -> None:
-        dbapi_connection.commit()
+        with explained(self.path):
+            dbapi_connection.commit()
         self.locks.release(dbapi_connection.dbapi_connection)
 
     def do_rollback(self, dbapi_connection: Any) -> None:
@@ -73,8 +76,10 @@ class Dialect(duckdb_engine.Dialect):
         """
         path = options["database"]
         _refuse_unusable(path)
+        self.path = path
         try:
-            connection = super().connect(*arguments, **options)
+            with explained(path):
+                connection = super().connect(*arguments, **options)
         except duckdb.Error as error:
             raise PermanentError(_why_not_opened(path, str(error))) from None
         if _is_in_memory(connection):

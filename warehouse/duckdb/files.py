@@ -18,6 +18,7 @@ import duckdb
 from warehouse.duckdb.chunks import MAX_RECORD_BYTES
 from warehouse.errors import CopyError
 from warehouse.files import File
+from warehouse.first_records import BEGINNING_BYTES
 from warehouse.sources import Compression
 
 _STILL = "Nothing was loaded. Run again once nothing moves or writes the files"
@@ -109,6 +110,19 @@ def _is_utf8(name: str) -> bool:
 
 def _unreadable(error: OSError) -> CopyError:
     return CopyError(f"{error.filename}: cannot be read ({error.strerror}). Check the path and its permissions")
+
+
+def read_beginning(path: str) -> bytes:
+    """Return the first BEGINNING_BYTES of a file.
+
+    Raises:
+        CopyError: it cannot be read (any more).
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(BEGINNING_BYTES)
+    except OSError as error:
+        raise _unreadable(error) from None
 
 
 def is_of_lines(file: File) -> bool:

@@ -229,15 +229,19 @@ def text_as_written(record: str, steps: Steps) -> str:
 
     The text is '' if it cannot be cut out: after or in a value nested over 16 deep, or under a key with escapes.
     """
-    # One regexp_extract per step, each applied to the result of the one before: it skips the array's first values, or
-    # the object's first members up to the key, and captures the value that follows.
+    # Each step cuts its value out of the result of the step before. For a key, one expression skips the members before
+    # it. For an index, the values are listed as far as they follow each other from the array's start: RE2 has no
+    # expression that skips a large number of them.
     for step in steps:
         if isinstance(step, int):
-            before = rf"^\s*\[(?:\s*{_VALUE}\s*,){{{step}}}\s*"
+            item = rf"[\[,]\s*({_VALUE})\s*"
+            items = rf"^\s*(?:{item})+"
+            values = f"regexp_extract_all(regexp_extract({record}, {quote(items)}), {quote(item)}, 1)"
+            record = f"coalesce({values}[{step + 1}], '')"
         else:
             key = re.escape(json.dumps(step, ensure_ascii=False))
             before = rf"^\s*\{{(?:\s*{STRING}\s*:\s*{_VALUE}\s*,)*?\s*{key}\s*:\s*"
-        record = f"regexp_extract({record}, {quote(f'{before}({_VALUE})')}, 1)"
+            record = f"regexp_extract({record}, {quote(f'{before}({_VALUE})')}, 1)"
     return record
 
 

@@ -5,21 +5,21 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
-from rich.filesize import decimal
 from sqlalchemy import URL, Connection, NullPool, PoolProxiedConnection, create_engine, text
 
 from warehouse.base import Warehouse
 from warehouse.duckdb.copy import DuckDBCopy
 from warehouse.duckdb.dialect import Dialect, deadline
+from warehouse.duckdb.errors import explained, without_connections
 from warehouse.duckdb.files import list_files
 from warehouse.duckdb.locks import TableLocks
+from warehouse.duckdb.preflight import file_findings
 from warehouse.errors import PermanentError
 from warehouse.files import File
 from warehouse.jsonpaths import read_local
-from warehouse.preflight import Finding, probe
+from warehouse.preflight import Finding
 from warehouse.s3.client import S3, is_s3
 from warehouse.s3.preflight import object_findings
 from warehouse.sources import CopyResult, Progress, Source
@@ -63,6 +63,11 @@ class DuckDBWarehouse(Warehouse):
         self.holder = f"{target.holder} ({_PROCESS})"
 
     @contextmanager
+    def task(self) -> Iterator[Connection]:
+        with without_connections(), super().task() as connection:
+            yield connection
+
+    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One connection and one read-only transaction. It needs no lease.
 
@@ -72,9 +77,10 @@ class DuckDBWarehouse(Warehouse):
         path = self.engine.url.database or ""
         if not os.path.exists(path):
             raise PermanentError(f"{path} does not exist. Load it first (`python -m flows.etl`), or name another file")
-        with super().reading() as connection:
+        with without_connections(), super().reading() as connection:
             yield connection
 
+    @without_connections()
     def take_lease(self) -> None:
         """Take the lease for the run, and keep the file open until the lease is released.
 
@@ -115,7 +121,9 @@ class DuckDBWarehouse(Warehouse):
     def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
         cursor, columns = _raw(connection), self.columns(connection, source.table.name)
         loading = DuckDBCopy(cursor, source, columns, self._read, progress)
-        with self._files(source, progress) as files, deadline(cursor, self.target.statement_timeout):
+        path = self.engine.url.database or ""
+        timeout = deadline(cursor, self.target.statement_timeout)
+        with explained(path), self._files(source, progress) as files, timeout:
             return loading.run(files)
 
     def _read(self, name: str) -> bytes:
@@ -132,11 +140,10 @@ class DuckDBWarehouse(Warehouse):
             yield list_files(source.location)
 
     def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
-        local = [source for source in sources if not is_s3(source.location)]
-        findings = [probe(f"{source.table.name} files", partial(_summary, source)) for source in local]
+        findings: list[Finding] = []
         for source in sources:
-            if source not in local:
-                findings += object_findings(self.s3, source)
+            in_s3 = is_s3(source.location)
+            findings += object_findings(self.s3, source, sources) if in_s3 else file_findings(source, sources)
         return findings
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
@@ -158,11 +165,6 @@ class DuckDBWarehouse(Warehouse):
         return tuple(
             Column(name, _REDSHIFT_TYPES.get(kind, kind), nullable) for name, kind, nullable in cursor.fetchall()
         )
-
-
-def _summary(source: Source) -> str:
-    files = list_files(source.location)
-    return f"{len(files):,} under {source.location}, {decimal(sum(file.size for file in files))}"
 
 
 def _raw(connection: Connection) -> Any:

@@ -85,7 +85,7 @@ class RedshiftWarehouse(Warehouse):
         may_be_denied = bool(self.target.copy_role)
         findings = [*RedshiftPreflight(self.engine, self.target, self.access, self.s3).findings(sources, tables)]
         for source in sources:
-            findings += object_findings(self.s3, source, may_be_denied=may_be_denied)
+            findings += object_findings(self.s3, source, sources, may_be_denied=may_be_denied)
         for source in sources:
             if source.table.jsonpaths:
                 findings.append(jsonpaths_finding(self.s3, source, may_be_denied=may_be_denied))

@@ -111,12 +111,13 @@ class S3:
             )
         return sorted(objects, key=lambda each: each.url)
 
-    def read(self, url: str) -> bytes:
-        """Return the content of one object."""
+    def read(self, url: str, first_bytes: int | None = None) -> bytes:
+        """Return the content of one object, or its beginning. It must not be empty to have one."""
         bucket, key = _bucket_and_key(url)
         if not key:
             raise CopyError(f"{url}: names a bucket, not an object. Use s3://bucket/key")
-        with explained(url), closing(self._client.get_object(Bucket=bucket, Key=key)["Body"]) as body:
+        part = {"Range": f"bytes=0-{first_bytes - 1}"} if first_bytes else {}
+        with explained(url), closing(self._client.get_object(Bucket=bucket, Key=key, **part)["Body"]) as body:
             content: bytes = body.read()
         return content
 

@@ -1,11 +1,13 @@
 """What a preflight checks about a source's objects in S3."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from rich.filesize import decimal
 
 from warehouse.errors import CopyError
+from warehouse.first_records import BEGINNING_BYTES, refuse_swapped
 from warehouse.preflight import Finding, probe
 from warehouse.s3.client import S3, Object
 from warehouse.sources import Source
@@ -14,8 +16,10 @@ _NAMED_NEIGHBOURS = 3
 _COMPRESSED = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd", ".lzo": "lzop"}
 
 
-def object_findings(s3: S3, source: Source, *, may_be_denied: bool = False) -> Iterator[Finding]:
-    """Check the objects that would be loaded.
+def object_findings(
+    s3: S3, source: Source, sources: Sequence[Source], *, may_be_denied: bool = False
+) -> Iterator[Finding]:
+    """Check the objects that would be loaded from one of the sources.
 
     The worker `may_be_denied` access where COPY reads with a role of its own.
     """
@@ -30,6 +34,9 @@ def object_findings(s3: S3, source: Source, *, may_be_denied: bool = False) -> I
     if objects:
         yield probe(f"{name} prefix", lambda: _neighbours(source, objects))
         yield probe(f"{name} compression", lambda: _compression(source, objects))
+    if filled := [each.url for each in objects if each.size]:
+        records = partial(refuse_swapped, source, sources, filled, partial(s3.read, first_bytes=BEGINNING_BYTES))
+        yield probe(f"{name} records", records, may_be_denied=may_be_denied)
 
 
 def _summary(source: Source, objects: list[Object]) -> str:

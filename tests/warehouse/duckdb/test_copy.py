@@ -456,6 +456,8 @@ PATHS = {
     "nested in brackets": ("$['x']['y']", '{"x": {"y": "a"}}', "a"),
     "index": ("$.x[1]", '{"x": [1, 2.0, 3]}', "2.0"),
     "first index": ("$.x[0]", '{"x": [{"a": [1.0, 2]}, 3]}', '{"a": [1.0, 2]}'),
+    "an index over 1000": ("$.x[1200]", f'{{"x": [{"[0.0, {}], " * 1200}1.50, 2]}}', "1.50"),
+    "an index after deep nesting": ("$.x[1]", f'{{"x": [{"[" * 9}1{"]" * 9}, 1.50]}}', "1.50"),
     "index, then key": ("$['x'][1]['y']", '{"x": [{"y": 1}, {"y": 2.50}]}', "2.50"),
     "indexes": ("$.x[1][0]", '{"x": [[1, 2], [3.0]]}', "3.0"),
     "index out of range": ("$.x[5]", '{"x": [1, 2]}', None),
@@ -482,6 +484,16 @@ def test_jsonpaths_select_the_right_values(copying: Copying, pads: int, what: st
     good = b'{"good": "good neighbour"}\n'
     loaded = copying.load(table, good * pads + record.encode() + b"\n" + good * pads)
     assert own_rows(loaded, pads) == [(None, expected)]
+
+
+@pytest.mark.parametrize("place", [1, 1200])
+def test_a_number_after_a_value_that_is_nested_too_deep_is_rejected(copying: Copying, pads: int, place: int) -> None:
+    table = copying.table("k varchar, v varchar", f'{{"jsonpaths": ["$.k", "$.x[{place}]"]}}')
+    deep = [f"[{'[' * depth}{']' * depth}, {'0, ' * (place - 1)}9.50]" for depth in range(15, 19)]
+    text = "\n".join(f'{{"x": [{"[" * 13}{array}{"]" * 13}, {"0, " * (place - 1)}1.50, 2.0]}}' for array in deep)
+    loaded = copying.load(table, among_good(text.encode(), pads), max_errors=4)
+    assert own_rows(loaded, pads) == []
+    assert [reject.column for reject in loaded.rejects] == ["v"] * 4
 
 
 def test_jsonpaths_are_positional_and_may_repeat(copying: Copying, pads: int) -> None:

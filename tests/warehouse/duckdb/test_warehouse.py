@@ -1,10 +1,13 @@
 """Unusable database files, statements over the timeout, and invalid names."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import traceback
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Timer
@@ -149,6 +152,85 @@ def test_a_copy_over_the_timeout_is_cancelled(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(PermanentError, match=r"longer than statement_timeout \(1 s\) and was cancelled"):
         copying.load(table, files, progress=lambda _: sleep(1.2))
     assert copying.load(table, b'{"k": "a"}').rows == [("a",)], "what the cancelled COPY left stands in nobody's way"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, processes: None) -> Iterator[Path]:
+    """A disk of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+DOUBLE = "insert into numbers select n + (select max(n) from numbers), md5((n * 7)::varchar) from numbers"
+FILLING = {
+    "a commit": [DOUBLE] * 15,
+    "a statement": [DOUBLE] * 20,
+    "what does not fit into memory": [
+        "set memory_limit = '24MB'",
+        *[DOUBLE] * 10,
+        "select max(place) from (select row_number() over (order by a.word, b.n) as place "
+        "from numbers as a cross join numbers as b) as places",
+    ],
+}
+
+
+@pytest.mark.parametrize("what", FILLING)
+def test_a_full_disk_is_named_and_what_was_there_stays(small_disk: Path, what: str) -> None:
+    session = duckdb_place(small_disk / "test.duckdb").session()
+    session.run("create table numbers (n integer, word varchar(100))", "insert into numbers values (1, '')")
+    with pytest.raises(PermanentError, match=rf"^the disk under {small_disk}/test\.duckdb is full\. Make room on it"):
+        session.run(*FILLING[what])
+    assert session.rows("select * from numbers") == [(1, "")]
+    session.warehouse.release_lease()
+
+
+def test_a_copy_onto_a_full_disk_says_so(small_disk: Path) -> None:
+    copying = Copying(small_disk)
+    table = copying.table("k varchar")
+    source = small_disk.parent / "data.json"
+    source.write_bytes(b"".join(b'{"k": "%d %d"}\n' % (n, n * n * n) for n in range(150_000)))
+    with pytest.raises(PermanentError, match=rf"^the disk under {small_disk}/test\.duckdb is full\."):
+        copying.load(table, source)
+    assert copying.present(table) == []
+    copying.warehouse.release_lease()
+
+
+def test_a_disk_with_no_room_for_the_file_is_named(small_disk: Path) -> None:
+    (small_disk / "full").write_bytes(bytes((1 << 20) - 4096))
+    assert refusal(small_disk / "test.duckdb").startswith(f"the disk under {small_disk}/test.duckdb is full. Make")
+
+
+def bad_copy(copying: Copying) -> None:
+    copying.load(copying.table("k varchar"), b"not JSON\n")
+
+
+def bad_statement(copying: Copying) -> None:
+    with copying.warehouse.task() as connection:
+        connection.exec_driver_sql("select * from nothing")
+
+
+def bad_question(copying: Copying) -> None:
+    with copying.warehouse.reading() as connection:
+        connection.exec_driver_sql("select * from nothing")
+
+
+@pytest.mark.parametrize("fail", [bad_copy, bad_statement, bad_question])
+def test_an_error_that_is_kept_keeps_no_connection(tmp_path: Path, fail: Callable[[Copying], None]) -> None:
+    """Prefect keeps errors. At the end of its process DuckDB would print the objects that they refer to."""
+    copying = Copying(tmp_path)
+    with pytest.raises(Exception, match=r"Not a JSON object|nothing") as kept:
+        fail(copying)
+    ended = [frame for frame, _ in traceback.walk_tb(kept.value.__traceback__) if frame.f_code.co_name in ENDED]
+    assert [frame.f_locals for frame in ended] == [{}]
+    copying.warehouse.release_lease()
+
+
+ENDED = ("do_execute", "_refuse_over")
 
 
 SECONDS_LONG = "select sum(a.range * b.range) from range(500) a, range(1_000_000) b"
