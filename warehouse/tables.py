@@ -31,7 +31,8 @@ class Table:
 
     `mode` says how rows are loaded: `append` those whose key is new, `replace` all, or `merge` so that the newest by
     the column `newest_by` stay (the arriving ones if there is no such column). For a staging table, `jsonpaths` maps
-    JSON keys to its columns (without it, columns have the names of the keys), and `time_format` is COPY's TIMEFORMAT.
+    JSON keys to its columns (without it, columns have the names of the keys, in any case if `ignore_case`), and
+    `time_format` is COPY's TIMEFORMAT.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class Table:
     newest_by: str | None = None
     jsonpaths: Path | None = None
     time_format: str | None = None
+    ignore_case: bool = False
 
     @property
     def name(self) -> str:

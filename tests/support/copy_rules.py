@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from tests.support.project import ROOT
 from tests.warehouse.duckdb.test_copy import BAD_RECORDS, CASES, MISSING, PATHS, Case, type_ids
+from tests.warehouse.test_copy_forms import CASES as FORMS
+from tests.warehouse.test_copy_forms import Form
 from tests.warehouse.test_parity import KNOWN
 from warehouse.duckdb.json_rules import ASSUMPTIONS
 
@@ -40,17 +42,26 @@ fail the load, and then nothing is loaded.
 _NOT_COVERED = """\
 ## Not covered
 
-The project does not use these, and neither DuckDB's COPY nor the stand-in has them: `FORMAT JSON 'auto ignorecase'`
-and `'noshred'` (SUPER columns), the types SUPER, DATE, TIME, TIMESTAMPTZ, CHAR and VARBYTE, TIMEFORMAT other than
-`epochsecs` and `epochmillisecs` on DuckDB, BZIP2, LZOP and ZSTD, ENCRYPTED, MANIFEST, DATEFORMAT, ACCEPTINVCHARS,
-TRUNCATECOLUMNS, EMPTYASNULL and BLANKSASNULL. On DuckDB, JSONPaths that start with an index (arrays at the root) are
-refused.
+The project does not use these, and neither DuckDB's COPY nor the stand-in has them: `FORMAT JSON 'noshred'`
+(SUPER columns), the types SUPER, DATE, TIME, TIMESTAMPTZ, CHAR and VARBYTE, TIMEFORMAT other than `epochsecs` and
+`epochmillisecs` on DuckDB, BZIP2, LZOP and ZSTD, ENCRYPTED, MANIFEST, DATEFORMAT, ACCEPTINVCHARS, TRUNCATECOLUMNS,
+EMPTYASNULL and BLANKSASNULL. JSONPaths of which some start with a key and some with an index are refused.
 """
 
 
 def document() -> str:
     """Return the whole page."""
-    sections = (_HEAD, _codes(), _values(), _records(), _paths(), _assumptions(), _differences(), _NOT_COVERED)
+    sections = (
+        _HEAD,
+        _codes(),
+        _values(),
+        _records(),
+        _paths(),
+        _forms(),
+        _assumptions(),
+        _differences(),
+        _NOT_COVERED,
+    )
     return "\n".join(sections)
 
 
@@ -110,6 +121,27 @@ def _paths() -> str:
         for what, (path, record, value) in PATHS.items()
     ]
     return "\n".join(["## JSONPaths", "", "| what | path | record | value |", "|---|---|---|---|", *rows, ""])
+
+
+def _forms() -> str:
+    rows = [
+        f"| {what} | {_form(form)} | {_code(json.dumps(text.decode())[1:-1])} | "
+        f"{', '.join(_code(str(row)) for row in loaded) or 'nothing'} | "
+        f"{', '.join(f'line {line}: {code}' for line, _, code in rejects) or 'nothing'} |"
+        for what, (form, text, loaded, rejects) in FORMS.items()
+    ]
+    head = (
+        "## Names in any case, and arrays",
+        "",
+        "Texts in a file, for a table `k VARCHAR, n INTEGER`. Escapes are this page's.",
+        "",
+    )
+    table = ("| what | `FORMAT JSON` | text | loaded | rejected |", "|---|---|---|---|---|")
+    return "\n".join([*head, *table, *rows, ""])
+
+
+def _form(form: Form) -> str:
+    return _code(", ".join(form.paths) or ("'auto ignorecase'" if form.ignore_case else "'auto'"))
 
 
 def _assumptions() -> str:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.copying import Copying, Loaded
+from tests.warehouse.test_copy_forms import CASES as FORMS
 from warehouse.duckdb.copy import SMALL_FILE_BYTES, DuckDBCopy
 from warehouse.duckdb.json_rules import ASSUMPTIONS
 from warehouse.duckdb.rejects import _describe
@@ -534,7 +535,7 @@ def test_a_long_copy_reports_its_progress_while_it_runs(copying: Copying, monkey
 def test_every_assumption_has_its_test() -> None:
     assert set(ASSUMPTIONS) == set(TESTED_ASSUMPTIONS)
     for names in TESTED_ASSUMPTIONS.values():
-        assert set() < set(names) <= set(BAD_RECORDS) | set(globals())
+        assert set() < set(names) <= set(BAD_RECORDS) | set(FORMS) | set(globals())
 
 
 TESTED_ASSUMPTIONS = {
@@ -543,7 +544,8 @@ TESTED_ASSUMPTIONS = {
     "invalid UTF-8": ["invalid UTF-8 in a key no column takes"],
     "NaN": ["NaN", "NaN in a key no column takes", "NaN as text", "test_values_of_a_type_load_or_are_rejected"],
     "trailing comma": ["a trailing comma", "a trailing comma, nested"],
-    "root array": ["a root array", "an empty root array", "a root array over lines"],
+    "root array": ["a root array", "an empty root array", "a root array over lines", "an object among arrays"],
+    "a name in two cases": ["a name in two cases", "a name twice"],
     "adjacent objects": ["objects with nothing between"],
     "junk after an object": ["junk after an object"],
     "unclosed object": ["an unclosed object over lines", "an unclosed string over lines"],
