@@ -36,7 +36,7 @@ from those cases.
 The rules come from [COPY from JSON format](https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-json.html),
 the codes from the [load error reference](https://docs.aws.amazon.com/redshift/latest/dg/r_Load_Error_Reference.html).
 A rejected record goes to `load_errors` with its file, line, column, code and text. More rejects than `--max-errors`
-fail the load, and then nothing is loaded.
+fail the load, and then nothing is loaded. [A command](copy-check.md) applies the rules to any table and any files.
 """
 
 _NOT_COVERED = """\

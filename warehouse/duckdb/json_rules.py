@@ -120,9 +120,10 @@ def rule_for(column: Column, time_format: str | None) -> Rule:
         return _boolean()
     if kind == "timestamp" and time_format in _EPOCHS:
         return _epoch(time_format)
-    formats = f" with time format {time_format}" if kind == "timestamp" else ""
+    formats = f" with the time format {time_format or 'auto'}" if kind == "timestamp" else ""
     raise CopyError(
-        f"column {column.name}: {column.type}{formats} cannot be loaded into DuckDB. Use another type or time format"
+        f"column {column.name}: {column.type}{formats} cannot be loaded into DuckDB. Use another type, or for a "
+        "timestamp the time format epochsecs or epochmillisecs"
     )
 
 
