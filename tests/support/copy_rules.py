@@ -9,6 +9,7 @@ from tests.warehouse.duckdb.test_copy import BAD_RECORDS, CASES, MISSING, PATHS,
 from tests.warehouse.test_copy_forms import CASES as FORMS
 from tests.warehouse.test_copy_forms import Form
 from tests.warehouse.test_parity import KNOWN
+from tests.warehouse.test_trailing_blanks import QUERIES, SETUP
 from warehouse.duckdb.json_rules import ASSUMPTIONS
 
 DOCUMENT = ROOT / "docs/copy-rules.md"
@@ -59,6 +60,7 @@ def document() -> str:
         _paths(),
         _forms(),
         _assumptions(),
+        _comparisons(),
         _differences(),
         _NOT_COVERED,
     )
@@ -153,6 +155,29 @@ def _assumptions() -> str:
     )
     rows = [f"| {name} | {rule} |" for name, rule in ASSUMPTIONS.items()]
     return "\n".join([*head, "| about | rule |", "|---|---|", *rows, ""])
+
+
+def _comparisons() -> str:
+    rows = [
+        f"| {what} | `{query.replace('|', chr(92) + '|')}` | {_code(str(found))} |"
+        for what, (query, found) in QUERIES.items()
+    ]
+    head = (
+        "## Trailing blanks in comparisons",
+        "",
+        "They are kept in the data, and [do not count where text is compared]"
+        "(https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html"
+        "#r_Character_types-significance-of-trailing-blanks).",
+        "Of values that differ in them only, any may stand for all. DuckDB counts them in a query's own ORDER BY, in JOIN",
+        "USING, and in EXCEPT and INTERSECT of `select *`: name the columns. The cases, on these rows:",
+        "",
+        "```sql",
+        *(f"{statement};" for statement in SETUP),
+        "```",
+        "",
+    )
+    table = ("| what | query | result, sorted |", "|---|---|---|")
+    return "\n".join([*head, *table, *rows, ""])
 
 
 def _differences() -> str:

@@ -35,6 +35,8 @@ QUERIES: dict[str, tuple[str, list[Any]]] = {
     "in a subquery of its row": ("select k from t where s in (select s from u where u.k = t.k + 2 - t.n)", []),
     "pairs in a subquery": ("select k from t where (s, n) in (select s, k from u)", [1, 2]),
     "exists": ("select k from t where exists (select 1 from u where u.s = t.s)", [1, 2, 3, 7, 8]),
+    "<> and not": ("select k from t where not (s <> 'a') and k < 9", [1, 2, 3]),
+    "= as a value": ("select count(*) from t where (s <> 'a') = true", [5]),
     "a join": ("select t.k from t inner join u on t.s = u.s", [1, 2, 3, 7, 8]),
     "an outer join": ("select u.k from u left join t on t.s = u.s where t.k is null", [2, 4]),
     "case": ("select sum(case s when 'a' then 1 else 0 end) from t", [3]),

@@ -12,7 +12,7 @@ import duckdb
 import duckdb_engine
 from sqlalchemy.dialects import registry
 
-from warehouse.duckdb.blanks import MACRO
+from warehouse.duckdb.blanks import MACROS
 from warehouse.duckdb.locks import TableLocks
 from warehouse.duckdb.translate import STATEMENT_TIME, translate
 from warehouse.errors import PermanentError
@@ -81,7 +81,7 @@ class Dialect(duckdb_engine.Dialect):
         if _is_in_memory(connection):
             connection.close()
             raise PermanentError(_NO_DATABASE.format(path=path))
-        connection.execute(MACRO)
+        connection.execute(MACROS)
         return connection
 
 
