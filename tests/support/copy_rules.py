@@ -168,8 +168,8 @@ def _comparisons() -> str:
         "They are kept in the data, and [do not count where text is compared]"
         "(https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html"
         "#r_Character_types-significance-of-trailing-blanks).",
-        "Of values that differ in them only, any may stand for all. DuckDB counts them in a query's own ORDER BY, in JOIN",
-        "USING, and in EXCEPT and INTERSECT of `select *`: name the columns. The cases, on these rows:",
+        "Of values that differ in them only, any may stand for all. DuckDB counts them in a query's own ORDER BY, in",
+        "JOIN USING, and in EXCEPT and INTERSECT of `select *`: name the columns. The cases, on these rows:",
         "",
         "```sql",
         *(f"{statement};" for statement in SETUP),
