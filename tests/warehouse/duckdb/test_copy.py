@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.copying import Copying, Loaded
+from tests.warehouse.test_copy_forms import AWS, CATEGORY
 from tests.warehouse.test_copy_forms import CASES as FORMS
 from warehouse.duckdb.copy import SMALL_FILE_BYTES, DuckDBCopy
 from warehouse.duckdb.json_rules import ASSUMPTIONS
@@ -175,6 +177,21 @@ def test_good_values_load_without_a_second_reading_of_the_file(
     loaded = copying.load(table, among_good(_lines(good), pads))
 
     assert dict(own_rows(loaded, pads)) == {str(n): case.expected for n, case in enumerate(good)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", ["auto ignorecase", "JSONPaths into arrays"])
+def test_names_in_any_case_and_arrays_load_without_a_second_reading_of_the_file(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    def look_again(*_: object) -> None:
+        raise AssertionError("the file was taken for broken, or for one that is not of lines")
+
+    monkeypatch.setattr(DuckDBCopy, "_load_broken", look_again)
+    paths = json.dumps({"jsonpaths": AWS[form].paths}) if AWS[form].paths else None
+    table = replace(copying.table(CATEGORY, paths), ignore_case=AWS[form].ignore_case)
+    records = AWS["JSONPaths into arrays"].data if paths else b'{"CatID": 1, "CatGroup": "Sports"}\n'
+    count = records.count(b"\n")
+    assert copying.load(table, records * 300).reported == (300 * count, 0)
 
 
 BIG = b"x" * 5_000_000
