@@ -49,7 +49,8 @@ def read_jsonpaths(path: str, columns: int, table: str, read: ReadFile = read_lo
     https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-json.html
 
     Raises:
-        CopyError: the file is missing or malformed, or does not have one path per column.
+        CopyError: the file is missing or malformed, does not have one path per column, or mixes paths into objects
+            and into arrays.
     """
     paths = _parse(path, read(path))
     if len(paths) != columns:
@@ -57,7 +58,13 @@ def read_jsonpaths(path: str, columns: int, table: str, read: ReadFile = read_lo
             f"{path}: has {len(paths)} paths, but {table} needs {columns}. "
             "List one path per column, in the order of the table's columns"
         )
-    return [parse_path(path, expression) for expression in paths]
+    parsed = [parse_path(path, expression) for expression in paths]
+    if len({isinstance(steps[0], int) for steps in parsed}) > 1:
+        raise CopyError(
+            f"{path}: some paths start with a key, and some with an index, but each record is an object or an array. "
+            "Write all paths one way"
+        )
+    return parsed
 
 
 def parse_path(path: str, expression: object) -> Steps:

@@ -1,16 +1,26 @@
 """Tables as their SQL files declare them."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from warehouse.errors import PermanentError
 
 Mode = Literal["append", "replace", "merge"]
+
+COPIED_TYPES = (
+    "smallint", "integer", "bigint", "decimal", "numeric", "real", "double precision", "boolean", "timestamp", "varchar"
+)  # fmt: skip
+"""The types that COPY's rules cover, without their sizes."""
+
+_UNREADABLE = "{path}: {why}. Write the table's CREATE TABLE there, as Redshift takes it"
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,8 @@ class Table:
 
     `mode` says how rows are loaded: `append` those whose key is new, `replace` all, or `merge` so that the newest by
     the column `newest_by` stay (the arriving ones if there is no such column). For a staging table, `jsonpaths` maps
-    JSON keys to its columns (without it, columns have the names of the keys), and `time_format` is COPY's TIMEFORMAT.
+    JSON keys to its columns (without it, columns have the names of the keys, in any case if `ignore_case`), and
+    `time_format` is COPY's TIMEFORMAT.
     """
 
     path: Path
@@ -40,6 +51,7 @@ class Table:
     newest_by: str | None = None
     jsonpaths: Path | None = None
     time_format: str | None = None
+    ignore_case: bool = False
 
     @property
     def name(self) -> str:
@@ -70,6 +82,41 @@ def split_statements(text: str) -> list[str]:
     return [piece for piece in pieces if piece]
 
 
+def columns_in(path: Path) -> tuple[Column, ...]:
+    """Return the columns of the first table that a SQL file declares, whatever else the file says.
+
+    Raises:
+        PermanentError: the file cannot be read, or declares no table that can be understood.
+    """
+    try:
+        for statement in split_statements(path.read_text(encoding="utf-8")):
+            if re.match(r"create (\w+ )?table\b", " ".join(_words(statement)[:3])):
+                return declared_columns(_without_keys(statement))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a text in UTF-8, or not SQL"
+        raise PermanentError(_UNREADABLE.format(path=path, why=f"cannot be read ({reason})")) from None
+    except SqlglotError as error:
+        raise PermanentError(_UNREADABLE.format(path=path, why=str(error).splitlines()[0].rstrip("."))) from None
+    raise PermanentError(_UNREADABLE.format(path=path, why="has no CREATE TABLE"))
+
+
+def _words(sql: str) -> list[str]:
+    return [token.text.lower() for token in sqlglot.tokenize(sql, read="redshift")]
+
+
+def _without_keys(ddl: str) -> str:
+    """Drop SORTKEY and DISTKEY behind a column, and SORTKEY AUTO, none of which sqlglot reads."""
+    kept, tokens = "", sqlglot.tokenize(ddl, read="redshift")
+    dropped = False
+    for token, following in zip_longest(tokens, tokens[1:]):
+        word = ddl[token.start : token.end + 1].lower()
+        is_key = word in ("sortkey", "distkey") and (following is None or following.text != "(")
+        if not is_key and not (dropped and word == "auto"):
+            kept += " " + ddl[token.start : token.end + 1]
+        dropped = is_key
+    return kept
+
+
 def declared_columns(ddl: str) -> tuple[Column, ...]:
     """Return the columns of a CREATE TABLE, in order.
 
@@ -79,18 +126,25 @@ def declared_columns(ddl: str) -> tuple[Column, ...]:
     tree = sqlglot.parse_one(ddl, read="redshift")
     if not isinstance(tree, exp.Create) or not isinstance(tree.this, exp.Schema):
         raise PermanentError(f"{ddl.partition('(')[0].strip()}: not a CREATE TABLE with columns. Fix the SQL file")
-    return tuple(_column(c) for c in tree.this.expressions if isinstance(c, exp.ColumnDef))
+    keys = {name.name for key in tree.this.find_all(exp.PrimaryKey) for name in key.expressions}
+    return tuple(_column(c, keys) for c in tree.this.expressions if isinstance(c, exp.ColumnDef))
 
 
-def _column(definition: exp.ColumnDef) -> Column:
+def _column(definition: exp.ColumnDef, keys: set[str]) -> Column:
+    """Return a column as Redshift sees it: its name in lower case, and NOT NULL if it is of the primary key."""
     declared = definition.args["kind"]
     kind = "varchar" if declared.is_type("text") else declared.sql(dialect="redshift").lower().replace(", ", ",")
-    required = any(isinstance(c.kind, exp.NotNullColumnConstraint) for c in definition.constraints)
-    return Column(definition.name, _SPELLINGS.get(kind, kind), nullable=not required)
+    constraints = [constraint.kind for constraint in definition.constraints]
+    required = definition.name in keys or any(isinstance(constraint, _REQUIRING) for constraint in constraints)
+    identity = any(isinstance(constraint, exp.GeneratedAsIdentityColumnConstraint) for constraint in constraints)
+    spelled = _SPELLINGS.get(kind, kind) + (" identity" if identity else "")
+    return Column(definition.name.lower(), spelled, nullable=not required)
 
 
+_REQUIRING = (exp.NotNullColumnConstraint, exp.PrimaryKeyColumnConstraint)
 _SPELLINGS = {
     "int": "integer",
     "double": "double precision",
     "varchar": "varchar(256)",
+    "varchar(max)": "varchar(65535)",
 }

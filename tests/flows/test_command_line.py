@@ -154,7 +154,7 @@ def test_runs_need_no_network_and_have_time_to_start() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_sparkify_has_each_command_under_its_name(name: str) -> None:
     command = getattr(import_module(f"flows.{name}"), name)
-    arguments = ["logs", "songs"] if name == "preflight" else []
+    arguments = ["logs", "songs"] if name in ("preflight", "copy_check") else []
     for app in (app_for([name]), app_for([])):
         parsed, *_ = app.parse_args([name, *arguments], exit_on_error=False)
         assert parsed is command

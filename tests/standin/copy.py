@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from tests.standin.copy_statement import CopyStatement, parse_copy
-from tests.standin.errors import ServerError
+from tests.standin.errors import ServerError, unsupported
 from tests.standin.faults import Faults
 from tests.standin.json_paths import Path, parse_paths
 from tests.standin.json_records import Record, RejectedError, read_records, value_at
@@ -195,6 +195,8 @@ class Loader:
                 "Number of jsonpaths and the number of columns should match. "
                 f"JSONPath size: {len(paths)}, Number of columns in table or column list: {len(columns)}",
             )
+        if paths and len({isinstance(path[0], int) for path in paths}) > 1:
+            raise unsupported("JSONPaths into objects and into arrays in one file are not in the stand-in")
         return names if paths is None else paths
 
     def _object(self, uri: Uri, statement: CopyStatement) -> bytes:
@@ -233,7 +235,8 @@ class Loader:
         started, line = _now(), 0
         content = _decompressed(self.s3.read(uri), run.statement.compression, uri)
         run.size += len(content)
-        for record in read_records(content, run.statement.invalid_characters):
+        bracket = "[" if fields and isinstance(fields[0].path[0], int) else "{"
+        for record in read_records(content, run.statement.invalid_characters, bracket):
             line = record.line
             try:
                 yield _row(record, fields)

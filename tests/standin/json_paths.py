@@ -32,7 +32,7 @@ def parse_paths(content: bytes) -> list[Path] | None:
 
 
 def _parse(path: str) -> Path:
-    notation = _BRACKET if path.startswith("$[") else _DOT
+    notation = _DOT if re.match(r"\$(?:\[\d+\])*\.", path) else _BRACKET
     place, steps = 1, []
     while match := notation.match(path, place):
         index = match[match.re.groups]

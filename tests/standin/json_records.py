@@ -17,6 +17,7 @@ _SPACE = re.compile(r"[ \t\r\n\f\v]*")
 _LINE_SPACE = re.compile(r"[ \t\r\f\v]*")
 _JSON_SPACE = re.compile(r"[ \t\r\n]*")
 _STRUCTURE = re.compile(r'"(?:[^"\\\n]|\\[^\n])*"|"|[{}\[\]\n]')
+_NAMES = {"{": "object", "[": "array"}
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 
 
@@ -52,7 +53,7 @@ class Record:
 
     text: str
     line: int
-    value: dict[str, Any] = field(default_factory=dict)
+    value: dict[str, Any] | list[Any] = field(default_factory=dict)
     rejected: RejectedError | None = None
 
 
@@ -70,8 +71,8 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def read_records(content: bytes, invalid_characters: str | None = None) -> Iterator[Record]:
-    """Yield the records of a file: objects, and whatever is in the place of one."""
+def read_records(content: bytes, invalid_characters: str | None = None, bracket: str = "{") -> Iterator[Record]:
+    """Yield the records of a file: objects, or arrays if the bracket is theirs, and whatever is in the place of one."""
     text = content.decode(errors="surrogateescape")
     place, line = 0, 1
     while True:
@@ -79,7 +80,7 @@ def read_records(content: bytes, invalid_characters: str | None = None) -> Itera
         line += text.count("\n", place, start)
         if start == len(text):
             return
-        record, place = _next_record(text, start)
+        record, place = _next_record(text, start, bracket)
         line += record.text.count("\n")
         record.line = line
         yield _examined(record, invalid_characters)
@@ -91,11 +92,11 @@ def _skip(space: re.Pattern[str], text: str, place: int) -> int:
     return match.end()
 
 
-def _next_record(text: str, start: int) -> tuple[Record, int]:
+def _next_record(text: str, start: int, bracket: str) -> tuple[Record, int]:
     """Cut out the record that starts at a place, and return where it ends."""
     line_end = text.find("\n", start)
     line = text[start : line_end if line_end >= 0 else len(text)]
-    if line[0] == "{":
+    if line[0] == bracket:
         try:
             value, size = _DECODER.raw_decode(line)
         except (ValueError, RecursionError):
@@ -103,17 +104,17 @@ def _next_record(text: str, start: int) -> tuple[Record, int]:
         else:
             return Record(line[:size], 0, value), start + size
     if line[0] not in "{[":
-        return Record(line, 0, rejected=RejectedError(1224, "Not a JSON object")), start + len(line)
-    end = _end_of(text, start)
+        return Record(line, 0, rejected=RejectedError(1224, f"Not a JSON {_NAMES[bracket]}")), start + len(line)
+    end = _end_of(text, start, bracket)
     record = Record(text[start:end].rstrip(" \t\r\n\f\v"), 0)
     try:
-        record.value = _parse(record.text)
+        record.value = _parse(record.text, bracket)
     except RejectedError as rejected:
         record.rejected = rejected
     return record, end
 
 
-def _end_of(text: str, start: int) -> int:
+def _end_of(text: str, start: int, bracket: str) -> int:
     """Return where an object or array ends: where its brackets close.
 
     Where they do not, before a line begins another record or a string goes on past its line, it is its first line.
@@ -127,16 +128,16 @@ def _end_of(text: str, start: int) -> int:
             depth -= 1
             if not depth:
                 return match.end()
-        elif token == '"' or (token == "\n" and _begins_record(text, start, match.end())):
+        elif token == '"' or (token == "\n" and _begins_record(text, start, match.end(), bracket)):
             break
     line_end = text.find("\n", start)
     return line_end if line_end >= 0 else len(text)
 
 
-def _begins_record(text: str, start: int, place: int) -> bool:
-    """Whether a line starts with an object that does not continue a value."""
+def _begins_record(text: str, start: int, place: int, bracket: str) -> bool:
+    """Whether a line starts with a bracket that does not continue a value."""
     begin = _skip(_LINE_SPACE, text, place)
-    if text[begin : begin + 1] != "{":
+    if text[begin : begin + 1] != bracket:
         return False
     end = place
     while end > start and text[end - 1] in " \t\r\n\f\v":
@@ -144,14 +145,14 @@ def _begins_record(text: str, start: int, place: int) -> bool:
     return text[end - 1] not in "[,:"
 
 
-def _parse(text: str) -> dict[str, Any]:
-    if text.startswith("["):
-        raise RejectedError(1224, "An array at the root, where an object belongs")
+def _parse(text: str, bracket: str) -> dict[str, Any] | list[Any]:
+    if text[0] != bracket:
+        raise RejectedError(1224, f"An {_NAMES[text[0]]} at the root, where an {_NAMES[bracket]} belongs")
     try:
         value = _DECODER.decode(text)
     except (ValueError, RecursionError):
-        raise RejectedError(1224, "Invalid JSON object") from None
-    assert isinstance(value, dict)  # the text starts with a brace
+        raise RejectedError(1224, f"Invalid JSON {_NAMES[bracket]}") from None
+    assert isinstance(value, dict | list)  # the text starts with a bracket
     return value
 
 

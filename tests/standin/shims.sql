@@ -299,3 +299,20 @@ create view sys_load_error_detail as
 select reported.* from reports('load_error_detail') as r, json_populate_record(null::load_error_detail, r) as reported;
 
 grant select on all tables in schema redshift to public;
+
+-- Trailing blanks do not count where text is compared, whether by an operator, a hash or a sort: of the functions that
+-- do this for TEXT, those for CHAR take the place. They read the same bytes, and leave blanks out.
+update pg_operator
+set oprcode = regexp_replace(oprcode::text, '^text_?', 'bpchar')::regproc
+where oprcode in ('texteq'::regproc, 'textne', 'text_lt', 'text_le', 'text_gt', 'text_ge');
+
+update pg_amproc
+set amproc = replaced.by
+from (
+    values
+    ('bttextcmp'::regproc, 'bpcharcmp'::regproc),
+    ('bttextsortsupport', 'bpchar_sortsupport'),
+    ('hashtext', 'hashbpchar'),
+    ('hashtextextended', 'hashbpcharextended')
+) as replaced (function, by)
+where amproc = replaced.function and amproclefttype = 'text'::regtype;

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from tests.support.project import ROOT
 from tests.warehouse.duckdb.test_copy import BAD_RECORDS, CASES, MISSING, PATHS, Case, type_ids
+from tests.warehouse.test_copy_forms import CASES as FORMS
+from tests.warehouse.test_copy_forms import Form
 from tests.warehouse.test_parity import KNOWN
+from tests.warehouse.test_trailing_blanks import QUERIES, SETUP
 from warehouse.duckdb.json_rules import ASSUMPTIONS
 
 DOCUMENT = ROOT / "docs/copy-rules.md"
@@ -34,23 +37,33 @@ from those cases.
 The rules come from [COPY from JSON format](https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-json.html),
 the codes from the [load error reference](https://docs.aws.amazon.com/redshift/latest/dg/r_Load_Error_Reference.html).
 A rejected record goes to `load_errors` with its file, line, column, code and text. More rejects than `--max-errors`
-fail the load, and then nothing is loaded.
+fail the load, and then nothing is loaded. [A command](copy-check.md) applies the rules to any table and any files.
 """
 
 _NOT_COVERED = """\
 ## Not covered
 
-The project does not use these, and neither DuckDB's COPY nor the stand-in has them: `FORMAT JSON 'auto ignorecase'`
-and `'noshred'` (SUPER columns), the types SUPER, DATE, TIME, TIMESTAMPTZ, CHAR and VARBYTE, TIMEFORMAT other than
-`epochsecs` and `epochmillisecs` on DuckDB, BZIP2, LZOP and ZSTD, ENCRYPTED, MANIFEST, DATEFORMAT, ACCEPTINVCHARS,
-TRUNCATECOLUMNS, EMPTYASNULL and BLANKSASNULL. On DuckDB, JSONPaths that start with an index (arrays at the root) are
-refused.
+The project does not use these, and neither DuckDB's COPY nor the stand-in has them: `FORMAT JSON 'noshred'`
+(SUPER columns), the types SUPER, DATE, TIME, TIMESTAMPTZ, CHAR and VARBYTE, TIMEFORMAT other than `epochsecs` and
+`epochmillisecs` on DuckDB, BZIP2, LZOP and ZSTD, ENCRYPTED, MANIFEST, DATEFORMAT, ACCEPTINVCHARS, TRUNCATECOLUMNS,
+EMPTYASNULL and BLANKSASNULL. JSONPaths of which some start with a key and some with an index are refused.
 """
 
 
 def document() -> str:
     """Return the whole page."""
-    sections = (_HEAD, _codes(), _values(), _records(), _paths(), _assumptions(), _differences(), _NOT_COVERED)
+    sections = (
+        _HEAD,
+        _codes(),
+        _values(),
+        _records(),
+        _paths(),
+        _forms(),
+        _assumptions(),
+        _comparisons(),
+        _differences(),
+        _NOT_COVERED,
+    )
     return "\n".join(sections)
 
 
@@ -112,6 +125,27 @@ def _paths() -> str:
     return "\n".join(["## JSONPaths", "", "| what | path | record | value |", "|---|---|---|---|", *rows, ""])
 
 
+def _forms() -> str:
+    rows = [
+        f"| {what} | {_form(form)} | {_code(json.dumps(text.decode())[1:-1])} | "
+        f"{', '.join(_code(str(row)) for row in loaded) or 'nothing'} | "
+        f"{', '.join(f'line {line}: {code}' for line, _, code in rejects) or 'nothing'} |"
+        for what, (form, text, loaded, rejects) in FORMS.items()
+    ]
+    head = (
+        "## Names in any case, and arrays",
+        "",
+        "Texts in a file, for a table `k VARCHAR, n INTEGER`. Escapes are this page's.",
+        "",
+    )
+    table = ("| what | `FORMAT JSON` | text | loaded | rejected |", "|---|---|---|---|---|")
+    return "\n".join([*head, *table, *rows, ""])
+
+
+def _form(form: Form) -> str:
+    return _code(", ".join(form.paths) or ("'auto ignorecase'" if form.ignore_case else "'auto'"))
+
+
 def _assumptions() -> str:
     head = (
         "## Assumptions",
@@ -121,6 +155,29 @@ def _assumptions() -> str:
     )
     rows = [f"| {name} | {rule} |" for name, rule in ASSUMPTIONS.items()]
     return "\n".join([*head, "| about | rule |", "|---|---|", *rows, ""])
+
+
+def _comparisons() -> str:
+    rows = [
+        f"| {what} | `{query.replace('|', chr(92) + '|')}` | {_code(str(found))} |"
+        for what, (query, found) in QUERIES.items()
+    ]
+    head = (
+        "## Trailing blanks in comparisons",
+        "",
+        "They are kept in the data, and [do not count where text is compared]"
+        "(https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html"
+        "#r_Character_types-significance-of-trailing-blanks).",
+        "Of values that differ in them only, any may stand for all. DuckDB counts them in a query's own ORDER BY, in",
+        "JOIN USING, and in EXCEPT and INTERSECT of `select *`: name the columns. The cases, on these rows:",
+        "",
+        "```sql",
+        *(f"{statement};" for statement in SETUP),
+        "```",
+        "",
+    )
+    table = ("| what | query | result, sorted |", "|---|---|---|")
+    return "\n".join([*head, *table, *rows, ""])
 
 
 def _differences() -> str:

@@ -20,6 +20,9 @@ GOOD = {
     "$['0']": ("0",),
     "$.0": ("0",),
     "$['']": ("",),
+    "$[0]": (0,),
+    "$[0].a": (0, "a"),
+    "$[1]['a']": (1, "a"),
 }
 BAD = ["", "$", "a", "$a", "$.", "$..a", "$.*", "$[*]", "$.a.*", "$.a['b']", "$['a'].b", "$[a]", "$['a", "$.a[-1]",
        "$.a[1:2]", "$.a b", "$['a'] ", "$[?(@.a)]", "$.a[\u0663]", f"$.a[{'9' * 5000}]", None, 5, ["$.a"]]  # fmt: skip
@@ -58,6 +61,12 @@ def test_an_invalid_file_is_named_with_the_reason(tmp_path: Path, content: bytes
     (tmp_path / "paths.json").write_bytes(content)
     with pytest.raises(CopyError, match=rf"paths\.json: .*{reason}"):
         read_jsonpaths(f"{tmp_path}/paths.json", 1, "events")
+
+
+def test_paths_into_objects_and_into_arrays_do_not_go_together(tmp_path: Path) -> None:
+    (tmp_path / "paths.json").write_text('{"jsonpaths": ["$[0]", "$[\'k\']"]}')
+    with pytest.raises(CopyError, match=r"paths\.json: some paths start with a key, and some with an index"):
+        read_jsonpaths(f"{tmp_path}/paths.json", 2, "events")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

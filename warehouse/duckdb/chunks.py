@@ -23,7 +23,8 @@ _TRACKED_DEPTH = 10_000
 # may fail midway is not possessive, because Python before 3.11.5 then stays where it failed, but bounded: what a group
 # could go back to takes memory.
 _SPACE = re.compile(rb"\s*+")
-_BOUNDARY = re.compile(rb"[^\s\[,:][^\S\n]*+\n\s*+\{")
+_BOUNDARY = {bracket: re.compile(rb"[^\s\[,:][^\S\n]*+\n\s*+" + re.escape(bracket)) for bracket in (b"{", b"[")}
+_CLOSING = {b"{": b"}", b"[": b"]"}
 _STRING = rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
 _OUTSIDE = re.compile(rb'[^"{}\[\]\n]*+(?:%s[^"{}\[\]\n]*+){0,1000}' % _STRING)
 _INSIDE = re.compile(rb'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+')
@@ -48,10 +49,10 @@ class LargeRecord(NamedTuple):
     beginning: str
 
 
-def read_chunks(path: str) -> Iterator[Chunk | LargeRecord]:
-    """Give a file's text in order. Bytes that are not UTF-8 become MARK.
+def read_chunks(path: str, bracket: bytes = b"{") -> Iterator[Chunk | LargeRecord]:
+    """Give a file's text in order. Bytes that are not UTF-8 become MARK. Records begin with the bracket.
 
-    A chunk ends at a boundary: where a line begins with an object, and no value before it goes on. Where a file has
+    A chunk ends at a boundary: where a line begins with a record, and no value before it goes on. Where a file has
     none for long (objects end to end on one line, an array of all records, one huge record), it ends between two
     records, and what is too large for a record is given by its beginning only.
     """
@@ -60,25 +61,25 @@ def read_chunks(path: str) -> Iterator[Chunk | LargeRecord]:
         while block := file.read(_BLOCK_BYTES):
             searched = len(buffer.rstrip()) - 1
             buffer += block
-            if cut := _last_boundary(buffer, max(0, searched)):
+            if cut := _last_boundary(buffer, max(0, searched), bracket):
                 yield Chunk(line, _decoded(buffer[:cut]))
                 line += buffer.count(b"\n", 0, cut)
                 buffer = buffer[cut:]
             if len(buffer) > _HELD_BYTES:
-                part = _LargePart(file, buffer, line)
+                part = _LargePart(file, buffer, line, bracket)
                 yield from part.pieces()
                 line, buffer = part.line, part.buffer
     if buffer:
         yield Chunk(line, _decoded(buffer))
 
 
-def _last_boundary(buffer: bytes, start: int) -> int:
+def _last_boundary(buffer: bytes, start: int, bracket: bytes) -> int:
     """Return where the last boundary is, 0 if there is none."""
-    common = buffer.rfind(b"}\n{", start)
+    common = buffer.rfind(_CLOSING[bracket] + b"\n" + bracket, start)
     if common >= 0:
         return common + 2
     found = 0
-    for match in _BOUNDARY.finditer(buffer, start):
+    for match in _BOUNDARY[bracket].finditer(buffer, start):
         found = match.end() - 1
     return found
 
@@ -94,8 +95,9 @@ class _LargePart:
     and `depth` how many brackets are open there. Of a record that is too large only the beginning is kept.
     """
 
-    def __init__(self, file: BinaryIO, buffer: bytes, line: int) -> None:
+    def __init__(self, file: BinaryIO, buffer: bytes, line: int, bracket: bytes) -> None:
         self.file = file
+        self.bracket = bracket
         self.buffer = buffer
         self.line = line
         self.position = 0
@@ -193,7 +195,7 @@ class _LargePart:
                 return event
 
     def _at_bracket(self, bracket: bytes) -> Event | None:
-        begins = bracket == b"{" and self.on_new_line and not self.buffer[: self.position].strip()
+        begins = bracket == self.bracket and self.on_new_line and not self.buffer[: self.position].strip()
         if begins and self._is_boundary(0, self.position):
             return "boundary"
         if bracket in (b"{", b"["):
@@ -223,7 +225,7 @@ class _LargePart:
 
     def _is_boundary(self, end: int, start: int) -> bool:
         """Whether there is a boundary between the end of a text and the start of the next."""
-        if self.buffer[start] != ord("{") or not (self.on_new_line or b"\n" in self.buffer[end:start]):
+        if self.buffer[start] != ord(self.bracket) or not (self.on_new_line or b"\n" in self.buffer[end:start]):
             return False
         before = _last_character(self.buffer, end) or self.previous
         return bool(before) and before not in b"[,:"

@@ -11,7 +11,7 @@ from rich.filesize import decimal
 
 from warehouse.duckdb.chunks import LargeRecord, read_chunks
 from warehouse.duckdb.files import as_pattern, is_of_lines, unchanged, uncompressed
-from warehouse.duckdb.json_reader import RECORDS_OF_TEXTS, TEXTS, TEXTS_DDL, Reader, Shape
+from warehouse.duckdb.json_reader import TEXTS, TEXTS_DDL, Reader, Shape, records_of_texts
 from warehouse.duckdb.rejects import Rejects
 from warehouse.files import File, batches
 from warehouse.jsonpaths import ReadFile
@@ -58,7 +58,7 @@ class DuckDBCopy:
         self.source = source
         self.table = source.table.name
         self.reader = Reader(source, columns, read)
-        self.rejects = Rejects(cursor, source)
+        self.rejects = Rejects(cursor, source, self.reader.root.bracket)
         self.meter = _Meter(cursor, lambda message: progress(f"{self.table}: {message}"))
         self.shape: Shape | None = None
         self.rows = 0
@@ -81,7 +81,7 @@ class DuckDBCopy:
         texts: list[File] = []
         for file in files:
             if file.size > SMALL_FILE_BYTES:
-                (lines if is_of_lines(file) else texts).append(file)
+                (lines if is_of_lines(file, self.reader.root.kind) else texts).append(file)
         self.meter.total = _size(files)
         for load, group, size in (
             (self._load_lines, lines, LINES_BATCH_BYTES),
@@ -96,7 +96,7 @@ class DuckDBCopy:
                 self.meter.advance(_size(batch))
 
     def _load_lines(self, files: list[File]) -> None:
-        """Load files that start with an object on a line of its own."""
+        """Load files that start with a record on a line of its own."""
         self._execute(_NO_WHOLE_FILES)
         records = """
             select file_index, json as record
@@ -162,7 +162,7 @@ class DuckDBCopy:
 
     def _load_broken(self, files: list[File]) -> None:
         for _ in self._texts_of_broken(files):
-            self._examine(RECORDS_OF_TEXTS)
+            self._examine(records_of_texts(self.reader.root.bracket))
             self._insert("copy_examined", "problem is null")
             self.rejects.add("copy_examined", files)
 
@@ -185,7 +185,7 @@ class DuckDBCopy:
 
     def _chunks(self, files: list[File], indexes: list[int]) -> Iterator[tuple[int, int, int, str]]:
         for index in indexes:
-            for number, chunk in enumerate(read_chunks(files[index].path)):
+            for number, chunk in enumerate(read_chunks(files[index].path, self.reader.root.bracket.encode())):
                 if isinstance(chunk, LargeRecord):
                     self.rejects.add_large(files[index], chunk)
                 else:

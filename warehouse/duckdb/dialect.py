@@ -12,6 +12,7 @@ import duckdb
 import duckdb_engine
 from sqlalchemy.dialects import registry
 
+from warehouse.duckdb.blanks import MACROS
 from warehouse.duckdb.errors import explained
 from warehouse.duckdb.locks import TableLocks
 from warehouse.duckdb.translate import STATEMENT_TIME, translate
@@ -85,6 +86,7 @@ class Dialect(duckdb_engine.Dialect):
         if _is_in_memory(connection):
             connection.close()
             raise PermanentError(_NO_DATABASE.format(path=path))
+        connection.execute(MACROS)
         return connection
 
 

@@ -125,8 +125,8 @@ def read_beginning(path: str) -> bytes:
         raise _unreadable(error) from None
 
 
-def is_of_lines(file: File) -> bool:
-    """Tell whether a file begins with an object on a line, and has no line that is too long for DuckDB.
+def is_of_lines(file: File, kind: type) -> bool:
+    """Tell whether a file begins with a record of a kind on a line, and has no line that is too long for DuckDB.
 
     Raises:
         CopyError: the file cannot be read (any more).
@@ -134,14 +134,14 @@ def is_of_lines(file: File) -> bool:
     try:
         with open(file.path, "rb") as opened:
             first = opened.readline(MAX_RECORD_BYTES)
-            return _is_object(first) and (file.size <= _LINE_BYTES or not _has_long_line(opened))
+            return _is_record(first, kind) and (file.size <= _LINE_BYTES or not _has_long_line(opened))
     except OSError as error:
         raise _unreadable(error) from None
 
 
-def _is_object(line: bytes) -> bool:
+def _is_record(line: bytes, kind: type) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(json.loads(line), kind)
     except (ValueError, RecursionError):
         return False
 

@@ -18,10 +18,12 @@ _SIGNATURES = (
 )
 
 
-def other_format(path: str) -> str | None:
-    """Return what a file looks like, and what to do, where it does not look like JSON objects."""
+def other_format(path: str, bracket: str) -> str | None:
+    """Return what a file looks like, and what to do, where it does not begin like a record."""
     with open(path, "rb") as file:
         beginning = file.read(_BEGINNING_BYTES)
+    if beginning.lstrip().startswith(bracket.encode()):
+        return None
     for signature, name, advice in _SIGNATURES:
         if re.match(signature, beginning):
             return f"looks like {name}. {advice}"

@@ -10,44 +10,53 @@ from dataclasses import dataclass
 
 from warehouse.duckdb.chunks import MAX_RECORD_BYTES
 from warehouse.duckdb.json_rules import (
+    ARRAYS,
     NESTED,
+    OBJECTS,
+    POINTER_OF_KEY,
     examined_text,
     pointer,
+    pointer_in_any_case,
     problem,
     quote,
     reached,
     record_problem,
     repeats,
+    repeats_any,
     rule_for,
 )
-from warehouse.errors import CopyError
 from warehouse.jsonpaths import ReadFile, Steps, paths_of
 from warehouse.sources import Source
 from warehouse.tables import Column
 
 _SPLIT = "\x1e"  # RECORD SEPARATOR, which a JSON text may not contain
 _RECORD = rf"\s*(?:{NESTED}|[^\n]+)"
-_LINE_OF_ITS_OWN = rf"([^\[,:\s{_SPLIT}])(\s*\n\s*\{{)"
-"""Where a line starts with an object that does not continue a value of the line before: a record starts there."""
 
 
-def _marked(text: str) -> str:
-    """Return an expression for a text with its boundaries marked, but for those that overlap another."""
-    return rf"regexp_replace({text}, '{_LINE_OF_ITS_OWN}', '\1{_SPLIT}\2', 'g')"
+def _marked(text: str, bracket: str) -> str:
+    """Return an expression for a text with its boundaries marked, but for those that overlap another.
+
+    A boundary is where a line starts with a record that does not continue a value of the line before.
+    """
+    line_of_its_own = rf"([^\[,:\s{_SPLIT}])(\s*\n\s*\{bracket})"
+    return rf"regexp_replace({text}, '{line_of_its_own}', '\1{_SPLIT}\2', 'g')"
 
 
 TEXTS = "copy_texts"
 TEXTS_DDL = f"create or replace temp table {TEXTS} (file_index ubigint, chunk bigint, first_line bigint, text varchar)"
 
-# Finds the records in texts, in three phases:
-# 1. `marked` puts a separator where a line starts with an object that does not continue a value. (A separator that the
-#    text contains itself becomes another control character first; neither is valid JSON, so the record is rejected.)
-# 2. `parts` are the texts between separators. A broken record cannot swallow the next one across a separator.
-# 3. `pieces` are what a part consists of: objects and arrays, and any junk between them, line by line.
-# A record's line is its last one: the first line of the chunk, plus the line breaks in all pieces up to the record.
-RECORDS_OF_TEXTS = rf"""
+
+def records_of_texts(bracket: str = "{") -> str:
+    """Return the SELECT of the records in the table of texts, which begin with a bracket."""
+    # Finds the records in texts, in three phases:
+    # 1. `marked` puts a separator where a line starts with a record that does not continue a value. (A separator that
+    #    the text contains becomes another control character first; neither is valid JSON, so the record is rejected.)
+    # 2. `parts` are the texts between separators. A broken record cannot swallow the next one across a separator.
+    # 3. `pieces` are what a part consists of: objects and arrays, and any junk between them, line by line.
+    # A record's line is its last one: the first line of the chunk, plus the line breaks in all pieces up to the record.
+    return rf"""
     with marked as (
-        select * replace ({_marked(_marked("text"))} as text)
+        select * replace ({_marked(_marked("text", bracket), bracket)} as text)
         from (select * replace (translate(text, '{_SPLIT}', chr(31)) as text) from {TEXTS})
     ),
     parts as (
@@ -72,6 +81,8 @@ RECORDS_OF_TEXTS = rf"""
         from pieces
     )
     where record <> ''"""
+
+
 _TEXT_DOUBT = rf"""(
     regexp_matches(record, ',\s*[}}\]]') or contains(record, '\u0000') or strlen(record) > {MAX_RECORD_BYTES}
     or regexp_matches(record, ':\s*-?(?i:nan|inf)')
@@ -97,6 +108,17 @@ class Shape:
         fields = f"json_transform(record, {_struct(keys)})" if keys else "record"
         return cls(fields, f"fields is null or not starts_with(ltrim(record), '{{') or {repeats('record', ())}")
 
+    @classmethod
+    def any_case(cls) -> "Shape":
+        """Take all keys in lower case: a map fails on a repeated one."""
+        member = f"(lower(key), json_extract_string(record, {POINTER_OF_KEY}))"
+        fields = f"try(map_from_entries(list_transform(json_keys(record), lambda key: {member})))"
+        return cls(fields, "fields is null or not starts_with(ltrim(record), '{')")
+
+    @classmethod
+    def array(cls) -> "Shape":
+        return cls("record", "fields is null or not starts_with(ltrim(record), '[')")
+
 
 def _struct(keys: list[str]) -> str:
     return quote(json.dumps(dict.fromkeys(keys, "VARCHAR"), ensure_ascii=False))
@@ -115,8 +137,10 @@ class Reader:
         self.columns = columns
         self.rules = [rule_for(column, source.table.time_format) for column in columns]
         self.paths = list(paths_of(columns, file, source.table.name, read).values())
-        if any(isinstance(path[0], int) for path in self.paths):
-            raise CopyError(f"{file}: DuckDB does not load arrays at the root. Use paths that start with a key")
+        self.root = ARRAYS if isinstance(self.paths[0][0], int) else OBJECTS
+        self.ignore_case = source.table.ignore_case and not file
+        if self.ignore_case:
+            self.paths = [(str(name).lower(),) for (name,) in self.paths]
 
     @property
     def names(self) -> str:
@@ -126,6 +150,10 @@ class Reader:
     @property
     def shapes(self) -> list[Shape]:
         """The ways to read the records, from the fastest to the one that always works."""
+        if self.root is ARRAYS:
+            return [Shape.array()]
+        if self.ignore_case:
+            return [Shape.any_case()]
         keys = self._field_names()
         unambiguous = len(keys) == len({path[0] for path in self.paths})
         return [*([Shape.all_keys(keys)] if unambiguous else []), Shape.any_keys(keys)]
@@ -150,16 +178,16 @@ class Reader:
         """
         texts = [f"text_{number}" for number in range(len(self.columns))]
         kinds = [f"kinds[{number + 1}]" for number in range(len(self.columns))]
-        cut = [
-            f"case when broken is null then {examined_text('record', steps, kind, f'strings[{number}]')} end as {text}"
-            for number, (steps, kind, text) in enumerate(zip(self.paths, kinds, texts, strict=True), start=1)
+        strings = [f"strings[{number + 1}]" for number in range(len(self.columns))]
+        exact = [
+            examined_text("record", steps, kind, string, ignore_case=self.ignore_case)
+            for steps, kind, string in zip(self.paths, kinds, strings, strict=True)
         ]
+        cut = [f"case when broken is null then {x} end as {text}" for x, text in zip(exact, texts, strict=True)]
         problems = [
             problem(column, rule, text, kind)
             for column, rule, text, kind in zip(self.columns, self.rules, texts, kinds, strict=True)
         ]
-        keys = [str(steps[0]) for steps in self.paths]
-        places = f"[{', '.join(pointer(steps) for steps in self.paths)}]"
         return f"""
             select file_index, line, record, {self._values(texts, exact=True)},
                 case when broken is null then coalesce({", ".join(problems)}) else broken end as problem
@@ -167,11 +195,24 @@ class Reader:
                 select *, {", ".join(cut)}
                 from (
                     select *,
-                        case when broken is null then json_type(record, {places}) end as kinds,
-                        case when broken is null then json_extract_string(record, {places}) end as strings
-                    from (select *, {record_problem("record", keys, self._containers())} as broken from ({records}))
+                        case when broken is null then {self._at_paths("json_type")} end as kinds,
+                        case when broken is null then {self._at_paths("json_extract_string")} end as strings
+                    from (select *, {record_problem("record", self.root, self._repeated())} as broken from ({records}))
                 )
             )"""
+
+    def _at_paths(self, function: str) -> str:
+        """Return a list of what a function of DuckDB gives at each path. It takes them at once if they are constant."""
+        if not self.ignore_case:
+            return f"{function}(record, [{', '.join(pointer(steps) for steps in self.paths)}])"
+        pointers = [pointer_in_any_case("record", str(name)) for (name,) in self.paths]
+        return f"[{', '.join(f'{function}(record, {at})' for at in pointers)}]"
+
+    def _repeated(self) -> list[str]:
+        """Return the conditions under which a record has a key twice that a path goes through."""
+        keys = [str(steps[0]) for steps in self.paths]
+        at_root = [repeats_any("record", keys, ignore_case=self.ignore_case)] if self.root is OBJECTS else []
+        return [*at_root, *(repeats("record", container) for container in self._containers())]
 
     def _field_names(self) -> list[str]:
         """Return the keys that can be struct fields: single steps, not empty, and one of those that differ in case."""
@@ -183,6 +224,8 @@ class Reader:
         return sorted({path[:end] for path in self.paths for end in range(1, len(path))}, key=repr)
 
     def _fast_text(self, steps: Steps) -> str:
+        if self.ignore_case:
+            return f"fields[{quote(str(steps[0]))}]"
         if len(steps) == 1 and steps[0] in self._field_names():
             return f"fields.{_quoted(str(steps[0]))}"
         return reached("record", steps, f"json_extract_string(record, {pointer(steps)})")

@@ -25,7 +25,8 @@ ASSUMPTIONS = {
     "invalid UTF-8": "A record with invalid UTF-8 is rejected, even if no column takes the key that it is under.",
     "NaN": "NaN and Infinity are not JSON: the record is rejected; as text they are not numbers.",
     "trailing comma": "A comma before a closing bracket is not JSON: the record is rejected.",
-    "root array": "An array at the root is one rejected record, whatever it contains.",
+    "root array": "An array at the root is one rejected record, whatever it contains, and so is an object if the "
+    "JSONPaths start with an index.",
     "adjacent objects": "Objects at the root need no white space between them.",
     "junk after an object": "What follows an object and is not an object is a rejected record, up to its line's end.",
     "unclosed object": "An object that is never closed, or has a string that its line does not close, is a rejected "
@@ -33,6 +34,8 @@ ASSUMPTIONS = {
     "white space": "Form feed and vertical tab are white space between records, as in C.",
     "line of its own": "A line that starts with an object starts a record unless it continues a value.",
     "duplicate keys": "A record that has a key of a column's path twice is rejected.",
+    "a name in two cases": "With 'auto ignorecase', a record that has a column's name twice, in whatever case, is "
+    "rejected.",
     "lone surrogate": "A record with a \\u escape that is half of a pair is rejected.",
     "uncertain text": "A number or nested value for a VARCHAR is rejected where its text cannot be cut out: "
     "after or in a value nested over 16 deep, or under a key written with escapes.",
@@ -58,6 +61,22 @@ NESTED = rf"[{{\[]{_NEST}*[}}\]]"
 _VALUE = rf'(?:{STRING}|[^\s",\[\]{{}}]+|{NESTED})'
 _INTEGER = r"-?[0-9]+"
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
+
+
+@dataclass(frozen=True)
+class Root:
+    """What a record is: how it begins, its type in Python and in DuckDB, and what to say of one that is not."""
+
+    bracket: str
+    kind: type
+    name: str
+    other: str
+    unlike: str
+    unlike_message: str
+
+
+OBJECTS = Root("{", dict, "OBJECT", "Not a JSON object", "[", "An array at the root, where an object belongs")
+ARRAYS = Root("[", list, "ARRAY", "Not a JSON array", "{", "An object at the root, where an array belongs")
 
 
 def quote(text: str) -> str:
@@ -101,9 +120,10 @@ def rule_for(column: Column, time_format: str | None) -> Rule:
         return _boolean()
     if kind == "timestamp" and time_format in _EPOCHS:
         return _epoch(time_format)
-    formats = f" with time format {time_format}" if kind == "timestamp" else ""
+    formats = f" with the time format {time_format or 'auto'}" if kind == "timestamp" else ""
     raise CopyError(
-        f"column {column.name}: {column.type}{formats} cannot be loaded into DuckDB. Use another type or time format"
+        f"column {column.name}: {column.type}{formats} cannot be loaded into DuckDB. Use another type, or for a "
+        "timestamp the time format epochsecs or epochmillisecs"
     )
 
 
@@ -224,7 +244,7 @@ def reached(record: str, steps: Steps, value: str) -> str:
     return f"case when {' and '.join(meets)} then {value} end" if meets else value
 
 
-def text_as_written(record: str, steps: Steps) -> str:
+def text_as_written(record: str, steps: Steps, *, ignore_case: bool = False) -> str:
     """Return an expression for the text of a value other than a string, as written in the record.
 
     The text is '' if it cannot be cut out: after or in a value nested over 16 deep, or under a key with escapes.
@@ -239,13 +259,13 @@ def text_as_written(record: str, steps: Steps) -> str:
             values = f"regexp_extract_all(regexp_extract({record}, {quote(items)}), {quote(item)}, 1)"
             record = f"coalesce({values}[{step + 1}], '')"
         else:
-            key = re.escape(json.dumps(step, ensure_ascii=False))
-            before = rf"^\s*\{{(?:\s*{STRING}\s*:\s*{_VALUE}\s*,)*?\s*{key}\s*:\s*"
+            key = ("(?i)" if ignore_case else "") + re.escape(json.dumps(step, ensure_ascii=False))
+            before = rf"^\s*\{{(?:\s*{STRING}\s*:\s*{_VALUE}\s*,)*?\s*(?:{key})\s*:\s*"
             record = f"regexp_extract({record}, {quote(f'{before}({_VALUE})')}, 1)"
     return record
 
 
-def examined_text(record: str, steps: Steps, kind: str, text: str) -> str:
+def examined_text(record: str, steps: Steps, kind: str, text: str, *, ignore_case: bool = False) -> str:
     """Return an expression for the exact text of a record's value: NULL for null or no value, '' if uncertain.
 
     `kind` and `text` are the results of DuckDB's json_type and json_extract_string for the value.
@@ -254,7 +274,7 @@ def examined_text(record: str, steps: Steps, kind: str, text: str) -> str:
     exact = f"""case
         when {kind} is null or {kind} = 'NULL' then null
         when {kind} in ('DOUBLE', 'OBJECT', 'ARRAY') or ({kind} <> 'VARCHAR' and {text} = '0')
-            then {text_as_written(record, steps)}
+            then {text_as_written(record, steps, ignore_case=ignore_case)}
         else {text}
     end"""
     return reached(record, steps, exact)
@@ -279,29 +299,48 @@ def repeats(record: str, container: Steps) -> str:
     return f"coalesce(list_unique({keys}) < len({keys}), false)"
 
 
-def record_problem(record: str, keys: list[str], containers: list[Steps]) -> str:
+def keys_of(record: str, *, ignore_case: bool) -> str:
+    """Return an expression for the keys of a record, in lower case if their case is ignored."""
+    return f"list_transform(json_keys({record}), lambda key: lower(key))" if ignore_case else f"json_keys({record})"
+
+
+def repeats_any(record: str, names: list[str], *, ignore_case: bool) -> str:
+    """Return an expression for whether a record has one of the keys twice."""
+    listed = ", ".join(quote(name) for name in names)
+    keys = f"list_filter({keys_of(record, ignore_case=ignore_case)}, lambda key: list_contains([{listed}], key))"
+    return f"list_unique({keys}) < len({keys})"
+
+
+POINTER_OF_KEY = "'/' || replace(replace(key, '~', '~0'), '/', '~1')"
+"""The JSON pointer of a record's member, as an expression of its key."""
+
+
+def pointer_in_any_case(record: str, name: str) -> str:
+    """Return an expression for the JSON pointer of a record's member with a name in any case; NULL if it has none."""
+    keys = f"list_filter(json_keys({record}), lambda key: lower(key) = {quote(name)})"
+    return f"list_transform({keys}, lambda key: {POINTER_OF_KEY})[1]"
+
+
+def record_problem(record: str, root: Root, repeated: list[str]) -> str:
     """Return an expression for what is wrong with a record as a whole, or NULL.
 
-    `keys` are the root's keys that columns take, `containers` the paths of the values inside that paths go through.
+    `repeated` are the conditions under which it has a key twice that a column's path goes through.
     """
     # Strings are blanked first, so that what is searched for after that cannot be inside one.
-    names = ", ".join(quote(key) for key in keys)
-    column_keys = f"list_filter(json_keys({record}), lambda key: list_contains([{names}], key))"
     blanked = f"regexp_replace({record}, {quote(STRING)}, '\"\"', 'g')"
     conditions = [
         (f"strlen({record}) > {MAX_RECORD_BYTES}", 1224, TOO_LARGE),
         (f"contains({record}, {quote(MARK)})", 1220, "Record holds bytes that are not UTF-8"),
         (f"starts_with({record}, chr(65279))", 1224, "File begins with a byte order mark"),
-        (f"starts_with({record}, '[')", 1224, "An array at the root, where an object belongs"),
-        (f"not json_valid({record})", 1224, "Not a JSON object"),
-        (f"json_type({record}) <> 'OBJECT'", 1224, "Not a JSON object"),
+        (f"starts_with({record}, '{root.unlike}')", 1224, root.unlike_message),
+        (f"not json_valid({record})", 1224, root.other),
+        (f"json_type({record}) <> '{root.name}'", 1224, root.other),
         (
             rf"regexp_matches({blanked}, '(?i),\s*[}}\]]|nan|inf')",
             1224,
             "Not JSON: a trailing comma, NaN or Infinity",
         ),
-        (f"list_unique({column_keys}) < len({column_keys})", 1224, "Key given twice"),
-        *((repeats(record, container), 1224, "Key given twice") for container in containers),
+        *((condition, 1224, "Key given twice") for condition in repeated),
     ]
     cases = "\n".join(f"when {c} then {_reject(code, message)}" for c, code, message in conditions)
     return f"case {cases} end"

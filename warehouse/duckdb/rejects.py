@@ -22,9 +22,11 @@ create or replace temp table copy_rejects (
 class Rejects:
     """The rejects of one COPY, on a DuckDB cursor that is in the COPY's transaction."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, source: Source) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, source: Source, bracket: str) -> None:
+        """Prepare to keep the rejects of files whose records should begin with a bracket."""
         self.cursor = cursor
         self.source = source
+        self.bracket = bracket
         self.paths: dict[str, str] = {}
         cursor.execute(_DDL)
 
@@ -90,7 +92,7 @@ class Rejects:
             lines.append(f"... and {rejected - len(lines)} more")
         or_higher = " or higher" if limit > self.source.max_errors else ""
         advice = f"Fix the files, or set --max-errors {rejected}{or_higher} to keep the rejects in load_errors"
-        if kind := other_format(self.paths[rows[0][0]]):
+        if kind := other_format(self.paths[rows[0][0]], self.bracket):
             advice = f"{rows[0][0]} {kind}"
         raise CopyError(
             f"{self.source.table.name}: {rejected} {'record' if rejected == 1 else 'records'} rejected, "

@@ -6,6 +6,7 @@ from functools import lru_cache
 import sqlglot
 from sqlglot import exp
 
+from warehouse.duckdb.blanks import without_blanks
 from warehouse.duckdb.locks import Lock
 from warehouse.tables import Column, declared_columns
 
@@ -32,8 +33,8 @@ class Translation:
 def translate(statement: str) -> Translation:
     """Translate one statement.
 
-    Keys are dropped because Redshift does not enforce them either. Distribution, sort keys and lengths of VARCHAR are
-    dropped because DuckDB does not have them.
+    Of keys only NOT NULL stays, because Redshift does not enforce them either. Distribution, sort keys and lengths of
+    VARCHAR are dropped because DuckDB does not have them.
     """
     if statement.startswith("lock table "):
         return Translation("select 1", locks=((statement.removeprefix("lock table "), "exclusive"),))
@@ -41,7 +42,7 @@ def translate(statement: str) -> Translation:
     declares = None
     if isinstance(tree, exp.Create) and tree.kind == "TABLE" and isinstance(tree.this, exp.Schema):
         declares = (tree.this.this.name, declared_columns(statement))
-        _simplify(tree)
+        _simplify(tree, {column.name for column in declares[1] if not column.nullable})
     reads_clock = tree.find(exp.CurrentTimestamp) is not None
     return Translation(_as_redshift(tree).sql(dialect="duckdb"), _locks(tree), declares, reads_clock)
 
@@ -50,7 +51,7 @@ def _as_redshift(tree: exp.Expr) -> exp.Expr:
     """Keep Redshift's meaning where DuckDB gives the same words another one."""
     for replacement in tree.find_all(exp.RegexpReplace):
         replacement.set("modifiers", exp.Literal.string("g"))  # every match, not the first
-    return tree.transform(_clock)
+    return without_blanks(tree.transform(_clock))
 
 
 def _clock(node: exp.Expr) -> exp.Expr:
@@ -60,7 +61,7 @@ def _clock(node: exp.Expr) -> exp.Expr:
     )
 
 
-def _simplify(create: exp.Create) -> None:
+def _simplify(create: exp.Create, required: set[str]) -> None:
     """Strip a CREATE TABLE down to its columns' names, types, defaults and NOT NULL, and to TEMPORARY."""
     kept = [p for p in create.args["properties"] or () if isinstance(p, exp.TemporaryProperty)]
     create.set("properties", exp.Properties(expressions=kept) if kept else None)
@@ -68,6 +69,9 @@ def _simplify(create: exp.Create) -> None:
     for constraint in list(create.find_all(exp.ColumnConstraint)):
         if isinstance(constraint.kind, _NOT_ENFORCED):
             constraint.pop()
+    for column in create.this.expressions:
+        if column.name.lower() in required and not column.find(exp.NotNullColumnConstraint):
+            column.append("constraints", exp.ColumnConstraint(kind=exp.NotNullColumnConstraint()))
 
 
 def _locks(tree: exp.Expr) -> tuple[tuple[str, Lock], ...]:

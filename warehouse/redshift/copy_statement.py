@@ -59,10 +59,10 @@ def copy_statement(source: Source, access: Access) -> str:
         PermanentError: there is neither a valid role nor keys to read with.
     """
     columns = ", ".join(f'"{column.name}"' for column in source.table.columns)
-    jsonpaths = jsonpaths_url(source)
+    by_name = "auto ignorecase" if source.table.ignore_case else "auto"
     options = [
         *access.clauses(),
-        f"format json {literal(jsonpaths or 'auto')}",
+        f"format json {literal(jsonpaths_url(source) or by_name)}",
         *([source.compression] if source.compression != "none" else []),
         *([f"timeformat {literal(source.table.time_format)}"] if source.table.time_format else []),
         f"maxerror {source.max_errors + 1}",  # COPY fails when this many records are rejected

@@ -10,38 +10,42 @@ from hypothesis import strategies as st
 
 from warehouse.duckdb import chunks
 from warehouse.duckdb.chunks import MARK, Chunk, LargeRecord, read_chunks
-from warehouse.duckdb.json_reader import RECORDS_OF_TEXTS, TEXTS, TEXTS_DDL
+from warehouse.duckdb.json_reader import TEXTS, TEXTS_DDL, records_of_texts
 
 PIECES = (
     '{"k": 1}', '{"k": "a} {b"}', '{"k":\n"b"}', '[{"k": 1},\n{"k": 2}]', '{"n": {"m": [1, {"o": "\\"{"}]}}',
     "{", "}", "[", "]", '"', "\\", ",", ":", " ", "\t", "\n", "\r\n", "\n\n\n", "x", "nan", '"a', '{"k": "é"}', "\n{",
-    ",\n{", "}\n{", "] \n\n {", "{" * 5, "[\n" * 4, "]" * 4,
+    ",\n{", "}\n{", "] \n\n {", "]\n[", "} \n\n [", "{" * 5, "[\n" * 4, "]" * 4,
 )  # fmt: skip
 
 
 DUCKDB = duckdb.connect()
 
 
-def records(texts: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+def records(texts: Iterable[tuple[int, str]], bracket: str = "{") -> list[tuple[int, str]]:
     """Return the line and the text of each record that the reader finds in texts."""
     DUCKDB.execute(TEXTS_DDL)
     rows = [(0, number, line, text) for number, (line, text) in enumerate(texts)]
     if rows:
         DUCKDB.executemany(f"insert into {TEXTS} values (?, ?, ?, ?)", rows)
-    return sorted((line, record) for _, line, record in DUCKDB.execute(RECORDS_OF_TEXTS).fetchall())
+    return sorted((line, record) for _, line, record in DUCKDB.execute(records_of_texts(bracket)).fetchall())
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.lists(st.sampled_from(PIECES), max_size=30).map("".join), block=st.integers(1, 40))
+@given(
+    text=st.lists(st.sampled_from(PIECES), max_size=30).map("".join),
+    block=st.integers(1, 40),
+    bracket=st.sampled_from("{["),
+)
 def test_chunks_hold_the_records_of_the_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, block: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, block: int, bracket: str
 ) -> None:
     file = tmp_path / "a.json"
     file.write_bytes(text.encode())
     monkeypatch.setattr(chunks, "_BLOCK_BYTES", block)
     monkeypatch.setattr(chunks, "_HELD_BYTES", 2 * block)
-    given = [chunk for chunk in read_chunks(str(file)) if isinstance(chunk, Chunk)]
-    assert records(given) == records([(1, text)])
+    given = [chunk for chunk in read_chunks(str(file), bracket.encode()) if isinstance(chunk, Chunk)]
+    assert records(given, bracket) == records([(1, text)], bracket)
 
 
 def test_chunks_are_whole_records_with_their_first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

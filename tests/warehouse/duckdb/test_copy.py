@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.copying import Copying, Loaded
+from tests.warehouse.test_copy_forms import AWS, CATEGORY
+from tests.warehouse.test_copy_forms import CASES as FORMS
 from warehouse.duckdb.copy import SMALL_FILE_BYTES, DuckDBCopy
 from warehouse.duckdb.json_rules import ASSUMPTIONS
 from warehouse.duckdb.rejects import _describe
@@ -174,6 +177,21 @@ def test_good_values_load_without_a_second_reading_of_the_file(
     loaded = copying.load(table, among_good(_lines(good), pads))
 
     assert dict(own_rows(loaded, pads)) == {str(n): case.expected for n, case in enumerate(good)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", ["auto ignorecase", "JSONPaths into arrays"])
+def test_names_in_any_case_and_arrays_load_without_a_second_reading_of_the_file(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    def look_again(*_: object) -> None:
+        raise AssertionError("the file was taken for broken, or for one that is not of lines")
+
+    monkeypatch.setattr(DuckDBCopy, "_load_broken", look_again)
+    paths = json.dumps({"jsonpaths": AWS[form].paths}) if AWS[form].paths else None
+    table = replace(copying.table(CATEGORY, paths), ignore_case=AWS[form].ignore_case)
+    records = AWS["JSONPaths into arrays"].data if paths else b'{"CatID": 1, "CatGroup": "Sports"}\n'
+    count = records.count(b"\n")
+    assert copying.load(table, records * 300).reported == (300 * count, 0)
 
 
 BIG = b"x" * 5_000_000
@@ -546,7 +564,7 @@ def test_a_long_copy_reports_its_progress_while_it_runs(copying: Copying, monkey
 def test_every_assumption_has_its_test() -> None:
     assert set(ASSUMPTIONS) == set(TESTED_ASSUMPTIONS)
     for names in TESTED_ASSUMPTIONS.values():
-        assert set() < set(names) <= set(BAD_RECORDS) | set(globals())
+        assert set() < set(names) <= set(BAD_RECORDS) | set(FORMS) | set(globals())
 
 
 TESTED_ASSUMPTIONS = {
@@ -555,7 +573,8 @@ TESTED_ASSUMPTIONS = {
     "invalid UTF-8": ["invalid UTF-8 in a key no column takes"],
     "NaN": ["NaN", "NaN in a key no column takes", "NaN as text", "test_values_of_a_type_load_or_are_rejected"],
     "trailing comma": ["a trailing comma", "a trailing comma, nested"],
-    "root array": ["a root array", "an empty root array", "a root array over lines"],
+    "root array": ["a root array", "an empty root array", "a root array over lines", "an object among arrays"],
+    "a name in two cases": ["a name in two cases", "a name twice"],
     "adjacent objects": ["objects with nothing between"],
     "junk after an object": ["junk after an object"],
     "unclosed object": ["an unclosed object over lines", "an unclosed string over lines"],
