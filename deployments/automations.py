@@ -55,7 +55,7 @@ def end_silent_runs() -> AutomationCore:
             ChangeFlowRunState(
                 state=StateType.CRASHED,
                 message=f"no heartbeat for {SILENCE.seconds} s: the machine or the process died. "
-                "The next run on the same files completes the tables",
+                "The next run completes the tables",
             )
         ],
     )

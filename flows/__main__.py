@@ -9,7 +9,7 @@ from cyclopts import App
 
 from flows.command_line import new_app, run_app
 
-COMMANDS = ("etl", "analytics", "preflight", "generate", "copy_check")
+COMMANDS = ("etl", "analytics", "history", "undo", "preflight", "generate", "copy_check")
 
 
 def main() -> NoReturn:

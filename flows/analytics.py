@@ -15,10 +15,12 @@ from rich.console import Console
 
 from flows.command_line import WarehouseName, run_command
 from flows.escape import escape_cell, escape_markdown
+from flows.etl import TABLES
 from flows.report.headlines import about, verdict
 from flows.report.page import write_report
 from sql import catalog
 from tasks.answer import Answers, answer
+from warehouse.checks import with_table_checks
 from warehouse.errors import PermanentError
 from warehouse.questions import Answer, Row
 from warehouse.target import Target
@@ -80,7 +82,7 @@ def analytics(
     if path.is_dir() or not path.parent.is_dir():
         raise PermanentError(f"report: {path} cannot be written. Name a file in an existing directory")
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
-    answers = answer(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS)
+    answers = answer(target, TABLES, with_table_checks(catalog.STAR, catalog.CHECKS), catalog.QUESTIONS)
     result = Report(answers, f"{warehouse}, schema {schema}", path)
     write_report(answers, result.source, path)
     result.publish()

@@ -74,7 +74,7 @@ def leave(code: int, print_last: Callable[[], None]) -> NoReturn:
 def _exit_message(error: BaseException) -> tuple[int, str]:
     """Return the exit code and the message for an expected error; no message for any other."""
     if was_interrupted(error):
-        return 130, "interrupted: each step is complete or undone. Run again on the same files to complete the others"
+        return 130, "interrupted: each step is complete or undone. Run again to complete the others"
     if isinstance(error, PermanentError | TransientError):
         return 1, str(error)
     if isinstance(error, httpx.TransportError) or isinstance(error.__cause__, httpx.TransportError):

@@ -20,7 +20,7 @@ from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.errors import CopyError, PermanentError
 from warehouse.load_errors import LOAD_ERRORS_DDL
-from warehouse.sources import Compression, Source
+from warehouse.sources import Arrivals, Compression, Source
 from warehouse.tables import COPIED_TYPES, Column, Table, columns_in
 from warehouse.target import Target
 
@@ -149,7 +149,7 @@ def _checked(warehouse: Warehouse, source: Source) -> Report:
 
 def _loaded(warehouse: Warehouse, source: Source) -> Report:
     with warehouse.task() as connection:
-        copied = warehouse.copy(connection, source, lambda news: None)
+        copied = warehouse.copy(connection, source, Arrivals(warehouse.files(source)), lambda news: None)
         return Report(copied.rows, _sample(connection, source.table), _rejects(connection))
 
 

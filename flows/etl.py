@@ -5,11 +5,10 @@ Run it with `python -m flows.etl`.
 
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from prefect import flow
 from prefect.futures import PrefectFuture, wait
@@ -25,16 +24,18 @@ from tasks.check import check
 from tasks.create_tables import create_tables
 from tasks.lease import release_lease, take_lease
 from tasks.load import load_dimension, load_fact
+from tasks.open_batch import open_batch
 from tasks.preflight import preflight
-from tasks.results import TableResult
+from tasks.results import CheckResult, TableResult
 from tasks.stage import stage
+from warehouse.checks import with_table_checks
 from warehouse.errors import PermanentError
 from warehouse.plan import Plan
 from warehouse.sources import Compression, Source
-from warehouse.tables import Table
 from warehouse.target import Target
 
 SAMPLE = Path("data")
+Result = TypeVar("Result")
 TABLES = [*(table.name for table in catalog.TABLES), "load_errors", "run_lease"]
 
 
@@ -54,9 +55,9 @@ def etl(
     statement_timeout: Annotated[int, Field(ge=0)] = 0,
     plan: bool = False,
 ) -> Summary | Plan:
-    """Load Sparkify's event logs and song catalogue into the star schema, and check it.
+    """Load what is new of Sparkify's event logs and song catalogue into the star schema, and check it.
 
-    Safe to repeat at any time: the same data leads to the same tables.
+    Each file is loaded once, and again when it has changed. Safe to repeat at any time.
 
     Args:
         log_data: Event logs: a directory, a file or an s3:// prefix. Without any data, a sample is generated.
@@ -69,12 +70,14 @@ def etl(
         copy_role: Redshift only: the IAM role that COPY reads with, `default` or an ARN. Takes precedence over keys.
         compression: Compression of the files under both prefixes.
         max_errors: Records of each source that may be rejected before its load fails. load_errors keeps them.
-        full_refresh: Replace the fact and all dimensions with this run's data. History that is not in it is lost.
+        full_refresh: Build the fact and all dimensions anew from everything that was ever loaded. Reads no file.
         statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
         plan: Print every statement that the run would send to Redshift, and send nothing. Keys are masked.
     """
-    log_data, song_data = _sources(log_data, song_data)
-    sources = sources_of(log_data, song_data, log_jsonpaths, max_errors=max_errors, compression=compression)
+    sources = []
+    if not full_refresh:
+        log_data, song_data = _sources(log_data, song_data)
+        sources = sources_of(log_data, song_data, log_jsonpaths, max_errors=max_errors, compression=compression)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout, aws_credentials, copy_role)
     if plan:
         return _plan(target, sources, full_refresh=full_refresh)
@@ -112,18 +115,31 @@ def run_tasks(target: Target, sources: list[Source], *, full_refresh: bool) -> S
 def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool) -> Summary:
     """Run the tasks between taking and releasing the lease, independent ones in parallel.
 
-    Where staging breaks a rule of severity `error`, facts and dimensions stay as they are.
+    Where a batch breaks a rule of severity `error`, it is not added to history, and nothing else is loaded. If nothing
+    is new, and tables and checks have seen all of history, the run ends before it would read any of them.
     """
     create_tables(target, catalog.TABLES)
-    staged = _results([stage.submit(target, source) for source in sources])
-    staging_checks = check.with_options(task_run_name="check staging")(target, catalog.STAGING, ())
-    if any(result.fails_run for result in staging_checks) and not target.plan:
-        return Summary(staged, staging_checks, _where_to_look(target))
-    facts = [load_fact(target, table) for table in _loaded(catalog.FACTS, full_refresh=full_refresh)]
-    dimensions = _loaded(catalog.DIMENSIONS, full_refresh=full_refresh)
-    loaded = _results([load_dimension.submit(target, table) for table in dimensions])
-    checks = check(target, [*catalog.FACTS, *catalog.DIMENSIONS], catalog.CHECKS)
-    return Summary([*staged, *facts, *loaded], [*staging_checks, *checks], _where_to_look(target))
+    opening = open_batch(target, catalog.STAR, with_table_checks(catalog.STAR, catalog.CHECKS))
+    batch = opening.batch
+    staged = _results([stage.submit(target, source, batch, catalog.AUDITS[source.table]) for source in sources])
+    audits = [result for each in staged for result in each.checks]
+    is_up_to_date = opening.is_current and not any(each.new or each.changed for each in staged)
+    if (is_up_to_date and not full_refresh) or any(result.fails_run for result in audits):
+        return Summary(staged, [], audits, where_to_look(target), batch)
+    tables, checks = load_star(target, full_refresh=full_refresh)
+    return Summary(staged, tables, [*audits, *checks], where_to_look(target), batch)
+
+
+def load_star(target: Target, *, full_refresh: bool = False) -> tuple[list[TableResult], list[CheckResult]]:
+    """Load facts, then dimensions in parallel, and check them."""
+    facts = [load_fact(target, table, catalog.HISTORY, full_refresh=full_refresh) for table in catalog.FACTS]
+    dimensions = _results(
+        [
+            load_dimension.submit(target, table, catalog.HISTORY, full_refresh=full_refresh)
+            for table in catalog.DIMENSIONS
+        ]
+    )
+    return [*facts, *dimensions], check(target, catalog.STAR, catalog.CHECKS)
 
 
 def _plan(target: Target, sources: list[Source], *, full_refresh: bool) -> Plan:
@@ -151,16 +167,13 @@ def _sources(log_data: str, song_data: str) -> tuple[str, str]:
     return str(SAMPLE / "log_data"), str(SAMPLE / "song_data")
 
 
-def _loaded(tables: Sequence[Table], *, full_refresh: bool) -> list[Table]:
-    return [replace(table, mode="replace") if full_refresh else table for table in tables]
-
-
-def _results(futures: list[PrefectFuture[TableResult]]) -> list[TableResult]:
+def _results(futures: list[PrefectFuture[Result]]) -> list[Result]:
     wait(futures)
     return [future.result() for future in futures]
 
 
-def _where_to_look(target: Target) -> str:
+def where_to_look(target: Target) -> str:
+    """Say where the tables are, with a query to start with."""
     query = f"select level, count(*) as plays from {target.schema}.songplays group by level"
     file = target.duckdb_file
     if file is None:

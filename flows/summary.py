@@ -10,20 +10,25 @@ from rich.table import Table as Grid
 
 from flows.escape import escape_cell
 from flows.run_events import emit_check_failed, emit_table_loaded
-from tasks.results import CheckResult, TableResult
+from tasks.results import CheckResult, StageResult, TableResult
 from warehouse.errors import ChecksFailedError
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The results of one run by table and by check, and where the tables are."""
+    """The results of one run by source, by table and by check, and where the tables are."""
 
+    sources: list[StageResult]
     tables: list[TableResult]
     checks: list[CheckResult]
     where_to_look: str
+    batch: int = 0
 
     def publish(self) -> None:
-        """Save the tables and the checks as artifacts of the run, and emit its events."""
+        """Save sources, tables and checks as artifacts of the run, and emit its events."""
+        create_table_artifact(
+            [_source_row(result) for result in self.sources], key="sparkify-sources", description="Files by source"
+        )
         create_table_artifact(
             [asdict(result) for result in self.tables], key="sparkify-tables", description="Rows by table"
         )
@@ -39,13 +44,25 @@ class Summary:
     def show(self) -> None:
         """Print the summary."""
         console = Console(highlight=False, soft_wrap=True)
-        console.print(_table_grid(self.tables), _check_grid(self.checks))
+        if self.sources:
+            console.print(_source_grid(self.sources), self.headline)
+        if self.tables or self.checks:
+            console.print(_table_grid(self.tables), _check_grid(self.checks))
         for result in self.checks:
             if not result.holds and not result.fails_run:
                 console.print(describe(result), markup=False)
-        if any(result.rejected for result in self.tables):
+        if any(result.rejected for result in self.sources):
             console.print("The rejected records are in the table load_errors, each with its reason.")
         console.print(self.where_to_look, markup=False)
+
+    @property
+    def headline(self) -> str:
+        """Say which batch was loaded, or that there was nothing to load."""
+        if any(result.fails_run for each in self.sources for result in each.checks):
+            return "The new files break a rule, so they were not added to history."
+        if any(each.new or each.changed for each in self.sources):
+            return f"The new files are batch {self.batch}."
+        return f"Nothing is new since batch {self.batch - 1}, and all tables are up to date."
 
     def raise_for_checks(self) -> None:
         """Fail if a check of severity `error` found rows.
@@ -80,16 +97,25 @@ def _check_row(result: CheckResult) -> dict[str, Any]:
     )
 
 
+def _source_row(result: StageResult) -> dict[str, Any]:
+    return {name: value for name, value in asdict(result).items() if name != "checks"}
+
+
+def _source_grid(results: list[StageResult]) -> Grid:
+    grid = Grid("source", box=SIMPLE_HEAD)
+    return _with_counts(grid, [(r.source, r) for r in results], ["new", "changed", "known", "staged", "rejected"])
+
+
 def _table_grid(results: list[TableResult]) -> Grid:
     grid = Grid("table", box=SIMPLE_HEAD)
-    names = ["staged", "rejected", "inserted", "updated", "removed", "present"]
-    if not any(result.removed for result in results):
-        names.remove("removed")
+    return _with_counts(grid, [(r.table, r) for r in results], ["inserted", "updated", "removed", "present"])
+
+
+def _with_counts(grid: Grid, rows: list[tuple[str, Any]], names: list[str]) -> Grid:
     for name in (*names, "seconds"):
         grid.add_column(name, justify="right")
-    for result in results:
-        counts = (getattr(result, name) for name in names)
-        grid.add_row(result.table, *("" if n is None else f"{n:,}" for n in counts), f"{result.seconds:.2f}")
+    for title, result in rows:
+        grid.add_row(title, *(f"{getattr(result, name):,}" for name in names), f"{result.seconds:.2f}")
     return grid
 
 

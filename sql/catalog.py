@@ -13,23 +13,46 @@ SQL = Path(__file__).parent
 
 STAGING_EVENTS = Table(
     SQL / "staging/staging_events.sql",
+    history=Table(SQL / "history/events.sql", source="log_data"),
     jsonpaths=SQL / "staging/log_json_path.json",
     time_format="epochmillisecs",
 )
-STAGING_SONGS = Table(SQL / "staging/staging_songs.sql")
+STAGING_SONGS = Table(
+    SQL / "staging/staging_songs.sql",
+    history=Table(SQL / "history/catalogue.sql", source="song_data"),
+)
 
-FACTS = (Table(SQL / "facts/songplays.sql", mode="append", key=("songplay_id",)),)
+LEDGER = (
+    Table(SQL / "history/batches.sql", key=("batch_id", "source")),
+    Table(SQL / "history/loaded_files.sql", key=("url", "batch_id")),
+    Table(SQL / "history/table_loads.sql", key=("table_name", "load")),
+)
+
+FACTS = (Table(SQL / "facts/songplays.sql", key=("songplay_id",)),)
 
 DIMENSIONS = (
-    Table(SQL / "dimensions/users.sql", mode="merge", key=("user_id",), newest_by="updated_at"),
-    Table(SQL / "dimensions/songs.sql", mode="merge", key=("song_id",)),
-    Table(SQL / "dimensions/artists.sql", mode="merge", key=("artist_id",)),
-    Table(SQL / "dimensions/time.sql", mode="append", key=("start_time",)),
+    Table(SQL / "dimensions/users.sql", key=("user_id",)),
+    Table(SQL / "dimensions/songs.sql", key=("song_id",)),
+    Table(SQL / "dimensions/artists.sql", key=("artist_id",)),
+    Table(SQL / "dimensions/time.sql", key=("start_time",)),
 )
 
 STAGING = (STAGING_EVENTS, STAGING_SONGS)
 
-TABLES = (*STAGING, *FACTS, *DIMENSIONS)
+STAR = (*FACTS, *DIMENSIONS)
+
+HISTORY = tuple(table.history for table in STAGING if table.history)
+
+TABLES = (*STAGING, *HISTORY, *LEDGER, *STAR)
+
+AUDITS = {
+    STAGING_EVENTS: (
+        Check.read(SQL / "audits/levels_known.sql"),
+        Check.read(SQL / "audits/deliveries_agree.sql", severity="warn"),
+    ),
+    STAGING_SONGS: (),
+}
+"""What is checked of a batch before it is added to history."""
 
 CHECKS = (
     Check.read(SQL / "checks/songplays_users_exist.sql"),
@@ -37,12 +60,13 @@ CHECKS = (
     Check.read(SQL / "checks/songplays_artists_exist.sql"),
     Check.read(SQL / "checks/songplays_times_exist.sql"),
     Check.read(SQL / "checks/songplays_complete.sql"),
-    Check.read(SQL / "checks/levels_known.sql"),
     Check.read(SQL / "checks/time_parts_in_range.sql"),
     Check.read(SQL / "checks/users_up_to_date.sql"),
-    Check.read(SQL / "checks/deliveries_agree.sql", severity="warn"),
     Check.read(SQL / "checks/songplays_matched.sql", severity="warn"),
     Check.read(SQL / "checks/songplays_times_plausible.sql", severity="warn"),
 )
+
+OVERVIEW = {path.stem: path.read_text(encoding="utf-8") for path in sorted((SQL / "overview").glob("*.sql"))}
+"""What `flows.history` shows of the ledger."""
 
 QUESTIONS = tuple(Question(path) for path in sorted((SQL / "analytics").glob("*.sql")))

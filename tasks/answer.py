@@ -10,10 +10,9 @@ from sqlalchemy import Connection
 from tasks.check import offending_rows
 from tasks.results import CheckResult
 from tasks.retries import RETRIES
-from warehouse.checks import Check, with_table_checks
+from warehouse.checks import Check
 from warehouse.connect import open_warehouse
 from warehouse.questions import Answer, Question, python_value
-from warehouse.tables import Table
 from warehouse.target import Target
 
 
@@ -39,19 +38,19 @@ class Answers:
 
 
 @task(task_run_name="answer", **RETRIES)
-def answer(target: Target, tables: Sequence[Table], checks: Sequence[Check], questions: Sequence[Question]) -> Answers:
-    """Answer questions, and check the tables that they are about. One read-only transaction, without the lease.
+def answer(target: Target, tables: Sequence[str], checks: Sequence[Check], questions: Sequence[Question]) -> Answers:
+    """Answer questions about tables, and check rules. One read-only transaction, without the lease.
 
     If the tables do not exist yet, no question has an answer and no rule is checked.
     """
     warehouse = open_warehouse(target)
     with warehouse.reading() as connection:
         asked_at = connection.exec_driver_sql("select getdate()").scalar_one()
-        if not all(warehouse.columns(connection, name) for name in [*(t.name for t in tables), "run_lease"]):
+        if not all(warehouse.columns(connection, name) for name in tables):
             return Answers([Answer(question) for question in questions], [], asked_at)
         return Answers(
             [ask(connection, question) for question in questions],
-            [offending_rows(connection, each) for each in with_table_checks(tables, checks)],
+            [offending_rows(connection, each) for each in checks],
             asked_at,
             connection.exec_driver_sql("select max(expires_at) from run_lease").scalar_one(),
         )

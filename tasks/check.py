@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from tasks.results import CheckResult
 from tasks.retries import RETRIES
+from warehouse import ledger
 from warehouse.checks import Check, with_table_checks
 from warehouse.connect import open_warehouse
 from warehouse.tables import Table
@@ -17,9 +18,16 @@ SAMPLE_ROWS = 5
 
 @task(task_run_name="check", **RETRIES)
 def check(target: Target, tables: Sequence[Table], checks: Sequence[Check]) -> list[CheckResult]:
-    """Check that each table has rows and a unique key, then check each rule. One transaction that only reads."""
-    with open_warehouse(target).task() as connection:
-        return [offending_rows(connection, rule) for rule in with_table_checks(tables, checks)]
+    """Check that each table has rows and a unique key, then check each rule.
+
+    One transaction. It only reads, but for the record whether a rule of severity `error` is broken.
+    """
+    warehouse = open_warehouse(target)
+    rules = with_table_checks(tables, checks)
+    with warehouse.task() as connection:
+        results = [offending_rows(connection, rule) for rule in rules]
+        ledger.record_checks(warehouse, connection, rules, all_hold=not any(result.fails_run for result in results))
+    return results
 
 
 def offending_rows(connection: Connection, check: Check) -> CheckResult:

@@ -1,39 +1,60 @@
-"""Load facts and dimensions from staging."""
+"""Load facts and dimensions from history."""
 
+from collections.abc import Sequence
 from time import monotonic
 
 from prefect import task
 from prefect.logging import get_run_logger
+from sqlalchemy import Connection
 
 from tasks.results import TableResult
 from tasks.retries import RETRIES
+from warehouse import ledger
 from warehouse.connect import open_warehouse
-from warehouse.loads import load
+from warehouse.errors import PermanentError
+from warehouse.ledger import TableState
+from warehouse.loads import LoadResult, refresh, replace
 from warehouse.tables import Table
 from warehouse.target import Target
 
 
 @task(task_run_name="load {table.name}", **RETRIES)
-def load_fact(target: Target, table: Table) -> TableResult:
-    """Load a fact table from its SELECT. One transaction; safe to repeat."""
-    return _load(target, table)
+def load_fact(target: Target, table: Table, history: Sequence[Table], *, full_refresh: bool = False) -> TableResult:
+    """Make a fact table equal to its SELECT over history. One transaction; safe to repeat.
+
+    Raises:
+        PermanentError: rows would go that an earlier version loaded, and history does not have.
+    """
+    return _load(target, table, history, full_refresh=full_refresh)
 
 
 @task(task_run_name="load {table.name}", **RETRIES)
-def load_dimension(target: Target, table: Table) -> TableResult:
-    """Load a dimension from its SELECT. One transaction; safe to repeat."""
-    return _load(target, table)
+def load_dimension(
+    target: Target, table: Table, history: Sequence[Table], *, full_refresh: bool = False
+) -> TableResult:
+    """Make a dimension equal to its SELECT over history. One transaction; safe to repeat.
+
+    Raises:
+        PermanentError: rows would go that an earlier version loaded, and history does not have.
+    """
+    return _load(target, table, history, full_refresh=full_refresh)
 
 
-def _load(target: Target, table: Table) -> TableResult:
+def _load(target: Target, table: Table, history: Sequence[Table], *, full_refresh: bool) -> TableResult:
     started = monotonic()
-    with open_warehouse(target).task() as connection:
-        loaded = load(connection, table)
-        if loaded.removed > loaded.inserted:
-            get_run_logger().warning(
-                "%s: the full refresh leaves %s of %s rows", table.name, f"{loaded.inserted:,}", f"{loaded.removed:,}"
-            )
-        present = connection.exec_driver_sql(f"select count(*) from {table.name}").scalar_one()
+    warehouse = open_warehouse(target)
+    with warehouse.task() as connection:
+        state = ledger.state_of(connection, table.name)
+    with warehouse.task() as connection:
+        loaded = LoadResult()
+        present = _count(connection, table)
+        if full_refresh:
+            loaded = _replace(connection, table)
+        elif not present or ledger.is_due(connection, table, history, state):
+            loaded = _refresh(connection, table, history, state, warehouse.schema)
+        if loaded != LoadResult() or not state.is_current(table.select):
+            ledger.record_load(warehouse, connection, table, state, loaded)
+            present = _count(connection, table)
     return TableResult(
         table=table.name,
         inserted=loaded.inserted,
@@ -42,3 +63,31 @@ def _load(target: Target, table: Table) -> TableResult:
         present=present,
         seconds=round(monotonic() - started, 2),
     )
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return int(connection.exec_driver_sql(f"select count(*) from {table.name}").scalar_one())
+
+
+def _replace(connection: Connection, table: Table) -> LoadResult:
+    loaded = replace(connection, table)
+    if loaded.removed > loaded.inserted:
+        get_run_logger().warning(
+            "%s: the full refresh leaves %s of %s rows", table.name, f"{loaded.inserted:,}", f"{loaded.removed:,}"
+        )
+    return loaded
+
+
+def _refresh(
+    connection: Connection, table: Table, history: Sequence[Table], state: TableState, schema: str
+) -> LoadResult:
+    is_same = state.definition == ledger.digest(table.select)
+    if state.definition and not is_same:
+        get_run_logger().info("%s: its SELECT has changed since its last load, which all rows now follow", table.name)
+    loaded = refresh(connection, table, history, schema, state.batch if is_same else None)
+    if loaded.removed and not state.loads:
+        raise PermanentError(
+            f"{table.name}: {loaded.removed:,} of its rows come from files that an earlier version loaded, and that "
+            "this run did not find. Run with all files, or with --full-refresh to lose these rows"
+        )
+    return loaded

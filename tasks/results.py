@@ -8,14 +8,12 @@ from warehouse.checks import Severity
 
 @dataclass(frozen=True, kw_only=True)
 class TableResult:
-    """Row counts of a table in a run: staged or rejected by COPY; inserted, updated or removed by a load; present."""
+    """Rows of a fact or dimension: those that a run inserted, updated and removed, and those that are present."""
 
     table: str
-    staged: int | None = None
-    rejected: int | None = None
-    inserted: int | None = None
-    updated: int | None = None
-    removed: int | None = None
+    inserted: int
+    updated: int
+    removed: int
     present: int
     seconds: float
 
@@ -37,3 +35,18 @@ class CheckResult:
     @property
     def fails_run(self) -> bool:
         return not self.holds and self.severity == "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """What a run staged from a source: its files by what is known of them, its records, and what audits found."""
+
+    table: str
+    source: str
+    new: int
+    changed: int
+    known: int
+    staged: int
+    rejected: int
+    seconds: float
+    checks: list[CheckResult] = field(default_factory=list)

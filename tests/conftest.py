@@ -18,6 +18,7 @@ from flows.generate import generate
 if TYPE_CHECKING:
     from tests.standin import Standin
     from tests.support.browser import Page
+    from tests.support.deliveries import Deliveries
     from tests.support.warehouses import Place
 
 pytest_plugins = ["tests.support.served"]
@@ -118,3 +119,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if request.param == "duckdb":
         return duckdb_place(tmp_path / "test.duckdb")
     return redshift_place(request.getfixturevalue("standin"), monkeypatch)
+
+
+@pytest.fixture
+def deliveries(place: "Place", tmp_path: Path, request: pytest.FixtureRequest) -> "Deliveries":
+    """Each kind of warehouse, empty, and an empty folder that it loads from."""
+    from tests.support.deliveries import growing
+
+    standin = None if place.target.duckdb_file else request.getfixturevalue("standin")
+    return growing(place, tmp_path / "source", standin)

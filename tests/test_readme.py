@@ -296,16 +296,14 @@ def test_a_program_that_no_test_looks_at_is_refused(shell: Shell) -> None:
         shell.calls("sparkle --on")
 
 
+GENERATE = "flows/generate/__init__.py"
+
+
 def options_of_commands() -> set[str]:
     """Return the options of the commands that are functions with parameters."""
     names = set()
-    for file in (
-        "flows/etl.py",
-        "flows/analytics.py",
-        "flows/preflight.py",
-        "flows/copy_check.py",
-        "flows/generate/__init__.py",
-    ):
+    commands = ("etl", "analytics", "history", "undo", "preflight", "copy_check")
+    for file in (*(f"flows/{name}.py" for name in commands), GENERATE):
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
         names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     return {"--" + name.replace("_", "-") for name in names}

@@ -3,15 +3,19 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
 from warehouse import lease
 from warehouse.errors import PermanentError
+from warehouse.files import SourceFile
 from warehouse.preflight import Finding
-from warehouse.sources import CopyResult, Progress, Source
+from warehouse.sources import Arrivals, CopyResult, Progress, Source
 from warehouse.tables import Column
 from warehouse.target import Target
+
+Values = tuple[Any, ...]
 
 
 class Warehouse(ABC):
@@ -80,12 +84,27 @@ class Warehouse(ABC):
         """Check that a run would find what it needs, sources and writable tables. Changes nothing."""
 
     @abstractmethod
-    def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
-        """Load files into a staging table, and rejected records into load_errors, in the connection's transaction.
+    def files(self, source: Source) -> list[SourceFile]:
+        """Return all files of a source, by URL.
+
+        Raises:
+            CopyError: there are none, or they cannot be listed.
+        """
+
+    @abstractmethod
+    def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
+        """Load the files that arrived into a staging table, and rejected records into load_errors.
+
+        Part of the connection's transaction.
 
         Raises:
             CopyError: more than `max_errors` records were rejected, or the files cannot be read.
+            TransientError: a file is no longer as it was listed.
         """
+
+    @abstractmethod
+    def insert(self, connection: Connection, table: str, rows: Sequence[Values]) -> None:
+        """Insert rows, each with a value for every column, in few statements. Part of the connection's transaction."""
 
     @abstractmethod
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
@@ -94,7 +113,7 @@ class Warehouse(ABC):
     def _create_schema(self, connection: Connection) -> None:
         """Create the schema if it is missing. IF NOT EXISTS alone would need a database privilege even if it exists."""
         if not self._has_schema(connection):
-            connection.exec_driver_sql(f"create schema if not exists {self._schema}")
+            connection.exec_driver_sql(f"create schema if not exists {self.schema}")
 
     def _refuse_missing_schema(self, connection: Connection) -> None:
         if not self._has_schema(connection):
@@ -107,9 +126,10 @@ class Warehouse(ABC):
         return connection.execute(known, {"schema": self.target.schema}).first() is not None
 
     def _prepare(self, connection: Connection) -> None:
-        connection.exec_driver_sql(f"set search_path to {self._schema}")
+        connection.exec_driver_sql(f"set search_path to {self.schema}")
         connection.exec_driver_sql(f"set statement_timeout to {self.target.statement_timeout * 1000}")
 
     @property
-    def _schema(self) -> str:
+    def schema(self) -> str:
+        """The schema's name, quoted."""
         return '"' + self.target.schema.replace('"', '""') + '"'

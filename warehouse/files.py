@@ -1,11 +1,25 @@
-"""Files to load, and how to group them into batches."""
+"""Files to load: as a source lists them, as they are read, and how they are grouped."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 from typing import TypeVar
 
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of a source as it was listed: its URL or absolute path, and its size in bytes.
+
+    Another `etag` or size means another version. S3 gives the etag; that of a local file is its time of modification.
+    """
+
+    url: str
+    size: int
+    etag: str
+    modified: datetime
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """What a COPY loads, and its result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
+from warehouse.files import SourceFile
 from warehouse.tables import Table
 
 Compression = Literal["none", "gzip"]
@@ -25,6 +27,23 @@ class Source:
     jsonpaths: str = ""
     max_errors: int = 0
     compression: Compression = "none"
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """The files of a source, compared with those that were loaded before.
+
+    `new` ones never were, `changed` ones were in another version, and `known` ones are as they were.
+    """
+
+    new: Sequence[SourceFile] = ()
+    changed: Sequence[SourceFile] = ()
+    known: Sequence[SourceFile] = ()
+
+    @property
+    def files(self) -> list[SourceFile]:
+        """The files to load, sorted by URL."""
+        return sorted([*self.new, *self.changed], key=attrgetter("url"))
 
 
 @dataclass(frozen=True)

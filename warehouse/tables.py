@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from warehouse.errors import PermanentError
-
-Mode = Literal["append", "replace", "merge"]
 
 COPIED_TYPES = (
     "smallint", "integer", "bigint", "decimal", "numeric", "real", "double precision", "boolean", "timestamp", "varchar"
@@ -37,18 +34,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table's SQL file, whose name is the table's: its DDL, then (not for staging) the SELECT of its rows.
+    """A table's SQL file, whose name is the table's: its DDL, then (for facts and dimensions) the SELECT of its rows.
 
-    `mode` says how rows are loaded: `append` those whose key is new, `replace` all, or `merge` so that the newest by
-    the column `newest_by` stay (the arriving ones if there is no such column). For a staging table, `jsonpaths` maps
-    JSON keys to its columns (without it, columns have the names of the keys, in any case if `ignore_case`), and
-    `time_format` is COPY's TIMEFORMAT.
+    A third statement, for large tables, tells what new batches touch, in columns of `events`, of the table, or of both:
+    a load then compares only rows with these values. It reads `arrived_events` and `arrived_catalogue`, which hold the
+    rows of the new batches. The SELECT's rows must depend only on events that have the same values.
+
+    A staging table has a `history`, the table that keeps what is staged and names its `source`. `jsonpaths` maps JSON
+    keys to the staging table's columns (without it, columns have the names of the keys, in any case if `ignore_case`),
+    and `time_format` is COPY's TIMEFORMAT.
     """
 
     path: Path
-    mode: Mode = "append"
     key: tuple[str, ...] = ()
-    newest_by: str | None = None
+    history: "Table | None" = None
+    source: str = ""
     jsonpaths: Path | None = None
     time_format: str | None = None
     ignore_case: bool = False
@@ -67,7 +67,13 @@ class Table:
 
     @property
     def select(self) -> str:
-        return self.statements[1]
+        """The SELECT of the table's rows over history; "" if it is loaded otherwise."""
+        return self.statements[1] if len(self.statements) > 1 else ""
+
+    @property
+    def touched(self) -> str:
+        """The SELECT of what new batches touch; "" if that may be anything."""
+        return self.statements[2] if len(self.statements) > 2 else ""
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:

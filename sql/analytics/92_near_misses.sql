@@ -1,8 +1,8 @@
 -- title: Plays that nearly match the catalogue
--- question: Which plays of the latest load would match if a duration or a spelling were fixed?
+-- question: Which plays would match if a duration or a spelling were fixed?
 -- chart: table
 -- headline: Fixing these would match {total[plays]:play}, {first[plays]} of them of “{first[song]}” by {first[artist]}.
--- nothing: No play of the latest load nearly matches the catalogue.
+-- nothing: No play nearly matches the catalogue.
 with deliveries as (
     select
         song,
@@ -10,9 +10,9 @@ with deliveries as (
         length,
         row_number() over (
             partition by ts, user_id, session_id, item_in_session
-            order by level, location, user_agent, song, artist, length
+            order by batch_id desc, level, location, user_agent, song, artist, length
         ) as delivery
-    from staging_events
+    from events
     where page = 'NextSong'
 ),
 
@@ -30,24 +30,35 @@ plays as (
     group by song, artist, length
 ),
 
-catalogue as (
+live as (
+    select
+        title,
+        artist_name,
+        duration,
+        batch_id,
+        max(batch_id) over (partition by song_id) as newest
+    from catalogue
+),
+
+entries as (
     select
         title,
         artist_name,
         duration,
         regexp_replace(lower(title), '[^a-z0-9]', '') as song_letters,
         regexp_replace(lower(artist_name), '[^a-z0-9]', '') as artist_letters
-    from staging_songs
+    from live
+    where batch_id = newest
 ),
 
 missed as (
     select plays.*
     from plays
-    left join catalogue
-        on catalogue.title = plays.song
-        and catalogue.artist_name = plays.artist
-        and catalogue.duration = plays.length
-    where catalogue.title is null
+    left join entries
+        on entries.title = plays.song
+        and entries.artist_name = plays.artist
+        and entries.duration = plays.length
+    where entries.title is null
 ),
 
 alike as (
@@ -56,20 +67,20 @@ alike as (
         missed.artist,
         missed.length,
         missed.plays,
-        catalogue.title as catalogue_song,
-        catalogue.artist_name as catalogue_artist,
-        catalogue.duration as catalogue_length,
+        entries.title as catalogue_song,
+        entries.artist_name as catalogue_artist,
+        entries.duration as catalogue_length,
         case
-            when catalogue.title = missed.song and catalogue.artist_name = missed.artist then 1
+            when entries.title = missed.song and entries.artist_name = missed.artist then 1
             when
-                replace(lower(catalogue.title), ' ', '') = replace(lower(missed.song), ' ', '')
-                and replace(lower(catalogue.artist_name), ' ', '') = replace(lower(missed.artist), ' ', '') then 2
+                replace(lower(entries.title), ' ', '') = replace(lower(missed.song), ' ', '')
+                and replace(lower(entries.artist_name), ' ', '') = replace(lower(missed.artist), ' ', '') then 2
             else 3
         end as distance
     from missed
-    inner join catalogue
-        on catalogue.song_letters = missed.song_letters
-        and catalogue.artist_letters = missed.artist_letters
+    inner join entries
+        on entries.song_letters = missed.song_letters
+        and entries.artist_letters = missed.artist_letters
     where missed.song_letters <> '' and missed.artist_letters <> ''
 ),
 

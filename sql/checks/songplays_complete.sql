@@ -1,10 +1,10 @@
--- Every distinct staged NextSong event is in songplays.
+-- Every distinct NextSong event of history is in songplays.
 select distinct
     events.ts,
     events.user_id,
     events.session_id,
     events.item_in_session
-from staging_events as events
+from events
 left join songplays
     on songplays.songplay_id = md5(
         datediff(ms, timestamp 'epoch', events.ts)::varchar

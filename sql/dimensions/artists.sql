@@ -1,4 +1,4 @@
--- One row per artist id. Of several spellings, the first by name, then by location ("X" before "X feat. Y").
+-- One row per artist id. Of the spellings in each song's newest batch, the first by name, then by location ("X" before "X feat. Y").
 create table if not exists artists (
     artist_id varchar(32) not null,
     name varchar(1024),
@@ -11,7 +11,19 @@ create table if not exists artists (
 diststyle all
 sortkey (artist_id);
 
-with spellings as (
+with live as (
+    select
+        artist_id,
+        artist_name,
+        artist_location,
+        artist_latitude,
+        artist_longitude,
+        batch_id,
+        max(batch_id) over (partition by song_id) as newest
+    from catalogue
+),
+
+spellings as (
     select
         artist_id,
         artist_name as name,
@@ -22,7 +34,8 @@ with spellings as (
             partition by artist_id
             order by artist_name, artist_location, artist_latitude, artist_longitude
         ) as spelling
-    from staging_songs
+    from live
+    where batch_id = newest
 )
 
 select

@@ -1,4 +1,4 @@
--- One row per song id in the catalogue. Of several entries, the first by title, artist, year and duration.
+-- One row per song id in the catalogue. Of a song's entries the newest batch decides, and in it the first by title, artist, year and duration.
 create table if not exists songs (
     song_id varchar(32) not null,
     title varchar(1024),
@@ -20,9 +20,9 @@ with entries as (
         duration,
         row_number() over (
             partition by song_id
-            order by title, artist_id, year, duration
+            order by batch_id desc, title, artist_id, year, duration
         ) as entry
-    from staging_songs
+    from catalogue
 )
 
 select

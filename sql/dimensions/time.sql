@@ -15,7 +15,7 @@ sortkey (start_time);
 
 with moments as (
     select distinct ts as start_time
-    from staging_events
+    from events
     where page = 'NextSong'
 )
 
@@ -28,3 +28,10 @@ select
     extract(year from start_time) as year,
     extract(dow from start_time) as weekday
 from moments;
+
+-- The moments of arriving plays.
+select
+    ts,
+    ts as start_time
+from arrived_events
+where page = 'NextSong';

@@ -1,4 +1,4 @@
--- One row per NextSong event. An event delivered twice counts once: the first row by value.
+-- One row per NextSong event. Of an event's deliveries the newest batch decides, and in it the first row by value.
 create table if not exists songplays (
     songplay_id varchar(32) not null,
     start_time timestamp not null,
@@ -15,7 +15,7 @@ create table if not exists songplays (
 distkey (user_id)
 sortkey (start_time);
 
-with plays as (
+with deliveries as (
     select
         md5(
             datediff(ms, timestamp 'epoch', ts)::varchar
@@ -34,13 +34,26 @@ with plays as (
         length,
         row_number() over (
             partition by ts, user_id, session_id, item_in_session
-            order by level, location, user_agent, song, artist, length
+            order by batch_id desc, level, location, user_agent, song, artist, length
         ) as delivery
-    from staging_events
+    from events
     where page = 'NextSong'
 ),
 
-catalogue as (
+-- the rows of each song's newest batch
+live as (
+    select
+        title,
+        artist_name,
+        duration,
+        song_id,
+        artist_id,
+        batch_id,
+        max(batch_id) over (partition by song_id) as newest
+    from catalogue
+),
+
+entries as (
     select
         title,
         artist_name,
@@ -51,23 +64,51 @@ catalogue as (
             partition by title, artist_name, duration
             order by song_id, artist_id
         ) as entry
-    from staging_songs
+    from live
+    where batch_id = newest
 )
 
 select
-    plays.songplay_id,
-    plays.start_time,
-    plays.user_id,
-    plays.level,
-    catalogue.song_id,
-    catalogue.artist_id,
-    plays.session_id,
-    plays.location,
-    plays.user_agent
-from plays
-left join catalogue
-    on catalogue.title = plays.song
-    and catalogue.artist_name = plays.artist
-    and catalogue.duration = plays.length
-    and catalogue.entry = 1
-where plays.delivery = 1;
+    deliveries.songplay_id,
+    deliveries.start_time,
+    deliveries.user_id,
+    deliveries.level,
+    entries.song_id,
+    entries.artist_id,
+    deliveries.session_id,
+    deliveries.location,
+    deliveries.user_agent
+from deliveries
+left join entries
+    on entries.title = deliveries.song
+    and entries.artist_name = deliveries.artist
+    and entries.duration = deliveries.length
+    and entries.entry = 1
+where deliveries.delivery = 1;
+
+-- The moments of arriving plays, of plays with an arriving song, and of plays whose text is that of an arriving song.
+select
+    ts,
+    ts as start_time
+from arrived_events
+where page = 'NextSong'
+
+union all
+
+select
+    start_time as ts,
+    start_time
+from songplays
+where song_id in (select arrived_catalogue.song_id from arrived_catalogue)
+
+union all
+
+select
+    events.ts,
+    events.ts as start_time
+from events
+inner join arrived_catalogue
+    on arrived_catalogue.title = events.song
+    and arrived_catalogue.artist_name = events.artist
+    and arrived_catalogue.duration = events.length
+where events.page = 'NextSong';

@@ -22,6 +22,7 @@ from tests.standin.postgres import SUPERUSER, run_postgres
 from tests.support import warehouses
 from tests.support.browser import Page
 from tests.support.deployed import SETTINGS, Clone, Json, clone, served, speaking_to, wait_for, webhook
+from tests.support.records import EVENT, SONG, write_data
 
 SETTINGS_AND_ALERTS = SETTINGS | {"SPARKIFY_NOTIFICATION_BLOCK": "custom-webhook/alerts"}
 MARKUP = [  # ten, as Prefect's second UI shows so many rows at once
@@ -88,7 +89,7 @@ def test_deploying_again_updates_only_what_changed(
     ours = [one["name"] for one in deployed.ask("automations/filter") if one["name"].startswith("sparkify: ")]
     assert len(ours) == 4
     deployments = deployed.ask("deployments/filter")
-    assert {one["name"] for one in deployments} == {"local", "manual", "hourly", "analytics"}
+    assert {one["name"] for one in deployments} == {"local", "manual", "hourly", "analytics", "history", "undo"}
     assert {one["version"] for one in deployments} == {version("sparkify-pipeline")}
 
 
@@ -128,19 +129,21 @@ def test_the_local_deployment_loads_tables_and_publishes_artifacts_and_events(de
     assert {task["state"]["type"] for task in tasks} == {"COMPLETED"}
     assert len(tasks) == 8 + len(catalog.FACTS) + len(catalog.DIMENSIONS)
     artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
-    assert {artifact["key"] for artifact in artifacts} == {"sparkify-tables", "sparkify-checks"}
-    present = warehouses.duckdb_place(deployed.folder / "sparkify.duckdb", "public").contents(
-        *(table.name for table in catalog.TABLES)
-    )
-    loaded = wait_for(lambda: _of_kind(deployed, run, "sparkify.table.loaded", len(catalog.TABLES)))
+    assert {artifact["key"] for artifact in artifacts} == {"sparkify-sources", "sparkify-tables", "sparkify-checks"}
+    present = warehouses.duckdb_place(deployed.folder / "sparkify.duckdb", "public").contents()
+    loaded = wait_for(lambda: _of_kind(deployed, run, "sparkify.table.loaded", len(catalog.STAR)))
     assert {event["resource"]["sparkify.table"]: event["payload"]["present"] for event in loaded} == {
         name: len(rows) for name, rows in present.items()
     }
 
 
-def test_a_failed_run_says_why_and_sends_a_notification(deployed: Clone, received: tuple[str, list[Json]]) -> None:
+def test_a_failed_run_says_why_and_sends_a_notification(
+    deployed: Clone, received: tuple[str, list[Json]], tmp_path: Path
+) -> None:
     before = len(_workers_log(deployed))
-    run = deployed.start_run("local", parameters={"log_jsonpaths": "nowhere"})  # found in the middle of a load
+    data = write_data(tmp_path / "new", [EVENT], [SONG])
+    sources = {name: str(data / name) for name in ("log_data", "song_data")}
+    run = deployed.start_run("local", parameters=sources | {"log_jsonpaths": "nowhere"})  # found in the midst of a load
     state = deployed.end_of(run, 120)
 
     why = "nowhere: the JSONPaths file cannot be read (No such file or directory)"
@@ -296,7 +299,7 @@ def _assert_manual_then_analytics(deployed: Clone, received: tuple[str, list[Jso
 
     assert state["type"] == "COMPLETED", state["message"]
     assert run["parameters"]["log_data"] == SETTINGS["SPARKIFY_LOG_DATA"]
-    loaded = wait_for(lambda: _of_kind(deployed, run, "sparkify.table.loaded", len(catalog.TABLES)))
+    loaded = wait_for(lambda: _of_kind(deployed, run, "sparkify.table.loaded", len(catalog.STAR)))
     plays = next(event["payload"]["present"] for event in loaded if event["resource"]["sparkify.table"] == "songplays")
     assert plays == len(place.contents("songplays")["songplays"]) > 0
     (event,) = wait_for(lambda: _of_kind(deployed, run, "sparkify.check.failed", 1))
@@ -310,7 +313,7 @@ def _assert_manual_then_analytics(deployed: Clone, received: tuple[str, list[Jso
     assert answered["type"] == "COMPLETED", answered["message"]
     artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [asked["id"]]}})
     assert len(artifacts) == len(catalog.QUESTIONS) + 1
-    assert re.search(r"1 of \d+ checks of the data fails", (deployed.folder / "report.html").read_text())
+    assert re.search(r"All \d+ checks of the data hold", (deployed.folder / "report.html").read_text())
     assert len(_runs_of(deployed, "analytics")) == 1
 
 
@@ -325,8 +328,9 @@ def _with_a_contradiction(data: Path, folder: Path) -> Path:
 
 
 def _runs_of(deployed: Clone, deployment: str) -> list[Json]:
+    """Return a deployment's runs that were asked for, without those of its schedule."""
     runs: list[Json] = deployed.ask("flow_runs/filter", deployments={"name": {"any_": [deployment]}})
-    return runs
+    return [run for run in runs if not run["auto_scheduled"]]
 
 
 def _of_kind(deployed: Clone, run: Json, kind: str, count: int) -> list[Any]:

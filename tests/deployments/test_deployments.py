@@ -158,7 +158,8 @@ class TestPrefectFiles:
         flow: Flow[..., Any] = load_flow_from_entrypoint(entry["entrypoint"], use_placeholder_flow=False)
         assert entry["parameters"]
         assert set(entry["parameters"]) <= set(flow.parameters.properties)
-        flow.validate_parameters(entry["parameters"])
+        asked = dict.fromkeys(flow.parameters.required, 1)  # the form asks for what has no default
+        flow.validate_parameters(asked | entry["parameters"])
 
     @pytest.mark.parametrize("entrypoint", sorted({entry["entrypoint"] for entry in DEFAULT["deployments"]}))
     def test_the_form_asks_for_plain_values_and_describes_each(self, entrypoint: str) -> None:
@@ -180,15 +181,15 @@ class TestPrefectFiles:
         assert step.pop("id") == "project"
         assert asyncio.run(run_shell_script(**step))["stdout"] == PROJECT["version"]
 
-    def test_analytics_runs_after_each_completed_run_on_redshift(self) -> None:
-        etl = {entry["name"]: entry for entry in DEFAULT["deployments"] if entry["entrypoint"] == "flows/etl.py:etl"}
-        on_redshift = [name for name, entry in etl.items() if entry["parameters"]["warehouse"] == "sparkify-redshift"]
+    def test_analytics_runs_daily_and_after_each_completed_manual_run(self) -> None:
+        """It reads all of songplays, so not every hour."""
         (analytics,) = (entry for entry in DEFAULT["deployments"] if entry["name"] == "analytics")
+        assert [schedule["cron"] for schedule in analytics["schedules"]] == ["30 5 * * *"]
         (trigger,) = analytics["triggers"]
         assert trigger["expect"] == ["prefect.flow-run.Completed"]
         assert trigger["match_related"] == [
             {"prefect.resource.role": "flow", "prefect.resource.name": "sparkify-etl"},
-            {"prefect.resource.role": "deployment", "prefect.resource.name": on_redshift},
+            {"prefect.resource.role": "deployment", "prefect.resource.name": "manual"},
         ]
 
     def test_the_docker_variant_differs_only_in_where_it_runs(self) -> None:

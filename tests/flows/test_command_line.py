@@ -14,7 +14,7 @@ import pytest
 
 from flows import command_line
 from flows.__main__ import COMMANDS, app_for, main
-from flows.etl import _where_to_look
+from flows.etl import where_to_look
 from flows.run_events import emit_check_failed, emit_table_loaded
 from tasks.results import CheckResult, TableResult
 from warehouse.errors import CopyError, PermanentError, TransientError
@@ -98,13 +98,13 @@ def test_the_log_has_tracebacks_of_bugs_only(error: BaseException | None, *, has
 
 
 def test_the_summary_says_where_the_tables_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    block = _where_to_look(Target("sparkify-redshift", "music", "run"))
+    block = where_to_look(Target("sparkify-redshift", "music", "run"))
     query = "select level, count(*) as plays from music.songplays group by level"
     assert block == f"The tables are in sparkify-redshift, schema music. Try: {query}"
     monkeypatch.chdir(tmp_path)
     with duckdb.connect("a.duckdb") as connection:
         connection.execute("create schema music; create table music.songplays as select 'paid' as level")
-    first, command = _where_to_look(Target("duckdb:///a.duckdb", "music", "run")).splitlines()
+    first, command = where_to_look(Target("duckdb:///a.duckdb", "music", "run")).splitlines()
     assert first == "The tables are in a.duckdb. Try:"
     python, _, code = command.strip().partition(" -c ")
     assert Path(python).samefile(sys.executable)
@@ -115,7 +115,7 @@ def test_events_name_the_table_or_check_in_their_labels_and_contain_no_row(monke
     """Triggers match labels. Events contain no row, because they go where the data may not."""
     emitted: list[tuple[str, dict[str, Any]]] = []
     monkeypatch.setattr("flows.run_events.emit_event", lambda event, **parts: emitted.append((event, parts)))
-    emit_table_loaded(TableResult(table="users", inserted=3, present=7, seconds=0.5))
+    emit_table_loaded(TableResult(table="users", inserted=3, updated=1, removed=0, present=7, seconds=0.5))
     emit_check_failed(CheckResult("levels_known", "Every level is known.", "warn", 2, [{"user_id": 1}]))
     loaded, failed = emitted
     assert loaded == (
@@ -127,8 +127,7 @@ def test_events_name_the_table_or_check_in_their_labels_and_contain_no_row(monke
                 "sparkify.table": "users",
             },
             "payload": {
-                "table": "users", "staged": None, "rejected": None, "inserted": 3, "updated": None, "removed": None,
-                "present": 7, "seconds": 0.5,
+                "table": "users", "inserted": 3, "updated": 1, "removed": 0, "present": 7, "seconds": 0.5,
             },
         },
     )  # fmt: skip
@@ -154,7 +153,7 @@ def test_runs_need_no_network_and_have_time_to_start() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_sparkify_has_each_command_under_its_name(name: str) -> None:
     command = getattr(import_module(f"flows.{name}"), name)
-    arguments = ["logs", "songs"] if name in ("preflight", "copy_check") else []
+    arguments = {"preflight": ["logs", "songs"], "copy_check": ["t.sql", "files"], "undo": ["1"]}.get(name, [])
     for app in (app_for([name]), app_for([])):
         parsed, *_ = app.parse_args([name, *arguments], exit_on_error=False)
         assert parsed is command

@@ -64,8 +64,8 @@ def assert_all_covered(command: Callable[..., Any], given: Iterable[str]) -> Non
 
 def test_every_parameter_of_a_run_reaches_redshift(standin: Standin) -> None:
     given = SOURCES | CONNECTION | ACCESS
-    given |= {"max_errors": (5, "maxerror 6"), "full_refresh": (True, "delete from songplays")}
-    assert_all_covered(etl, [*given, "plan"])
+    given |= {"max_errors": (5, "maxerror 6")}
+    assert_all_covered(etl, [*given, "full_refresh", "plan"])
     plan = etl(**values(given), plan=True)
     assert standin.counts.statements == [], "a plan sends nothing"
     assert_reached(given, str(plan))
@@ -73,6 +73,8 @@ def test_every_parameter_of_a_run_reaches_redshift(standin: Standin) -> None:
     assert_reached(given, "\n".join(standin.counts.statements))
     by_preflight = "\n".join(sent for sent in standin.counts.statements if sent.startswith("copy preflight"))
     assert_reached(ACCESS | {"log_data": SOURCES["log_data"]}, by_preflight)
+    etl(**values(CONNECTION), full_refresh=True, return_state=True)
+    assert "delete from songplays" in standin.counts.statements
 
 
 def test_every_parameter_of_the_preflight_command_takes_effect(

@@ -1,27 +1,29 @@
 """What a person sees of a run: in a terminal, in Prefect's UI, and when it failed."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from prefect import flow
 
 from flows.summary import Summary
-from tasks.results import CheckResult, TableResult
+from tasks.results import CheckResult, StageResult, TableResult
 from tests.support.artifacts import artifacts_of, rows_of
 from warehouse.errors import ChecksFailedError
 
-LOADS = [
-    TableResult(table="staging_events", staged=1200, rejected=1, present=1200, seconds=0.5),
-    TableResult(table="users", inserted=3, updated=0, present=98, seconds=0.25),
-]
-MARKUP = "<b>*x*</b> [red]"
 HOLDS = CheckResult("users_not_empty", "users has rows.", "error")
+SOURCE = StageResult(
+    source="log_data", table="staging_events", new=2, changed=1, known=30, staged=1200, rejected=1, seconds=0.5,
+    checks=[HOLDS],
+)  # fmt: skip
+TABLE = TableResult(table="users", inserted=3, updated=0, removed=1, present=98, seconds=0.25)
+MARKUP = "<b>*x*</b> [red]"
 WARNS = CheckResult("songplays_matched", "Most plays find a song.", "warn", 1, [{"percent": 0.5}])
 FAILS = CheckResult("levels_known", "Every level is known.", "error", 3, [{"key": 1, "level": MARKUP}, {"key": 2}])
 
 
 def summary(*checks: CheckResult) -> Summary:
-    return Summary(LOADS, list(checks), "The tables are in [here].")
+    return Summary([SOURCE], [TABLE], list(checks), "The tables are in [here].")
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -33,15 +35,16 @@ class TestArtifacts:
 
         return {key: rows_of(artifact) for key, artifact in artifacts_of(publish(return_state=True)).items()}
 
-    def test_each_table_has_a_row(self) -> None:
+    def test_each_source_and_each_table_has_a_row(self) -> None:
         found = self.published(HOLDS)
-        assert set(found) == {"sparkify-tables", "sparkify-checks"}
-        assert found["sparkify-tables"] == [
-            {"table": "staging_events", "staged": 1200, "rejected": 1, "inserted": None, "updated": None,
-             "removed": None, "present": 1200, "seconds": 0.5},
-            {"table": "users", "staged": None, "rejected": None, "inserted": 3, "updated": 0,
-             "removed": None, "present": 98, "seconds": 0.25},
+        assert set(found) == {"sparkify-sources", "sparkify-tables", "sparkify-checks"}
+        assert found["sparkify-sources"] == [
+            {"source": "log_data", "table": "staging_events", "new": 2, "changed": 1, "known": 30, "staged": 1200,
+             "rejected": 1, "seconds": 0.5},
         ]  # fmt: skip
+        assert found["sparkify-tables"] == [
+            {"table": "users", "inserted": 3, "updated": 0, "removed": 1, "present": 98, "seconds": 0.25},
+        ]
 
     def test_each_check_has_a_row_and_strings_from_the_data_are_escaped(self) -> None:
         checks = self.published(HOLDS, WARNS, FAILS)["sparkify-checks"]
@@ -61,8 +64,8 @@ class TestTerminal:
         summary(HOLDS, WARNS, FAILS).show()
         lines = [line.split() for line in capsys.readouterr().out.splitlines()]
         for line in (
-            ["staging_events", "1,200", "1", "1,200", "0.50"],
-            ["users", "3", "0", "98", "0.25"],
+            ["log_data", "2", "1", "30", "1,200", "1", "0.50"],
+            ["users", "3", "0", "1", "98", "0.25"],
             ["users_not_empty", "holds", "0"],
             ["songplays_matched", "warn", "1"],
             ["levels_known", "error", "3"],
@@ -80,7 +83,7 @@ class TestTerminal:
         assert out.endswith("The tables are in [here].\n")
 
     def test_a_run_without_rejects_does_not_mention_load_errors(self, capsys: pytest.CaptureFixture[str]) -> None:
-        Summary(LOADS[1:], [HOLDS], "").show()
+        Summary([replace(SOURCE, rejected=0)], [TABLE], [HOLDS], "").show()
         assert "load_errors" not in capsys.readouterr().out
 
 

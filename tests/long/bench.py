@@ -3,13 +3,14 @@
 Each measurement is a process of its own; what is compared is measured in turn, and medians are quoted.
 """
 
+import json
 import os
 import re
 import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,13 +46,15 @@ def main() -> None:
     run, empty = in_turn("ten_events", "empty_flow")
     ratio("3. a run on ten events against an empty flow", run, empty, limit=1.2)
     again, first = in_turn("pipeline_again", "pipeline")
-    ratio("4. a second run on the same data against the first", again, first)
-    print("5. what a run sends to Redshift (its stand-in; S3 sends the rows)")
+    ratio("4. a second run, which finds nothing new, against the first", again, first)
+    large, small = in_turn("one_new_file x10", "one_new_file x1")
+    ratio("5. a run with one new file: ten times the history against one time", large, small, limit=1.3)
+    print("6. what a run sends to Redshift (its stand-in; S3 sends the rows)")
     print(
         f"   {'events':>8}{'files':>7}{'run':>8}{'statements':>12}{'transactions':>14}{'sent':>10}{'rows written':>14}"
     )
     subprocess.run([sys.executable, "-m", "tests.long.bench", "redshift_traffic"], check=True)
-    print("6. COPY of one file in several shapes: 4 and 16 times the size against 2 MB (seconds, MB)")
+    print("7. COPY of one file in several shapes: 4 and 16 times the size against 2 MB (seconds, MB)")
     for shape in SHAPES:
         one, *others = (measure(f"{shape} x{times}") for times in TIMES)
         growth = [f"{c.seconds / one.seconds:6.1f}{c.megabytes / one.megabytes:6.1f}" for c in others]
@@ -118,9 +121,34 @@ def pipeline(database: Path) -> float:
 
 
 def pipeline_again(database: Path) -> float:
-    """The same again, on the database that the first run left."""
+    """The same again, which finds nothing new."""
     pipeline(database)
     return pipeline(database)
+
+
+def one_new_file(times: int, database: Path) -> float:
+    """The tasks of a run on 2,000 events, of which one is of the first day and one came before."""
+    from tests.support.warehouses import duckdb_place
+
+    data, loaded = BENCH / f"history-{times}", BENCH / f"history-{times}.duckdb"
+    if not data.exists():
+        from flows.generate import generate
+
+        generate(users=460 * times, songs=500, out=data)
+        duckdb_place(loaded).run(data / "log_data", data / "song_data")
+    shutil.copy(loaded, database)
+    first, *_, last = (path.read_text().splitlines() for path in sorted((data / "log_data").rglob("*-events.json")))
+    new = data / "log_data/new.json"
+    events = [json.loads(line) for line in last[:1998]]
+    next_day = [json.dumps(event | {"ts": event["ts"] + 86_400_000}) for event in events]
+    late = json.dumps(json.loads(first[0]) | {"page": "NextSong", "userId": "1", "sessionId": 1})
+    try:
+        new.write_text("\n".join([*next_day, late, last[0]]))
+        started = perf_counter()
+        duckdb_place(database).run(data / "log_data", data / "song_data")
+        return perf_counter() - started
+    finally:
+        new.unlink()
 
 
 def by_hand(database: Path) -> float:
@@ -148,9 +176,9 @@ def song_files(database: Path) -> float:
     target = Target(f"duckdb:///{database}", "sparkify", "bench")
     with disable_run_logger():
         take_lease.fn(target)
-        create_tables.fn(target, [catalog.STAGING_SONGS])
+        create_tables.fn(target, catalog.TABLES)
         started = perf_counter()
-        stage.fn(target, Source(catalog.STAGING_SONGS, str(TINY / "song_data")))
+        stage.fn(target, Source(catalog.STAGING_SONGS, str(TINY / "song_data")), 1, ())
         return perf_counter() - started
 
 
@@ -202,7 +230,7 @@ def nothing():
 
 @flow
 def empty():
-    for _ in range(11):
+    for _ in range(13):
         nothing()
 
 empty()
@@ -253,7 +281,7 @@ def shape(name: str, times: int, database: Path) -> float:
     return seconds
 
 
-WORK: Mapping[str, Callable[[Path], float]] = {
+WORK: dict[str, Callable[[Path], float]] = {
     function.__name__: function
     for function in (
         pipeline,
@@ -265,7 +293,9 @@ WORK: Mapping[str, Callable[[Path], float]] = {
         empty_flow,
         redshift_traffic,
     )
-} | {f"{name} x{times}": partial(shape, name, times) for name in SHAPES for times in TIMES}
+}
+WORK |= {f"one_new_file x{times}": partial(one_new_file, times) for times in (1, 10)}
+WORK |= {f"{name} x{times}": partial(shape, name, times) for name in SHAPES for times in TIMES}
 
 if __name__ == "__main__":
     work(sys.argv[1]) if len(sys.argv) > 1 else main()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from tests.support.warehouses import copy_all
 from warehouse.connect import open_warehouse
 from warehouse.load_errors import LOAD_ERRORS_DDL
 from warehouse.sources import Compression, Source
@@ -85,7 +86,7 @@ class Copying:
         self.create(table)
         with self.warehouse.task() as connection:
             copy = Source(table, str(path), jsonpaths, max_errors, compression)
-            copied = self.warehouse.copy(connection, copy, progress)
+            copied = copy_all(self.warehouse, connection, copy, progress)
             rows, rejects = self.rows(connection, table), self.rejects(connection, table)
         return Loaded((copied.rows, copied.rejected), rows, rejects)
 

@@ -71,7 +71,7 @@ def answering(answer: Answer) -> Iterator[str]:
         def do_GET(self) -> None:
             status, headers, body = answer(self.path)
             self.send_response(status)
-            for name, value in ({"Content-Length": str(len(body))} | dict(headers)).items():
+            for name, value in ({"Content-Length": str(len(body)), "ETag": '"x"'} | dict(headers)).items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
@@ -96,7 +96,8 @@ def refusal(code: str, status: int) -> Answer:
 def listing(*keys: str, size: int = 9) -> bytes:
     """Return the answer to a request for a list of objects."""
     contents = "".join(
-        f"<Contents><Key>{key}</Key><Size>{size}</Size><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
+        f"<Contents><Key>{key}</Key><Size>{size}</Size><ETag>x</ETag>"
+        "<LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
         for key in keys
     )
     return f"<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>".encode()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 from prefect.logging import disable_run_logger
@@ -12,9 +13,12 @@ from tasks.check import check
 from tasks.create_tables import create_tables
 from tasks.lease import release_lease, take_lease
 from tasks.load import load_dimension, load_fact
+from tasks.open_batch import open_batch
 from tasks.preflight import preflight
+from tasks.results import StageResult
 from tasks.stage import stage
-from warehouse.errors import is_transient
+from warehouse.checks import with_table_checks
+from warehouse.errors import ChecksFailedError, is_transient
 from warehouse.sources import Source
 from warehouse.target import Target
 
@@ -45,22 +49,48 @@ class Step:
         return replace(self, arguments=(replace(target, holder=holder), *others))
 
 
-def run_steps(target: Target, sources: Sequence[Source], *, full_refresh: bool = False) -> Iterator[Step]:
+def run_steps(
+    target: Target, sources: Sequence[Source], *, full_refresh: bool = False, audited: bool = True
+) -> Iterator[Step]:
     """Yield the steps of a run, in the flow's order."""
+    sources = [] if full_refresh else sources
     yield Step("preflight", preflight.fn, (target, sources, TABLES))
     yield Step("take lease", take_lease.fn, (target,))
+    batch = _Batch(audited)
     yield Step("create tables", create_tables.fn, (target, catalog.TABLES))
+    yield Step("open batch", batch.open, (target,))
     for source in sources:
-        yield Step(f"stage {source.table.name}", stage.fn, (target, source))
-    yield Step("check staging", check.fn, (target, catalog.STAGING, ()))
+        yield Step(f"stage {source.table.name}", batch.stage, (target, source))
     yield from load_steps(target, full_refresh=full_refresh)
-    yield Step("check", check.fn, (target, [*catalog.FACTS, *catalog.DIMENSIONS], catalog.CHECKS))
+    yield Step("check", check.fn, (target, catalog.STAR, catalog.CHECKS))
     yield Step("release lease", release_lease.fn, (target,))
 
 
 def load_steps(target: Target, *, full_refresh: bool = False) -> Iterator[Step]:
-    """Yield the loads of facts and dimensions from staging."""
+    """Yield the loads of facts and dimensions from history."""
     for load, tables in ((load_fact, catalog.FACTS), (load_dimension, catalog.DIMENSIONS)):
-        for table in tables:
-            loaded = replace(table, mode="replace") if full_refresh else table
-            yield Step(f"load {table.name}", load.fn, (target, loaded))
+        work = partial(load.fn, history=catalog.HISTORY, full_refresh=full_refresh)
+        yield from (Step(f"load {table.name}", work, (target, table)) for table in tables)
+
+
+class _Batch:
+    """Hands the number of the batch from the step that draws it to those that stage."""
+
+    def __init__(self, audited: bool) -> None:  # noqa: FBT001
+        self.audited = audited
+        self.number = 0
+
+    def open(self, target: Target) -> None:
+        rules = with_table_checks(catalog.STAR, catalog.CHECKS)
+        self.number = open_batch.fn(target, catalog.STAR, rules).batch
+
+    def stage(self, target: Target, source: Source) -> StageResult:
+        """Stage as part of the batch.
+
+        Raises:
+            ChecksFailedError: an audit failed, and the flow would end.
+        """
+        result = stage.fn(target, source, self.number, catalog.AUDITS[source.table] if self.audited else ())
+        if failed := [check.check for check in result.checks if check.fails_run]:
+            raise ChecksFailedError(f"checks failed: {failed}")
+        return result

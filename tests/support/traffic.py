@@ -1,7 +1,7 @@
 """What a run sends to Redshift, counted by the stand-in."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.standin import Standin
@@ -22,7 +22,8 @@ class Traffic:
 def measure_runs(standin: Standin, place: Place, folder: Path) -> list[Traffic]:
     """Run twice on the same objects in S3, and count each run."""
     data = [folder / name for name in ("log_data", "song_data")]
-    return [_measure(standin, place, *data) for _ in range(2)]
+    urls = {path: place.put(path) for path in data}
+    return [_measure(standin, replace(place, put=urls.__getitem__), *data) for _ in range(2)]
 
 
 def _measure(standin: Standin, place: Place, log_data: Path, song_data: Path) -> Traffic:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.warehouses import Place, Session
+from tests.support.warehouses import Place, Session, copy_all
 from warehouse.load_errors import LOAD_ERRORS_DDL
 from warehouse.sources import Source
 from warehouse.tables import Table
@@ -77,7 +77,7 @@ def load(
     session.run(table.ddl)
     source = Source(table, place.put(folder / "data"), paths, max_errors)
     with session.warehouse.task() as connection:
-        session.warehouse.copy(connection, source, lambda news: None)
+        copy_all(session.warehouse, connection, source)
     rows = session.rows(f"select * from {table.name}")
     rejects = session.rows(f"select line, \"column\", code from load_errors where load = '{table.name}'")
     return sorted(rows, key=repr), sorted(rejects)

@@ -9,9 +9,10 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows.etl import etl
+from sql import catalog
 from tests.standin import Standin
 from tests.standin.faults import When
-from tests.support.second_run import Keeper, contents, make_data, steps_of
+from tests.support.second_run import Keeper, Tables, contents, make_data, steps_of
 from tests.support.steps import RETRIES, Step
 from tests.support.warehouses import BUCKET, JSONPATHS, SCHEMA, Place, connector, credentials, redshift_place
 from warehouse.errors import TransientError
@@ -102,28 +103,30 @@ def test_a_connection_lost_at_any_message_changes_nothing(
 COMMITTED = ("stage staging_events", "load songplays", "load users", "load songs", "load time")
 
 
-@pytest.mark.parametrize("full_refresh", [False, True], ids=["append and merge", "replace"])
+@pytest.mark.parametrize("full_refresh", [False, True], ids=["incremental", "full refresh"])
 def test_a_commit_whose_answer_was_lost_is_safe(
     standin: Standin, half_loaded: Place, data: tuple[Path, Path], *, full_refresh: bool
 ) -> None:
     """The last message of a task belongs to its COMMIT: the work is done, but the task cannot know and is repeated."""
     committed = 0
-    for step in steps_of(half_loaded, data[1], full_refresh=full_refresh):
+    left = mended if full_refresh else contents  # another full refresh is another load in the ledger
+    steps = steps_of(half_loaded, data[1], full_refresh=full_refresh)
+    for step in steps:
         before = Keeper(standin)
         standin.faults.clear()
         step.run(retries=0)
-        messages, expected = standin.counts.messages, contents(standin)
+        messages, expected = standin.counts.messages, left(standin)
         before.restore()
         if step.name in COMMITTED:
             standin.faults.cut(messages, "after")
             with pytest.raises(TransientError, match=f"the connection to the warehouse was lost, and {ROLLED_BACK}"):
                 step.run(retries=0)
             assert standin.counts.statements[-1] == "commit"
-            assert contents(standin) == expected, f"{step.name} was committed"
+            assert left(standin) == expected, f"{step.name} was committed"
             committed += 1
         step.run(retries=0)
-        assert contents(standin) == expected
-    assert committed == len(COMMITTED)
+        assert left(standin) == expected
+    assert committed == len(COMMITTED) - full_refresh, "a full refresh stages nothing"
 
 
 def assert_a_rerun_mends(standin: Standin, place: Place, data: tuple[Path, Path], names: Sequence[str]) -> None:
@@ -131,18 +134,26 @@ def assert_a_rerun_mends(standin: Standin, place: Place, data: tuple[Path, Path]
     before = Keeper(standin)
     steps = steps_of(place, data[1])
     run(steps)
-    expected = contents(standin)
+    expected = mended(standin)
     for name in names:
         before.restore()
         standin.faults.clear()
         *done, broken = steps_until(name, steps)
         run(done)
-        standin.faults.hang_up(pattern="^(copy|insert into (songplays|time)|merge)", times=RETRIES + 1)
+        standin.faults.hang_up(pattern="^(copy|insert into (songplays|time|users|songs|artists))", times=RETRIES + 1)
         with pytest.raises(TransientError, match="the connection to the warehouse was lost"):
             broken.run()
         steps[-1].run()  # the flow gives the lease back, whatever happens
         run([step.held_by("next run") for step in steps])
-        assert contents(standin) == expected, f"after {name} had failed"
+        assert mended(standin) == expected, f"after {name} had failed"
+
+
+def mended(standin: Standin) -> Tables:
+    """Return what does not depend on how many runs it took: all but the ledger and the numbers of batches."""
+    tables = contents(standin)
+    for name in ("events", "catalogue"):
+        tables[name] = [row[:-1] for row in tables[name]]
+    return {name: rows for name, rows in tables.items() if name not in {table.name for table in catalog.LEDGER}}
 
 
 def steps_until(name: str, steps: list[Step]) -> list[Step]:
@@ -159,13 +170,13 @@ CUTS = {
     "preflight": "^copy preflight",
     "take lease": "^lock table run_lease",
     "create tables": "create table if not exists songplays",
+    "open batch": r"^select\s+last\.table_name",
     "stage staging_events": "^copy staging_events",
     "stage staging_songs": "^copy staging_songs",
-    "check staging": r"(?s)^select count\(\*\) over \(\).* from staging_songs",
     "load songplays": "^insert into songplays",
-    "load users": "^merge into users",
-    "load songs": "^merge into songs",
-    "load artists": "^create temp table artists_changes",
+    "load users": "^insert into users",
+    "load songs": "^insert into songs",
+    "load artists": "^select count.* from artists",
     "load time": "^insert into time",
     "check": r"(?s)^select count\(\*\) over \(\).* from time",
     "release lease": "^update run_lease",

@@ -14,7 +14,7 @@ import pytest
 from flows.generate import generate
 from sql import catalog
 from tests.standin import Standin
-from tests.support.warehouses import BUCKET, Place, Rows, Session, duckdb_place, redshift_place
+from tests.support.warehouses import BUCKET, Place, Rows, Session, copy_all, duckdb_place, redshift_place
 from tests.warehouse.duckdb.test_copy import BAD_RECORDS, CASES, GOOD, MISSING, PATHS, among_good, type_ids
 from warehouse.load_errors import LOAD_ERRORS_DDL
 from warehouse.sources import Compression, Source
@@ -95,10 +95,19 @@ def test_a_run_leaves_equal_tables_on_duckdb_and_redshift(
     assert_equal(*(with_base_names(left[name]) for name in ("files", "redshift")))
 
 
+WRITTEN = {
+    "batches": "batch_id, source, status, files, records, rejected, run",
+    "loaded_files": "count(*), sum(size)::bigint, max(batch_id)",
+    "table_loads": "table_name, load, batch_id, definition, inserted, updated, removed",
+}
+"""What of the ledger does not depend on when and from where a run loads."""
+
+
 def all_tables(session: Session) -> dict[str, Rows]:
     """Return the rows and the declared columns of every table."""
     names = [table.name for table in catalog.TABLES]
-    tables = {name: session.rows(f"select * from {name}") for name in names}
+    tables = {name: session.rows(f"select * from {name}") for name in names if name not in WRITTEN}
+    tables |= {name: session.rows(f"select {columns} from {name}") for name, columns in WRITTEN.items()}
     tables |= {"rejects": session.rows(REJECTS), "records": session.rows(RECORDS)}
     with session.warehouse.task() as connection:
         columns = {name: session.warehouse.columns(connection, name) for name in (*names, "load_errors", "run_lease")}
@@ -158,7 +167,7 @@ class Pair:
     def _load(session: Session, source: Source) -> dict[str, Rows]:
         session.run("delete from load_errors", source.table.ddl)
         with session.warehouse.task() as connection:
-            copied = session.warehouse.copy(connection, source, lambda news: None)
+            copied = copy_all(session.warehouse, connection, source)
         return {
             "reported": [(copied.rows, copied.rejected)],
             "rows": session.rows(f"select * from {source.table.name}"),

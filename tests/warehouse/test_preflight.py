@@ -21,9 +21,10 @@ from tests.support.warehouses import BUCKET, JSONPATHS, Place, connector, redshi
 from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
+from warehouse.files import SourceFile
 from warehouse.preflight import Finding
 from warehouse.redshift.preflight import region_finding
-from warehouse.s3.client import S3, Object
+from warehouse.s3.client import S3
 from warehouse.s3.preflight import _age, object_findings
 from warehouse.tables import split_statements
 
@@ -231,15 +232,19 @@ def test_an_invalid_role_fails(ready: Place) -> None:
     assert "is not a role. Use `default`, or an ARN" in the_failure(findings(replace(ready, target=target)))
 
 
-def test_a_worker_without_s3_access_passes_if_copy_has_a_role(
+def test_a_worker_lists_objects_but_reads_none_if_copy_has_a_role(
     ready: Place, standin: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If COPY has a role of its own, the worker needs no permissions in S3. Otherwise it does."""
+    """What is new is known from a listing. With a role of its own, COPY needs nothing else of the worker."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     target = replace(ready.target, aws_credentials="", copy_role="default")
     found = findings(replace(ready, target=target))
     assert found["connection"].result == "passed"
-    assert {found[name].result for name in found if name.startswith("staging")} == {"unknown"}
+    staging = {name: found[name].result for name in found if name.startswith("staging")}
+    assert {name for name, result in staging.items() if result == "failed"} == {
+        "staging_events objects", "staging_songs objects"
+    }  # fmt: skip
+    assert set(staging.values()) == {"failed", "unknown"}
     found = findings(replace(ready, target=replace(target, copy_role="")))
     assert {found[name].result for name in found if name.startswith("staging")} == {"failed"}
 
@@ -328,7 +333,7 @@ class Listing(S3):
 
     def __init__(self, *objects: tuple[str, int]) -> None:
         super().__init__("")
-        self.listed = [Object(f"s3://b/{key}", size, datetime.now(UTC)) for key, size in objects]
+        self.listed = [SourceFile(f"s3://b/{key}", size, "etag", datetime.now(UTC)) for key, size in objects]
 
     region: str | None = None
 
@@ -338,7 +343,7 @@ class Listing(S3):
     def bucket_region(self, bucket: str) -> str:
         return "eu-west-1"
 
-    def objects(self, url: str) -> list[Object]:
+    def objects(self, url: str) -> list[SourceFile]:
         return [found for found in self.listed if found.url.startswith(url)]
 
 

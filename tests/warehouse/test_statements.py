@@ -24,10 +24,10 @@ def test_the_number_of_statements_does_not_grow_with_the_data(
     files, _ = traffic(standin, monkeypatch, tmp_path / "files", events=50, files=50)
     events, _ = traffic(standin, monkeypatch, tmp_path / "events", events=2000, files=1)
     assert small.statements == files.statements == events.statements
-    # the schema is there: it is not created, nor is a transaction spent on asking whether it may be
-    assert again.statements == small.statements - 4
-    assert again.transactions == small.transactions - 1
+    assert again.statements < small.statements
+    assert again.transactions < small.transactions
     assert small.transactions == files.transactions == events.transactions
-    assert max(files.bytes_sent, events.bytes_sent) < 1.1 * small.bytes_sent
+    assert events.bytes_sent < 1.01 * small.bytes_sent
+    assert files.bytes_sent < 1.01 * small.bytes_sent + 200 * 2 * 49, "each file has a row in the ledger"
     assert small.written > 10
     assert again.written == 0

@@ -9,6 +9,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -17,7 +18,7 @@ import duckdb
 
 from warehouse.duckdb.chunks import MAX_RECORD_BYTES
 from warehouse.errors import CopyError
-from warehouse.files import File
+from warehouse.files import File, SourceFile
 from warehouse.first_records import BEGINNING_BYTES
 from warehouse.sources import Compression
 
@@ -26,14 +27,15 @@ _LINE_BYTES = 15 << 20
 """DuckDB's reader of lines takes none of over 16 MB."""
 
 
-def list_files(source: str) -> list[File]:
-    """Return every file under a directory, or the single file, sorted by name. Includes hidden files, as COPY does.
+def list_files(source: str) -> list[SourceFile]:
+    """Return every file under a directory, or the single file, by absolute path. Includes hidden files, as COPY does.
 
     Raises:
         CopyError: there are no files, or one cannot be read.
     """
+    path = os.path.abspath(source)
     try:
-        files = [_file(name) for name in (_names_under(source) if os.path.isdir(source) else [source])]
+        files = [_file(name) for name in (_names_under(path) if os.path.isdir(path) else [path])]
     except OSError as error:
         raise _unreadable(error) from None
     if not files:
@@ -89,7 +91,7 @@ def _leads_back(folder: str) -> bool:
     return any(os.path.realpath(parent) == target for parent in Path(folder).parents)
 
 
-def _file(name: str) -> File:
+def _file(name: str) -> SourceFile:
     if not _is_utf8(name):
         raise CopyError(f"{os.fsencode(name)!r}: the name is not UTF-8, as names in S3 are. Rename the file")
     status = os.stat(name)
@@ -97,7 +99,8 @@ def _file(name: str) -> File:
         raise OSError(errno.EINVAL, "not a regular file", name)
     if not os.access(name, os.R_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
-    return File(name, name, status.st_size)
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return SourceFile(name, status.st_size, str(status.st_mtime_ns), modified)
 
 
 def _is_utf8(name: str) -> bool:

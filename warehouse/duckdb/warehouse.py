@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, NullPool, PoolProxiedConnection, create_engine, text
 
-from warehouse.base import Warehouse
+from warehouse.base import Values, Warehouse
 from warehouse.duckdb.copy import DuckDBCopy
 from warehouse.duckdb.dialect import Dialect, deadline
 from warehouse.duckdb.errors import explained, without_connections
@@ -17,12 +17,12 @@ from warehouse.duckdb.files import list_files
 from warehouse.duckdb.locks import TableLocks
 from warehouse.duckdb.preflight import file_findings
 from warehouse.errors import PermanentError
-from warehouse.files import File
+from warehouse.files import File, SourceFile
 from warehouse.jsonpaths import read_local
 from warehouse.preflight import Finding
 from warehouse.s3.client import S3, is_s3
 from warehouse.s3.preflight import object_findings
-from warehouse.sources import CopyResult, Progress, Source
+from warehouse.sources import Arrivals, CopyResult, Progress, Source
 from warehouse.tables import Column
 from warehouse.target import DUCKDB_URL, Target
 
@@ -118,26 +118,34 @@ class DuckDBWarehouse(Warehouse):
         """Delete the lease of any other process: a run keeps the file open, so that process has ended."""
         connection.execute(text("delete from run_lease where holder not like :ours"), {"ours": f"%({_PROCESS})"})
 
-    def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
+    def files(self, source: Source) -> list[SourceFile]:
+        return self.s3.objects(source.location) if is_s3(source.location) else list_files(source.location)
+
+    def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
         cursor, columns = _raw(connection), self.columns(connection, source.table.name)
         loading = DuckDBCopy(cursor, source, columns, self._read, progress)
         path = self.engine.url.database or ""
         timeout = deadline(cursor, self.target.statement_timeout)
-        with explained(path), self._files(source, progress) as files, timeout:
+        with explained(path), self._fetched(source, arrivals.files, progress) as files, timeout:
             return loading.run(files)
+
+    def insert(self, connection: Connection, table: str, rows: Sequence[Values]) -> None:
+        columns = _columns(_raw(connection), table)
+        lists = ", ".join(f"unnest(${number}::{column.type}[])" for number, column in enumerate(columns, 1))
+        _raw(connection).execute(f"insert into {table} select {lists}", [*map(list, zip(*rows, strict=True))])
 
     def _read(self, name: str) -> bytes:
         return self.s3.read(name) if is_s3(name) else read_local(name)
 
     @contextmanager
-    def _files(self, source: Source, progress: Progress) -> Iterator[list[File]]:
+    def _fetched(self, source: Source, files: list[SourceFile], progress: Progress) -> Iterator[list[File]]:
         if is_s3(source.location):
-            with self.s3.downloaded(
-                source.location, lambda message: progress(f"{source.table.name}: {message}")
-            ) as files:
-                yield files
+            with self.s3.downloaded(files, lambda message: progress(f"{source.table.name}: {message}")) as fetched:
+                yield fetched
         else:
-            yield list_files(source.location)
+            is_absolute = os.path.isabs(source.location)
+            names = (each.url if is_absolute else os.path.relpath(each.url) for each in files)
+            yield [File(each.url, name, each.size) for each, name in zip(files, names, strict=True)]
 
     def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
         findings: list[Finding] = []
@@ -147,24 +155,26 @@ class DuckDBWarehouse(Warehouse):
         return findings
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
-        cursor = _raw(connection).cursor()
-        cursor.execute(
-            r"""
-            select
-                column_name,
-                case
-                    when data_type = 'VARCHAR' and regexp_full_match(comment, '(var)?char\(\d+\)') then comment
-                    else lower(data_type)
-                end,
-                is_nullable
-            from duckdb_columns()
-            where schema_name = current_schema() and table_name = ?
-            order by column_index""",
-            [table],
-        )
-        return tuple(
-            Column(name, _REDSHIFT_TYPES.get(kind, kind), nullable) for name, kind, nullable in cursor.fetchall()
-        )
+        return _columns(_raw(connection), table)
+
+
+def _columns(connection: Any, table: str) -> tuple[Column, ...]:
+    cursor = connection.cursor()
+    cursor.execute(
+        r"""
+        select
+            column_name,
+            case
+                when data_type = 'VARCHAR' and regexp_full_match(comment, '(var)?char\(\d+\)') then comment
+                else lower(data_type)
+            end,
+            is_nullable
+        from duckdb_columns()
+        where schema_name = current_schema() and table_name = ?
+        order by column_index""",
+        [table],
+    )
+    return tuple(Column(name, _REDSHIFT_TYPES.get(kind, kind), nullable) for name, kind, nullable in cursor.fetchall())
 
 
 def _raw(connection: Connection) -> Any:

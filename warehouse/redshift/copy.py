@@ -1,23 +1,23 @@
 """COPY in Redshift: what it loaded, and what Redshift says about the records that it rejected."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from warehouse.errors import CopyError, PermanentError
-from warehouse.files import batches
+from warehouse.errors import CopyError, PermanentError, TransientError
 from warehouse.jsonpaths import Steps, paths_of
 from warehouse.redshift.copy_statement import Access, copy_statement, jsonpaths_url
 from warehouse.redshift.errors import RefusedError, explain, secrets_in
+from warehouse.redshift.insert import insert_rows
+from warehouse.redshift.prefixes import prefixes
 from warehouse.redshift.rejected_records import Record, RejectedRecords
-from warehouse.s3.client import S3
-from warehouse.sources import CopyResult, Progress, Source
+from warehouse.s3.client import S3, refuse_changed
+from warehouse.sources import Arrivals, CopyResult, Progress, Source
 
 _DESCRIBED_REJECTS = 3
-_INSERT_BYTES = 4 << 20
-_LEAST_ROW_BYTES = 4 << 10  # limits an INSERT to 9,216 parameters; the driver counts to 32,767
 
 SESSION = "select pg_backend_pid() as session_id, getdate() as asked_at"
 
@@ -70,34 +70,62 @@ def forget_rejects(connection: Connection, source: Source) -> None:
 class RedshiftCopy:
     """One COPY into a table, on a connection that is in a transaction."""
 
-    def __init__(self, connection: Connection, source: Source, access: Access, s3: S3) -> None:
+    def __init__(self, connection: Connection, source: Source, arrivals: Arrivals, access: Access, s3: S3) -> None:
         self.connection = connection
         self.source = source
+        self.arrivals = arrivals
         self.access = access
         self.s3 = s3
 
     def run(self, progress: Progress) -> CopyResult:
-        """Load all objects under the prefix.
+        """Load the objects that arrived, by a COPY for each of their prefixes.
 
         Raises:
             CopyError: more than `max_errors` records were rejected, or objects cannot be read. Nothing was loaded.
+            TransientError: objects were written or deleted meanwhile.
         """
+        loaded = 0
+        rejects: list[Reject] = []
+        for prefix in prefixes(self.source.location, self.arrivals):
+            rows, rejected = self._load(prefix, self.source.max_errors - len(rejects), progress)
+            loaded += rows
+            rejects += rejected
+        self.refuse_changed()
+        self._keep(rejects)
+        return CopyResult(loaded, len(rejects))
+
+    def _load(self, prefix: str, max_errors: int, progress: Progress) -> tuple[int, list[Reject]]:
+        """Load the objects under a prefix. Return the number of rows, and the rejects."""
         name = self.source.table.name
-        progress(f"{name}: COPY from {self.source.location}")
+        progress(f"{name}: COPY from {prefix}")
         (session,) = self.ask(SESSION)
-        refused = self.send(copy_statement(self.source, self.access))
+        refused = self.send(copy_statement(replace(self.source, location=prefix, max_errors=max_errors), self.access))
         if refused:
             raise self._why_not_loaded(refused, session)
         (counts,) = self.ask(COUNTS)
         rejects = self._rejects(rejects_of("pg_last_copy_id()")) if self.source.max_errors else []
-        self._keep(rejects)
         if counts.scanned is not None and counts.scanned != counts.loaded + len(rejects):
             progress(
                 f"{name}: WARNING: COPY read {counts.scanned} lines, but loaded {counts.loaded} rows and rejected "
                 f"{len(rejects)}. Unless records share or span lines, look at query {counts.query_id} in "
                 "SYS_LOAD_DETAIL"
             )
-        return CopyResult(counts.loaded, len(rejects))
+        return counts.loaded, rejects
+
+    def refuse_changed(self) -> None:
+        """List the objects again: a prefix pins no version, and matches objects that came after the first listing.
+
+        Raises:
+            TransientError: COPY may have read others than were listed.
+        """
+        listed = {each.url: each for each in [*self.arrivals.files, *self.arrivals.known]}
+        now = {each.url: each for each in self.s3.objects(self.source.location)}
+        for each in self.arrivals.files:
+            refuse_changed(each, now[each.url].etag if each.url in now else None)
+        starts = tuple(prefixes(self.source.location, self.arrivals))
+        came = next((url for url in now if url not in listed and url.startswith(starts)), None)
+        if came:
+            raise TransientError(f"{came}: written while COPY read its neighbours. Nothing was loaded. Run again")
 
     def ask(self, query: str) -> Sequence[Any]:
         """Return the rows that answer a query."""
@@ -114,15 +142,11 @@ class RedshiftCopy:
         load = self.source.table.name
         forget_rejects(self.connection, self.source)
         now = datetime.now(UTC).replace(tzinfo=None)
-        for batch in batches(self._with_records(rejects), _INSERT_BYTES, size=_size):
-            rows = [
-                (load, r.file, r.line, r.column, record.value, r.code, r.message, record.raw, now)
-                for r, record in batch
-            ]
-            marks = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(rows))
-            self.connection.exec_driver_sql(
-                f"insert into load_errors values {marks}", tuple(value for row in rows for value in row)
-            )
+        rows = (
+            (load, r.file, r.line, r.column, record.value, r.code, r.message, record.raw, now)
+            for r, record in self._with_records(rejects)
+        )
+        insert_rows(self.connection, "load_errors", rows)
 
     def _with_records(self, rejects: Sequence[Reject]) -> Iterator[tuple[Reject, Record]]:
         """Look up the records in S3, if the worker may read there."""
@@ -176,10 +200,6 @@ def send(connection: Connection, statement: str) -> RefusedError | None:
         return failure
     connection.invalidate()
     raise failure
-
-
-def _size(reject_and_record: tuple[Reject, Record]) -> int:
-    return max(sum(len(text.encode()) for text in reject_and_record[1] if text), _LEAST_ROW_BYTES)
 
 
 def _describe(reject: Reject, record: Record) -> str:

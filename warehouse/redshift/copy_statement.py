@@ -69,7 +69,7 @@ def copy_statement(source: Source, access: Access) -> str:
         "compupdate off",
         "statupdate off",
     ]
-    return "\n".join([f"copy {source.table.name} ({columns})", f"from {literal(_source(source))}", *options])
+    return "\n".join([f"copy {source.table.name} ({columns})", f"from {literal(s3_location(source))}", *options])
 
 
 def trial_statement(table: str, url: str, access: Access, compression: Compression) -> str:
@@ -92,13 +92,18 @@ def jsonpaths_url(source: Source) -> str:
     """
     if source.table.jsonpaths is None:
         return ""
-    url = source.jsonpaths or f"s3://{_source(source).split('/')[2]}/{source.table.jsonpaths.name}"
+    url = source.jsonpaths or f"s3://{s3_location(source).split('/')[2]}/{source.table.jsonpaths.name}"
     if not url.startswith("s3://"):
         raise CopyError(f"{url}: Redshift reads JSONPaths files from S3 only. Upload the file and use its s3:// URL")
     return url
 
 
-def _source(source: Source) -> str:
+def s3_location(source: Source) -> str:
+    """Return the location of a source.
+
+    Raises:
+        CopyError: it is not in S3.
+    """
     if not re.match("s3://[^/]+", source.location):
         raise CopyError(f"{source.location}: Redshift loads from S3 only. Upload the files and use their s3:// prefix")
     return source.location

@@ -14,16 +14,18 @@ from sqlalchemy import (
     text,
 )
 
-from warehouse.base import Warehouse
+from warehouse.base import Values, Warehouse
 from warehouse.errors import PermanentError, TransientError
+from warehouse.files import SourceFile
 from warehouse.preflight import Finding
 from warehouse.redshift.copy import RedshiftCopy
-from warehouse.redshift.copy_statement import Access
+from warehouse.redshift.copy_statement import Access, s3_location
 from warehouse.redshift.errors import close_failed_connection, disconnect, explain
+from warehouse.redshift.insert import insert_rows
 from warehouse.redshift.preflight import RedshiftPreflight, jsonpaths_finding, region_finding
 from warehouse.s3.client import S3
 from warehouse.s3.preflight import object_findings
-from warehouse.sources import CopyResult, Progress, Source
+from warehouse.sources import Arrivals, CopyResult, Progress, Source
 from warehouse.tables import Column
 from warehouse.target import Target
 
@@ -99,8 +101,14 @@ class RedshiftWarehouse(Warehouse):
             for name, kind, *sizes, nullable in rows
         )
 
-    def copy(self, connection: Connection, source: Source, progress: Progress) -> CopyResult:
-        return RedshiftCopy(connection, source, self.access(), self.s3).run(progress)
+    def files(self, source: Source) -> list[SourceFile]:
+        return self.s3.objects(s3_location(source))
+
+    def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
+        return RedshiftCopy(connection, source, arrivals, self.access(), self.s3).run(progress)
+
+    def insert(self, connection: Connection, table: str, rows: Sequence[Values]) -> None:
+        insert_rows(connection, table, rows)
 
     def access(self) -> Access:
         """Return what COPY reads with: the role if there is one, otherwise the keys of the AWS credentials."""

@@ -2,11 +2,10 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from tempfile import TemporaryDirectory
 from threading import Event, Lock
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from rich.filesize import decimal
 
 from warehouse import blocks
-from warehouse.errors import CopyError, PermanentError
-from warehouse.files import File
+from warehouse.errors import CopyError, PermanentError, TransientError
+from warehouse.files import File, SourceFile
 from warehouse.s3.errors import CUT_SHORT, explained
 from warehouse.sources import Progress
 
@@ -37,15 +36,6 @@ class Keys:
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Object:
-    """An object in S3. Its size is in bytes."""
-
-    url: str
-    size: int
-    modified: datetime
 
 
 def is_s3(name: str) -> bool:
@@ -90,7 +80,7 @@ class S3:
             place: str | None = self._client.get_bucket_location(Bucket=bucket).get("LocationConstraint")
         return {"EU": "eu-west-1"}.get(place, place) if place else "us-east-1"
 
-    def objects(self, url: str) -> list[Object]:
+    def objects(self, url: str) -> list[SourceFile]:
         """Return every object whose key starts with the URL's, by key. As in COPY, `log` matches `log_old/x` too.
 
         Raises:
@@ -99,11 +89,7 @@ class S3:
         bucket, prefix = _bucket_and_key(url)
         with explained(url):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            objects = [
-                Object(f"s3://{bucket}/{entry['Key']}", entry["Size"], entry["LastModified"])
-                for page in pages
-                for entry in page.get("Contents", ())
-            ]
+            objects = [_source_file(bucket, entry) for page in pages for entry in page.get("Contents", ())]
         if not objects:
             raise CopyError(
                 f"{url}: The specified S3 prefix '{prefix}' does not exist. Name a prefix that keys in the bucket "
@@ -122,12 +108,15 @@ class S3:
         return content
 
     @contextmanager
-    def downloaded(self, url: str, progress: Progress) -> Iterator[list[File]]:
-        """Yield every object that `objects` returns, except empty ones, as a local file until the block ends."""
-        objects = [each for each in self.objects(url) if each.size]
+    def downloaded(self, objects: Iterable[SourceFile], progress: Progress) -> Iterator[list[File]]:
+        """Yield the objects, except empty ones, as local files until the block ends.
+
+        Raises:
+            TransientError: an object is no longer the one that was listed.
+        """
         # after a failure, abandoned threads may still be writing there
         with TemporaryDirectory(prefix="sparkify-", ignore_cleanup_errors=True) as folder:
-            yield _Download(self._client, folder, progress).run(objects)
+            yield _Download(self._client, folder, progress).run([each for each in objects if each.size])
 
     @cached_property
     def _block(self) -> "AwsCredentials | None":
@@ -168,11 +157,11 @@ class _Download:
         self.counting = Lock()
         self.stopped = Event()
 
-    def run(self, objects: list[Object]) -> list[File]:
+    def run(self, objects: list[SourceFile]) -> list[File]:
         """Return the files, in order. After a failure no new download starts, and running ones are abandoned."""
         pool = ThreadPoolExecutor(_PARALLEL, "s3")
         try:
-            futures = [pool.submit(self._fetch, each.url, str(number)) for number, each in enumerate(objects)]
+            futures = [pool.submit(self._fetch, each, str(number)) for number, each in enumerate(objects)]
             self._watch(futures)
             return [future.result() for future in futures]
         finally:
@@ -188,28 +177,30 @@ class _Download:
             fetched = len(futures) - len(pending)
             self.progress(f"{fetched:,} of {len(futures):,} objects, {decimal(self.bytes)} fetched")
 
-    def _fetch(self, url: str, name: str) -> File:
-        path = os.path.join(self.folder, name)
+    def _fetch(self, item: SourceFile, name: str) -> File:
+        path, url = os.path.join(self.folder, name), item.url
         try:
             with explained(url):
-                return File(path, url, self._write(url, path))
+                return File(path, url, self._write(item, path))
         except OSError as error:
             raise CopyError(
                 f"{url}: cannot be saved in {self.folder} ({error.strerror}). Free some space there, or set TMPDIR"
             ) from None
 
-    def _write(self, url: str, path: str, attempts: int = _BODY_ATTEMPTS) -> int:
+    def _write(self, item: SourceFile, path: str, attempts: int = _BODY_ATTEMPTS) -> int:
         try:
-            return self._write_once(url, path)
+            return self._write_once(item, path)
         except CUT_SHORT:
             if attempts == 1:
                 raise
-        return self._write(url, path, attempts - 1)
+        return self._write(item, path, attempts - 1)
 
-    def _write_once(self, url: str, path: str) -> int:
-        bucket, key = _bucket_and_key(url)
+    def _write_once(self, item: SourceFile, path: str) -> int:
+        bucket, key = _bucket_and_key(item.url)
         size = 0
-        with closing(self.client.get_object(Bucket=bucket, Key=key)["Body"]) as body, open(path, "wb") as file:
+        answer = self.client.get_object(Bucket=bucket, Key=key)
+        with closing(answer["Body"]) as body, open(path, "wb") as file:
+            refuse_changed(item, answer["ETag"].strip('"'))
             while block := body.read(_BLOCK_BYTES):
                 if self.stopped.is_set():
                     raise CancelledError
@@ -217,6 +208,21 @@ class _Download:
                 with self.counting:
                     self.bytes += len(block)
         return size
+
+
+def refuse_changed(item: SourceFile, etag: str | None) -> None:
+    """Make sure that an object still is the one that was listed.
+
+    Raises:
+        TransientError: it has another etag, or none because it is gone.
+    """
+    if etag != item.etag:
+        what = "written again" if etag else "deleted"
+        raise TransientError(f"{item.url}: {what} while it was read. Nothing was loaded. Run again")
+
+
+def _source_file(bucket: str, entry: dict[str, Any]) -> SourceFile:
+    return SourceFile(f"s3://{bucket}/{entry['Key']}", entry["Size"], entry["ETag"].strip('"'), entry["LastModified"])
 
 
 def _bucket_and_key(url: str) -> tuple[str, str]:

@@ -7,9 +7,10 @@ from functools import partial
 from rich.filesize import decimal
 
 from warehouse.errors import CopyError
+from warehouse.files import SourceFile
 from warehouse.first_records import BEGINNING_BYTES, refuse_swapped
 from warehouse.preflight import Finding, probe
-from warehouse.s3.client import S3, Object
+from warehouse.s3.client import S3
 from warehouse.sources import Source
 
 _NAMED_NEIGHBOURS = 3
@@ -21,16 +22,16 @@ def object_findings(
 ) -> Iterator[Finding]:
     """Check the objects that would be loaded from one of the sources.
 
-    The worker `may_be_denied` access where COPY reads with a role of its own.
+    The worker lists them to tell what is new. It `may_be_denied` to read them where COPY has a role of its own.
     """
     name = source.table.name
-    objects: list[Object] = []
+    objects: list[SourceFile] = []
 
     def list_objects() -> str:
         objects.extend(s3.objects(source.location))
         return _summary(source, objects)
 
-    yield probe(f"{name} objects", list_objects, may_be_denied=may_be_denied)
+    yield probe(f"{name} objects", list_objects)
     if objects:
         yield probe(f"{name} prefix", lambda: _neighbours(source, objects))
         yield probe(f"{name} compression", lambda: _compression(source, objects))
@@ -39,13 +40,13 @@ def object_findings(
         yield probe(f"{name} records", records, may_be_denied=may_be_denied)
 
 
-def _summary(source: Source, objects: list[Object]) -> str:
+def _summary(source: Source, objects: list[SourceFile]) -> str:
     newest = max(each.modified for each in objects)
     size = decimal(sum(each.size for each in objects))
     return f"{len(objects):,} under {source.location}, {size}, the newest {_age(newest)} old"
 
 
-def _neighbours(source: Source, objects: list[Object]) -> str:
+def _neighbours(source: Source, objects: list[SourceFile]) -> str:
     """Check that the prefix matches no more than it should: without a final slash it also matches longer names.
 
     Raises:
@@ -64,7 +65,7 @@ def _neighbours(source: Source, objects: list[Object]) -> str:
     )
 
 
-def _compression(source: Source, objects: list[Object]) -> str:
+def _compression(source: Source, objects: list[SourceFile]) -> str:
     """Check the compression against the keys' endings.
 
     Raises:
@@ -81,13 +82,13 @@ def _compression(source: Source, objects: list[Object]) -> str:
     return f"{source.compression}, in line with the keys' endings"
 
 
-def _top(each: Object, prefix: str) -> str:
+def _top(each: SourceFile, prefix: str) -> str:
     """Return the start of an object's URL, up to the first slash after the prefix."""
     rest = each.url[len(prefix) :]
     return prefix + rest[: rest.index("/") + 1] if "/" in rest else each.url
 
 
-def _compression_of(each: Object) -> str:
+def _compression_of(each: SourceFile) -> str:
     return next((kind for ending, kind in _COMPRESSED.items() if each.url.endswith(ending)), "none")
 
 

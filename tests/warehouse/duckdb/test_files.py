@@ -29,7 +29,9 @@ def test_a_directory_means_all_files_under_it_sorted_by_name(tmp_path: Path) -> 
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(GOOD)
     names = [".hidden", "_under", "a/b/c", "a/z.json", "b.json", "été.json"]
-    assert list_files(str(tmp_path)) == [File(f"{tmp_path}/{name}", f"{tmp_path}/{name}", 11) for name in names]
+    found = list_files(str(tmp_path))
+    assert [(file.url, file.size) for file in found] == [(f"{tmp_path}/{name}", 11) for name in names]
+    assert [file.etag for file in found] == [str((tmp_path / name).stat().st_mtime_ns) for name in names]
 
 
 def test_a_file_name_means_that_file(copying: Copying) -> None:
@@ -58,7 +60,7 @@ def test_links_to_folders_are_followed_but_not_in_a_circle(tmp_path: Path) -> No
     (tmp_path / "source/deep/up").symlink_to("..")
     (tmp_path / "elsewhere/back").symlink_to(tmp_path / "source")
     (tmp_path / "source/file.json").symlink_to(tmp_path / "elsewhere/c.json")
-    names = [Path(file.name).relative_to(tmp_path / "source") for file in list_files(str(tmp_path / "source"))]
+    names = [Path(file.url).relative_to(tmp_path / "source") for file in list_files(str(tmp_path / "source"))]
     assert [str(name) for name in names] == ["a.json", "deep/b.json", "file.json", "linked/c.json"]
 
 

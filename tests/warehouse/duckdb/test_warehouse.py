@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.copying import Copying
 from tests.support.unprivileged import run_unprivileged
-from tests.support.warehouses import Session, duckdb_place, select
+from tests.support.warehouses import Session, copy_all, duckdb_place, select
 from warehouse.connect import open_warehouse
 from warehouse.duckdb.dialect import deadline
 from warehouse.errors import PermanentError, is_transient, was_interrupted
@@ -360,7 +360,7 @@ def test_two_schemas_of_a_file_are_loaded_side_by_side(tmp_path: Path) -> None:
     def load(session: Session) -> int:
         with session.warehouse.task() as connection:
             together.wait()
-            return session.warehouse.copy(connection, Source(table, str(tmp_path / "a.json")), lambda news: None).rows
+            return copy_all(session.warehouse, connection, Source(table, str(tmp_path / "a.json"))).rows
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(load, sessions)) == [20_000, 20_000]

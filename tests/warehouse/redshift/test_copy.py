@@ -2,25 +2,27 @@
 
 import gzip
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.logging import disable_run_logger
 
-from tasks.results import TableResult
-from tasks.stage import stage
 from tests.standin import Standin
 from tests.standin.s3 import ROLE
-from tests.support.warehouses import BUCKET, Place, Session, redshift_place
+from tests.support.warehouses import BUCKET, Place, Session, copy_all, redshift_place
 from warehouse import blocks
 from warehouse.connect import open_warehouse
-from warehouse.errors import CopyError, PermanentError
+from warehouse.errors import CopyError, NotAllowedError, PermanentError, TransientError
+from warehouse.files import SourceFile
 from warehouse.load_errors import LOAD_ERRORS_DDL
+from warehouse.redshift.copy import RedshiftCopy
 from warehouse.redshift.copy_statement import Access, copy_statement, jsonpaths_url, trial_statement
-from warehouse.s3.client import Keys
-from warehouse.sources import CopyResult, Source
+from warehouse.redshift.prefixes import prefixes
+from warehouse.s3.client import S3, Keys
+from warehouse.sources import Arrivals, CopyResult, Source
 from warehouse.tables import Table
 
 SOURCE = f"{BUCKET}/things/"
@@ -59,9 +61,11 @@ def session(there: Place, table: Table) -> Session:
     return session
 
 
-def run_stage(session: Session, source: Source, **changes: Any) -> TableResult:
-    with disable_run_logger():
-        return stage.fn(replace(session.target, **changes), source)
+def run_copy(session: Session, source: Source, **changes: Any) -> CopyResult:
+    warehouse = open_warehouse(replace(session.target, **changes))
+    with warehouse.task() as connection:
+        connection.exec_driver_sql("delete from things")
+        return copy_all(warehouse, connection, source)
 
 
 def rejects(session: Session) -> list[tuple[Any, ...]]:
@@ -69,8 +73,8 @@ def rejects(session: Session) -> list[tuple[Any, ...]]:
 
 
 def test_rows_are_loaded_and_counted(session: Session, table: Table) -> None:
-    report = run_stage(session, Source(table, SOURCE))
-    assert (report.table, report.present, report.staged, report.rejected) == ("things", 1, 1, 0)
+    report = run_copy(session, Source(table, SOURCE))
+    assert report == CopyResult(1)
     assert session.rows("select * from things") == [(1, "one")]
 
 
@@ -81,28 +85,30 @@ def test_rejects_are_kept_with_their_records(
     files = {"good.json": GOOD, "bad.json": BAD}
     for name, content in files.items():
         standin.put(SOURCE + name, gzip.compress(content) if compression == "gzip" else content)
-    report = run_stage(session, Source(table, SOURCE, max_errors=4, compression=compression))
-    assert (report.staged, report.rejected) == (2, 4)
+    report = run_copy(session, Source(table, SOURCE, max_errors=4, compression=compression))
+    assert report == CopyResult(2, 4)
     assert rejects(session) == BAD_ROWS
     assert session.rows("select distinct load, file from load_errors") == [("things", f"{SOURCE}bad.json")]
-    run_stage(session, Source(table, f"{SOURCE}bad.json", max_errors=4, compression=compression))
+    run_copy(session, Source(table, f"{SOURCE}bad.json", max_errors=4, compression=compression))
     assert len(rejects(session)) == 4  # those of the last load only
     session.run("insert into load_errors (load, file, line, code, message, loaded_at) "
                 "values ('others', 'x', 1, 1, 'x', getdate())")  # fmt: skip
-    run_stage(session, Source(table, f"{SOURCE}good.json", compression=compression))
+    run_copy(session, Source(table, f"{SOURCE}good.json", compression=compression))
     assert session.rows("select load from load_errors") == [("others",)], "those of this table go, even if none come"
 
 
 def test_records_are_null_if_the_worker_may_not_read_them(
     session: Session, standin: Standin, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    """It has to list them. COPY may read them with a role of its own."""
+
+    def refuse(s3: S3, url: str) -> bytes:
+        raise NotAllowedError(url)
+
+    monkeypatch.setattr(S3, "read", refuse)
     standin.put(f"{SOURCE}bad.json", BAD)
-    report = run_stage(session, Source(table, SOURCE, PATHS, max_errors=4), aws_credentials="", copy_role="default")
-    assert (report.staged, report.rejected) == (2, 4)
+    report = run_copy(session, Source(table, SOURCE, PATHS, max_errors=4), copy_role="default")
+    assert report == CopyResult(2, 4)
     assert rejects(session) == [(line, column, None, code, None) for line, column, _, code, _ in BAD_ROWS]
 
 
@@ -110,13 +116,13 @@ def test_a_record_too_long_for_load_errors_is_truncated(session: Session, standi
     standin.put(
         f"{SOURCE}bad.json", b"".join(b'{"Id": 1, "Name": "%d%s\\u0000"}\n' % (n, b"x" * 70_000) for n in range(150))
     )
-    assert run_stage(session, Source(table, SOURCE, max_errors=150)).rejected == 150
+    assert run_copy(session, Source(table, SOURCE, max_errors=150)).rejected == 150
     assert session.rows("select distinct len(value), len(raw_record) from load_errors") == [(16_000, 16_000)]
 
 
 def test_many_rejects_are_kept(session: Session, standin: Standin, table: Table) -> None:
     standin.put(f"{SOURCE}bad.json", b"".join(b"bad %d\n" % n for n in range(1100)))
-    run_stage(session, Source(table, SOURCE, max_errors=1100))
+    run_copy(session, Source(table, SOURCE, max_errors=1100))
     assert session.rows("select count(distinct raw_record) from load_errors") == [(1100,)]
 
 
@@ -124,7 +130,7 @@ def test_too_many_rejects_fail_with_one_complete_error(session: Session, standin
     standin.put(f"{SOURCE}bad.json", BAD)
     session.run("insert into things values (0, 'before')")
     with pytest.raises(CopyError) as caught:
-        run_stage(session, Source(table, SOURCE, max_errors=3))
+        run_copy(session, Source(table, SOURCE, max_errors=3))
     text = str(caught.value)
     first, *lines = text.splitlines()
     assert first == (
@@ -152,7 +158,7 @@ def test_the_query_in_the_error_shows_this_load_only(session: Session, standin: 
     standin.put(f"{SOURCE}bad.json", b"earlier\n")
     for _ in range(2):
         with pytest.raises(CopyError, match="1 record rejected") as caught:
-            run_stage(session, Source(table, SOURCE))
+            run_copy(session, Source(table, SOURCE))
     text = str(caught.value)
     assert len(session.rows(text[text.index("\nselect") :])) == 1
 
@@ -162,14 +168,14 @@ def test_rejects_of_an_earlier_copy_are_not_reported(session: Session, standin: 
     standin.put(f"{SOURCE}bad.json", b"earlier\n")
     with session.warehouse.task() as connection:
         with pytest.raises(CopyError, match="1 record rejected"):
-            session.warehouse.copy(connection, Source(table, SOURCE), lambda _: None)
+            copy_all(session.warehouse, connection, Source(table, SOURCE))
         standin.admin.query("update redshift.load_error_detail set start_time = start_time - interval '1 hour'")
         with pytest.raises(CopyError, match="'nothing/' does not exist") as caught:
-            session.warehouse.copy(connection, Source(table, f"{BUCKET}/nothing/", PATHS), lambda _: None)
+            copy_all(session.warehouse, connection, Source(table, f"{BUCKET}/nothing/", PATHS))
     assert "rejected" not in str(caught.value), "an hour ago the session rejected something else"
     standin.admin.query("update redshift.load_error_detail set start_time = now() at time zone 'utc'")
     with pytest.raises(CopyError, match="'nothing/' does not exist") as caught:
-        run_stage(session, Source(table, f"{BUCKET}/nothing/", PATHS))
+        run_copy(session, Source(table, f"{BUCKET}/nothing/", PATHS))
     assert "rejected" not in str(caught.value), "another session rejected something else"
 
 
@@ -190,7 +196,7 @@ def test_a_copy_that_cannot_read_says_why(session: Session, standin: Standin, ta
     target, copy, message = FAILURES[what]
     standin.put(f"{SOURCE}short.json", b'{"jsonpaths": ["$.Id"]}')
     with pytest.raises(PermanentError, match=message) as caught:
-        run_stage(session, replace(Source(table, SOURCE), **copy), **target)
+        run_copy(session, replace(Source(table, SOURCE), **copy), **target)
     assert standin.keys.secret_access_key not in str(caught.value)
 
 
@@ -209,7 +215,7 @@ def test_wrong_keys_and_regions_are_reported(
     block = session.warehouse.s3._block  # type: ignore[attr-defined]
     monkeypatch.setattr(blocks, "load_credentials", lambda _: type(block)(**(dict(block) | changes)))
     with pytest.raises(CopyError, match=f"nothing was loaded from {SOURCE}.*{message}"):
-        run_stage(session, Source(table, SOURCE))
+        run_copy(session, Source(table, SOURCE))
 
 
 def test_it_warns_if_redshift_scanned_another_number_of_lines(session: Session, standin: Standin, table: Table) -> None:
@@ -218,7 +224,7 @@ def test_it_warns_if_redshift_scanned_another_number_of_lines(session: Session, 
     def load() -> CopyResult:
         warehouse = open_warehouse(session.target)
         with warehouse.task() as connection:
-            return warehouse.copy(connection, Source(table, SOURCE), news.append)
+            return copy_all(warehouse, connection, Source(table, SOURCE), news.append)
 
     assert load() == CopyResult(1)
     assert news == [f"things: COPY from {SOURCE}"]
@@ -331,3 +337,74 @@ def test_an_invalid_role_is_refused(table: Table, role: str) -> None:
 def test_characters_that_could_end_a_literal_are_refused(table: Table, name: str) -> None:
     with pytest.raises(CopyError, match="backslash or a control character"):
         copy_statement(Source(table, name, PATHS), Access(role="default"))
+
+
+CHANGES: dict[str, Callable[[Standin], Any]] = {
+    "b.json: written again": lambda standin: standin.put(f"{SOURCE}b.json", GOOD * 2),
+    "b.json: deleted": lambda standin: standin.s3.client.delete_object(
+        Bucket=BUCKET.removeprefix("s3://"), Key="things/b.json"
+    ),
+    "bb.json: written while COPY read its neighbours": lambda standin: standin.put(f"{SOURCE}bb.json", GOOD),
+}
+
+
+@pytest.mark.parametrize("message", CHANGES)
+def test_objects_that_change_after_they_were_listed_undo_the_copy(
+    session: Session, standin: Standin, table: Table, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    """A prefix pins no version: COPY may have read what the listing did not show."""
+    for name in ("a.json", "b.json"):
+        standin.put(SOURCE + name, GOOD)
+    send = RedshiftCopy.send
+
+    def send_and_change(copy: RedshiftCopy, statement: str) -> Any:
+        answer = send(copy, statement)
+        CHANGES[message](standin)
+        return answer
+
+    monkeypatch.setattr(RedshiftCopy, "send", send_and_change)
+    with pytest.raises(TransientError, match=message):
+        run_copy(session, Source(table, SOURCE))
+    assert session.rows("select * from things") == []
+
+
+def test_only_what_arrived_is_copied(session: Session, standin: Standin, table: Table) -> None:
+    """Neighbours in name are left alone, and a change of theirs does not matter."""
+    for name in ("2018-11-01.json", "2018-11-02.json", "2018-11-03.json", "2018-12-01.json"):
+        standin.put(SOURCE + name, b'{"Id": %s, "Name": "x"}' % name[5:10].replace("-", "").encode())
+    source = Source(table, SOURCE)
+    files = session.warehouse.files(source)
+    arrivals = Arrivals(new=files[1:2], changed=files[3:4], known=[*files[:1], *files[2:3], files[-1]])
+    with session.warehouse.task() as connection:
+        assert session.warehouse.copy(connection, source, arrivals, lambda news: None) == CopyResult(2)
+    assert session.rows("select id from things order by id") == [(1102,), (1201,)]
+
+
+OLD, NEW = "s3://b/logs/2018/11/", "s3://b/logs/"
+
+
+@pytest.mark.parametrize(
+    ("new", "known", "expected"),
+    [
+        (["s3://b/logs/a", "s3://b/logs/b"], [], [NEW]),
+        ([f"{OLD}15"], [f"{OLD}14"], [f"{OLD}15"]),
+        ([f"{OLD}15-0", f"{OLD}15-1", f"{OLD}16-0"], [f"{OLD}14-0"], [f"{OLD}15", f"{OLD}16"]),
+        ([f"{NEW}2019/01/01"], [f"{OLD}14", f"{OLD}30"], [f"{NEW}2019"]),
+        ([f"{OLD}15", f"{OLD}17"], [f"{OLD}14", f"{OLD}16", f"{OLD}18"], [f"{OLD}15", f"{OLD}17"]),
+        ([f"{OLD}a", f"{OLD}ab"], [f"{OLD}b"], [f"{OLD}a"]),
+        ([f"{OLD}ab"], [f"{OLD}a"], [f"{OLD}ab"]),
+    ],
+)
+def test_copy_is_given_the_shortest_prefixes_that_no_known_object_has(
+    new: list[str], known: list[str], expected: list[str]
+) -> None:
+    def listed(urls: list[str]) -> list[SourceFile]:
+        return [SourceFile(url, 1, "x", datetime.now(UTC)) for url in urls]
+
+    assert prefixes(NEW, Arrivals(new=listed(new), known=listed(known))) == expected
+
+
+def test_an_object_whose_name_begins_another_cannot_be_copied_alone() -> None:
+    one, other = (SourceFile(f"s3://b/{name}", 1, "x", datetime.now(UTC)) for name in ("a", "a.bak"))
+    with pytest.raises(CopyError, match=r"^s3://b/a: cannot be loaded without s3://b/a\.bak"):
+        prefixes("s3://b/", Arrivals(new=[one], known=[other]))

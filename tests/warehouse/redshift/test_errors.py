@@ -4,6 +4,7 @@ import pickle
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,15 +14,15 @@ from redshift_connector.error import InterfaceError, ProgrammingError
 
 from sql import catalog
 from tasks.create_tables import create_tables
-from tasks.stage import stage
 from tests.standin import Standin
 from tests.standin.faults import Faults, When
-from tests.support.warehouses import BUCKET, Place, declared, redshift_place
+from tests.support.warehouses import BUCKET, Place, copy_all, redshift_place, stage_next
 from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import ChecksFailedError, PermanentError, TransientError, is_transient
+from warehouse.files import SourceFile
 from warehouse.redshift.errors import ROLLED_BACK, TRANSIENT, explain
-from warehouse.sources import Source
+from warehouse.sources import Arrivals, Source
 from warehouse.target import REDSHIFT_DRIVER
 
 SONG = b'{"song_id": "a", "artist_id": "b", "title": "c"}'
@@ -30,10 +31,10 @@ Order = Callable[[Faults], None]
 
 @pytest.fixture
 def warehouse(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """The stand-in with two tables, leased by a run."""
+    """The stand-in with all tables, leased by a run."""
     place = redshift_place(standin, monkeypatch)
     open_warehouse(place.target).take_lease()
-    create_tables.fn(place.target, [catalog.STAGING_SONGS, declared("songs")])
+    create_tables.fn(place.target, catalog.TABLES)
     return place
 
 
@@ -46,7 +47,7 @@ def failure(place: Place, statement: str = "select count(*) from songs") -> Exce
 
 def staging_failure(place: Place, source: str, *, max_errors: int = 0) -> Exception:
     with pytest.raises((TransientError, PermanentError)) as raised, disable_run_logger():
-        stage.fn(place.target, Source(catalog.STAGING_SONGS, source, max_errors=max_errors))
+        stage_next(place.target, Source(catalog.STAGING_SONGS, source, max_errors=max_errors))
     return raised.value
 
 
@@ -212,7 +213,7 @@ def count_and_copy(place: Place, source: str) -> None:
     with open_warehouse(place.target).task() as connection:
         connection.exec_driver_sql("insert into songs (song_id, title, artist_id) select 'a', 'b', 'c'")
         assert connection.exec_driver_sql("select count(*) from songs").scalar_one() == 1
-        open_warehouse(place.target).copy(connection, Source(catalog.STAGING_SONGS, source), lambda _: None)
+        copy_all(open_warehouse(place.target), connection, Source(catalog.STAGING_SONGS, source))
         assert connection.exec_driver_sql("select count(*) from staging_songs").scalar_one() == 1
 
 
@@ -277,14 +278,21 @@ def test_a_statement_over_the_timeout_is_cancelled(standin: Standin, warehouse: 
 
 
 def test_missing_objects_are_permanent(standin: Standin, warehouse: Place) -> None:
-    error = staging_failure(warehouse, f"{BUCKET}/nothing/")
+    """They may be gone since they were listed."""
     reason = "The specified S3 prefix 'nothing/' does not exist"
     advice = "Name a prefix that keys in the bucket start with"
-    assert_permanent(error, "staging_songs: nothing was loaded from", reason, "8001", advice)
+    assert_permanent(staging_failure(warehouse, f"{BUCKET}/nothing/"), reason, advice)
+    source = Source(catalog.STAGING_SONGS, f"{BUCKET}/nothing/")
+    gone = Arrivals([SourceFile(f"{BUCKET}/nothing/a", 1, "x", datetime.now(UTC))])
+    opened = open_warehouse(warehouse.target)
+    with pytest.raises(PermanentError) as raised, opened.task() as connection:
+        opened.copy(connection, source, gone, lambda news: None)
+    assert_permanent(raised.value, "staging_songs: nothing was loaded from", reason, "8001", advice)
 
 
 def test_a_permanent_error_that_mentions_1023_stays_permanent(standin: Standin, warehouse: Place) -> None:
     message = "The specified S3 prefix 'a' does not exist query: 1023 process: padbmaster [pid=1023]"
+    standin.put(f"{BUCKET}/a/x", SONG)
     standin.faults.fail("XX000", message, pattern="^copy")
     assert_permanent(staging_failure(warehouse, f"{BUCKET}/a/"), "[pid=1023]")
 
@@ -296,6 +304,7 @@ def test_rejected_records_are_permanent(standin: Standin, warehouse: Place) -> N
 
 
 def test_an_unreadable_bucket_is_permanent(standin: Standin, warehouse: Place) -> None:
+    standin.put(f"{BUCKET}/a/x", SONG)
     standin.faults.fail("XX000", "S3ServiceException:Access Denied,Status 403,Error AccessDenied", pattern="^copy")
     assert_permanent(staging_failure(warehouse, f"{BUCKET}/a/"), "Access Denied", "keys s3:ListBucket")
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -20,14 +21,14 @@ from flows.etl import etl
 from sql import catalog
 from tasks.create_tables import create_tables
 from tasks.lease import release_lease, take_lease
-from tasks.stage import stage
 from tests.support.copying import Copying
 from tests.support.project import ROOT
 from tests.support.s3 import KEYS, Answer, Bucket, answering, listing, moto, refusal, save_block
-from tests.support.warehouses import duckdb_place
+from tests.support.warehouses import duckdb_place, stage_next
 from warehouse.errors import CopyError, NotAllowedError, PermanentError, TransientError, is_transient
+from warehouse.files import SourceFile
 from warehouse.s3 import client as module
-from warehouse.s3.client import S3, Keys, Object, is_s3
+from warehouse.s3.client import S3, Keys, is_s3
 from warehouse.s3.errors import explained
 from warehouse.sources import Source
 from warehouse.target import Target
@@ -68,7 +69,7 @@ def copying(tmp_path_factory: pytest.TempPathFactory, block: str) -> Copying:
 
 
 def read_into_memory(s3: S3, url: str) -> dict[str, bytes]:
-    with s3.downloaded(url, lambda news: None) as files:
+    with s3.downloaded(s3.objects(url), lambda news: None) as files:
         found = {file.name: Path(file.path).read_bytes() for file in files}
         assert [file.size for file in files] == [len(content) for content in found.values()]
     assert not any(Path(file.path).exists() for file in files)
@@ -92,7 +93,7 @@ class TestObjects:
     def test_an_object_has_its_size_and_its_time(self, block: str, bucket: Bucket) -> None:
         bucket.put({"a": LINE})
         (found,) = S3(block).objects(bucket.url("a"))
-        assert found == Object(bucket.url("a"), len(LINE), found.modified)
+        assert found == SourceFile(bucket.url("a"), len(LINE), md5(LINE).hexdigest(), found.modified)
         assert abs(found.modified - datetime.now(UTC)) < timedelta(minutes=5)
 
     def test_a_prefix_without_objects_is_refused(self, block: str, bucket: Bucket) -> None:
@@ -118,7 +119,8 @@ class TestObjects:
         monkeypatch.setattr(module, "_PROGRESS_SECONDS", 0.001)
         bucket.put({f"{number:03}": b"x" * 1000 for number in range(100)})
         messages: list[str] = []
-        with S3(block).downloaded(bucket.url(), messages.append):
+        s3 = S3(block)
+        with s3.downloaded(s3.objects(bucket.url()), messages.append):
             pass
         assert len(messages) > 1
         assert all(re.fullmatch(r"\d+ of 100 objects, [\d.]+ (bytes?|kB) fetched", line) for line in messages)
@@ -550,8 +552,8 @@ def stage_all(database: Path, source: str, block: str, jsonpaths: str) -> dict[s
     with disable_run_logger():
         take_lease.fn(target)
         create_tables.fn(target, catalog.TABLES)
-        stage.fn(target, Source(catalog.STAGING_EVENTS, f"{source}/log_data", jsonpaths))
-        stage.fn(target, Source(catalog.STAGING_SONGS, f"{source}/song_data"))
+        stage_next(target, Source(catalog.STAGING_EVENTS, f"{source}/log_data", jsonpaths))
+        stage_next(target, Source(catalog.STAGING_SONGS, f"{source}/song_data"))
         release_lease.fn(target)
     return duckdb_place(database).contents("staging_events", "staging_songs")
 

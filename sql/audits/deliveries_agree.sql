@@ -1,4 +1,4 @@
--- An event delivered more than once has the same content each time.
+-- An event delivered more than once in a batch has the same content each time.
 with repeated as (
     select
         ts,

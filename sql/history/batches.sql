@@ -1,0 +1,14 @@
+-- One row per batch and source: the new files of one run, added to history in one transaction.
+create table if not exists batches (
+    batch_id integer not null,
+    source varchar(16) not null,  -- log_data or song_data
+    status varchar(16) not null,  -- loaded
+    files integer not null,
+    records bigint not null,
+    rejected bigint not null,
+    run varchar(256) not null,
+    loaded_at timestamp not null,
+    primary key (batch_id, source)
+)
+diststyle all
+sortkey (batch_id);

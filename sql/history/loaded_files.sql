@@ -1,0 +1,12 @@
+-- One row per file and version that was loaded. A file is loaded again when its etag or its size has changed.
+create table if not exists loaded_files (
+    source varchar(16) not null,  -- log_data or song_data
+    url varchar(2048) not null,
+    etag varchar(128) not null,   -- of a local file, its time of modification in nanoseconds
+    size bigint not null,         -- bytes
+    modified_at timestamp not null,
+    batch_id integer not null,
+    primary key (url, batch_id)
+)
+diststyle even
+sortkey (batch_id);

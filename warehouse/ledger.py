@@ -1,0 +1,191 @@
+"""History: every record that was ever loaded, by batch, and the ledger of the files that it came from.
+
+A file is in history and in the ledger, or in neither: both are written in the transaction that stages it.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from hashlib import md5
+
+from sqlalchemy import Connection, text
+
+from warehouse.base import Warehouse
+from warehouse.checks import Check
+from warehouse.files import SourceFile
+from warehouse.loads import LoadResult
+from warehouse.sources import Arrivals, CopyResult, Source
+from warehouse.tables import Table
+
+CHECKS = "checks"
+"""What `table_loads` has, beside the tables, to record that the checks hold."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a run begins with: the number of its batch, and whether tables and checks have seen all earlier ones."""
+
+    batch: int
+    is_current: bool
+
+
+def open_batch(connection: Connection, tables: Sequence[Table], checks: Sequence[Check]) -> Opening:
+    """Return the number of the next batch, which only the run that holds the lease may use, and what is behind."""
+    loaded, never = states(connection)
+    selects = {table.name: table.select for table in tables} | {CHECKS: _select_of(checks)}
+    is_current = all(loaded.get(name, never).is_current(select) for name, select in selects.items())
+    filled = (connection.exec_driver_sql(f"select 1 from {table.name} limit 1").first() for table in tables)
+    return Opening(never.newest_batch + 1, is_current and all(filled))
+
+
+def compare(connection: Connection, source: Source, files: Iterable[SourceFile]) -> Arrivals:
+    """Compare the files of a source with the newest versions of them that were loaded."""
+    query = "select url, etag, size from loaded_files where source = :source order by batch_id"
+    rows = connection.execute(text(query), {"source": history_of(source).source})
+    versions = {url: (etag, size) for url, etag, size in rows}
+    arrivals: dict[str, list[SourceFile]] = {"new": [], "changed": [], "known": []}
+    for file in files:
+        version = versions.get(file.url)
+        state = "new" if version is None else "known" if version == (file.etag, file.size) else "changed"
+        arrivals[state].append(file)
+    return Arrivals(**arrivals)
+
+
+def copied(connection: Connection, source: Source, batch: int) -> CopyResult | None:
+    """Return what was loaded from a source as part of a batch; None if that was not committed."""
+    query = text("select records, rejected from batches where batch_id = :batch and source = :source")
+    row = connection.execute(query, {"batch": batch, "source": history_of(source).source}).first()
+    return CopyResult(*row) if row else None
+
+
+def add(
+    warehouse: Warehouse,
+    connection: Connection,
+    source: Source,
+    batch: int,
+    files: Sequence[SourceFile],
+    copied: CopyResult,
+) -> None:
+    """Add what was staged to history, and its files to the ledger. Part of the staging's transaction."""
+    staging, history = source.table, history_of(source)
+    names = ", ".join(column.name for column in staging.columns)
+    connection.exec_driver_sql(
+        f"insert into {history.name} ({names}, batch_id)\nselect {names}, {batch} from {staging.name}"
+    )
+    run = warehouse.target.holder
+    now = connection.exec_driver_sql("select getdate()").scalar_one()
+    row = (batch, history.source, "loaded", len(files), copied.rows, copied.rejected, run, now)
+    warehouse.insert(connection, "batches", [row])
+    rows = [
+        (history.source, each.url, each.etag, each.size, each.modified.astimezone(UTC).replace(tzinfo=None), batch)
+        for each in files
+    ]
+    warehouse.insert(connection, "loaded_files", rows)
+
+
+@dataclass(frozen=True)
+class TableState:
+    """Up to which batch a table has taken history in, by which definition, and in how many loads."""
+
+    batch: int
+    definition: str
+    loads: int
+    newest_batch: int
+
+    def is_current(self, select: str) -> bool:
+        """Whether the table has taken in all of history by the SELECT that it has now."""
+        return self.batch == self.newest_batch and self.definition == digest(select)
+
+
+def states(connection: Connection) -> tuple[dict[str, TableState], TableState]:
+    """Return how far each table is that was ever loaded, and how far one is that never was."""
+    query = """\
+select
+    last.table_name,
+    last.batch_id,
+    last.definition,
+    last.load,
+    newest.batch_id as newest_batch
+from (select coalesce(max(batch_id), 0) as batch_id from batches) as newest
+left join (
+    select
+        table_name,
+        batch_id,
+        definition,
+        load,
+        row_number() over (partition by table_name order by load desc) as recency
+    from table_loads
+) as last
+    on last.recency = 1"""
+    rows = connection.exec_driver_sql(query).all()
+    newest = rows[0].newest_batch
+    loaded = {row.table_name: TableState(row.batch_id, row.definition, row.load, newest) for row in rows if row.load}
+    return loaded, TableState(0, "", 0, newest)
+
+
+def state_of(connection: Connection, name: str) -> TableState:
+    """Return how far a table is."""
+    loaded, never = states(connection)
+    return loaded.get(name, never)
+
+
+def record_load(
+    warehouse: Warehouse, connection: Connection, table: Table, state: TableState, loaded: LoadResult
+) -> None:
+    """Record that a table has taken in all of history. Part of the load's transaction."""
+    _record(warehouse, connection, table.name, table.select, state, loaded)
+
+
+def record_checks(warehouse: Warehouse, connection: Connection, checks: Sequence[Check], *, all_hold: bool) -> None:
+    """Record whether checks hold for all of history. If they do, a run without news need not look again."""
+    select = _select_of(checks) if all_hold else ""
+    _record(warehouse, connection, CHECKS, select, state_of(connection, CHECKS), LoadResult())
+
+
+def _record(
+    warehouse: Warehouse, connection: Connection, name: str, select: str, state: TableState, loaded: LoadResult
+) -> None:
+    now = connection.exec_driver_sql("select getdate()").scalar_one()
+    reached = (name, state.loads + 1, state.newest_batch, digest(select))
+    warehouse.insert(connection, "table_loads", [(*reached, loaded.inserted, loaded.updated, loaded.removed, now)])
+
+
+def is_due(connection: Connection, table: Table, history: Iterable[Table], state: TableState) -> bool:
+    """Whether a table lacks something of the history that its SELECT names, or was loaded by another SELECT."""
+    if state.definition != digest(table.select):
+        return True
+    query = text("select distinct source from batches where batch_id > :taken")
+    arrived = set(connection.execute(query, {"taken": state.batch}).scalars())
+    return any(each.source in arrived and re.search(rf"\b{each.name}\b", table.select) for each in history)
+
+
+def history_of(source: Source) -> Table:
+    """Return the table that keeps what is staged from a source."""
+    assert source.table.history, f"{source.table.name} has no history"
+    return source.table.history
+
+
+def digest(select: str) -> str:
+    """Return what tells an edited SELECT from the one that a table was loaded by; "" for none."""
+    return md5(select.encode(), usedforsecurity=False).hexdigest() if select else ""
+
+
+def _select_of(checks: Sequence[Check]) -> str:
+    return "\n".join(check.select for check in checks)
+
+
+def undo(connection: Connection, batch: int, history: Iterable[Table]) -> None:
+    """Take a batch out of some tables of history, and let every table be compared with what is left.
+
+    The files stay in the ledger, so they are not loaded again until they change.
+    """
+    for table in history:
+        connection.exec_driver_sql(f"delete from {table.name} where batch_id = {batch}")
+        done = text("update batches set status = 'undone' where batch_id = :batch and source = :source")
+        connection.execute(done, {"batch": batch, "source": table.source})
+    connection.exec_driver_sql("""\
+insert into table_loads
+select table_name, max(load) + 1, max(batch_id), '', 0, 0, 0, getdate()
+from table_loads
+group by table_name""")
