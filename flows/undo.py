@@ -1,0 +1,115 @@
+"""Takes a batch back: its records leave history, and the star schema becomes what the others give.
+
+Run it with `python -m flows.undo --batch N`.
+"""
+
+import sys
+from typing import Annotated, Literal
+
+from prefect import flow
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from flows.command_line import WarehouseName, run_command
+from flows.etl import load_star, where_to_look
+from flows.summary import Summary
+from sql import catalog
+from tasks.lease import release_lease, take_lease
+from tasks.look import look
+from tasks.undo import undo_batch
+from warehouse.errors import PermanentError
+from warehouse.questions import Row
+from warehouse.target import Target
+
+SourceName = Literal["", "log_data", "song_data"]
+
+
+@flow(name="sparkify-undo")
+def undo(
+    batch: Annotated[int, Field(ge=1)],
+    *,
+    source: SourceName = "",
+    yes: bool = False,
+    warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
+    schema: str = "public",
+    statement_timeout: Annotated[int, Field(ge=0)] = 0,
+) -> Summary:
+    """Take a batch back. Shows what goes, and asks on a terminal.
+
+    Its files are not loaded again until they change. What earlier batches delivered of its plays counts again.
+
+    Args:
+        batch: Number of the batch, as `python -m flows.history` shows it.
+        source: Take back only what the batch loaded from this source. By default both.
+        yes: Do not ask. Needed where nobody can be asked.
+        warehouse: Name of a SQLAlchemy Connector block, or a duckdb:/// URL.
+        schema: Schema that holds the tables.
+        statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
+    """
+    target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
+    parts = parts_of(look(target, catalog.OVERVIEW["batches"]), batch, source)
+    if not yes:
+        _ask(parts)
+    take_lease(target)
+    try:
+        sources = {part["source"] for part in parts}
+        undo_batch(target, batch, [table for table in catalog.HISTORY if table.source in sources])
+        tables, checks = load_star(target)
+    finally:
+        release_lease(target, return_state=True)
+    summary = Summary([], tables, checks, where_to_look(target))
+    summary.publish()
+    summary.raise_for_checks()
+    return summary
+
+
+def parts_of(batches: list[Row], batch: int, source: SourceName) -> list[Row]:
+    """Return what there is to take back: the rows of a batch among those of all batches.
+
+    Raises:
+        PermanentError: there is no such batch, it has nothing of the source, or it was undone already.
+    """
+    found = [row for row in batches if row["batch_id"] == batch]
+    if not found:
+        newest = f"The newest is {batches[0]['batch_id']}" if batches else "Nothing was loaded yet"
+        raise PermanentError(f"batch {batch}: does not exist. {newest}")
+    parts = [row for row in found if source in ("", row["source"])]
+    if not parts:
+        raise PermanentError(f"batch {batch}: has nothing of {source}. Name {found[0]['source']}, or no source")
+    loaded = [row for row in parts if row["status"] == "loaded"]
+    if not loaded:
+        raise PermanentError(f"batch {batch}: was undone already. Its files are loaded again when they change")
+    return loaded
+
+
+def describe(part: Row) -> str:
+    """Say what goes."""
+    counts = [_counted(part["files"], "file"), _counted(part["records"], "record")]
+    text = f"batch {part['batch_id']}, {part['source']}: {', '.join(counts)}"
+    if part["plays"]:
+        text += f", {_counted(part['plays'], 'play')}"
+        text += f" from {part['first_play']:%Y-%m-%d} to {part['last_play']:%Y-%m-%d}"
+    if part["delivered_again"]:
+        text += f"; {part['delivered_again']:,} of these came in other batches too, and will be as they were there"
+    return text
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _ask(parts: list[Row]) -> None:
+    """Show what goes, and ask whether it should.
+
+    Raises:
+        PermanentError: nobody can be asked, or the answer is not yes.
+    """
+    lines = "\n".join(f"  {describe(part)}" for part in parts)
+    if not sys.stdin.isatty():
+        raise PermanentError(f"undo: would take back\n{lines}\nNothing was changed. Add --yes to do it")
+    if input(f"This takes back\n{lines}\nGo on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise PermanentError("undo: nothing was changed")
+
+
+if __name__ == "__main__":
+    run_command(undo)

@@ -1,0 +1,25 @@
+-- Every day that has events, with its events as they were delivered, and its plays.
+with plays as (
+    select
+        date_trunc('day', start_time) as day,
+        count(*) as plays
+    from songplays
+    group by date_trunc('day', start_time)
+),
+
+days as (
+    select
+        date_trunc('day', ts) as day,
+        count(*) as events
+    from events
+    group by date_trunc('day', ts)
+)
+
+select
+    days.day,
+    days.events,
+    coalesce(plays.plays, 0) as plays
+from days
+left join plays
+    on plays.day = days.day
+order by days.day;
