@@ -29,6 +29,7 @@ from tasks.preflight import preflight
 from tasks.results import CheckResult, TableResult
 from tasks.stage import stage
 from warehouse.checks import with_table_checks
+from warehouse.days import Days
 from warehouse.errors import PermanentError
 from warehouse.plan import Plan
 from warehouse.sources import Compression, Source
@@ -51,6 +52,8 @@ def etl(
     copy_role: str = "",
     compression: Compression = "none",
     max_errors: Annotated[int, Field(ge=0, lt=100_000)] = 0,
+    since: str = "",
+    until: str = "",
     full_refresh: bool = False,
     statement_timeout: Annotated[int, Field(ge=0)] = 0,
     plan: bool = False,
@@ -70,6 +73,8 @@ def etl(
         copy_role: Redshift only: the IAM role that COPY reads with, `default` or an ARN. Takes precedence over keys.
         compression: Compression of the files under both prefixes.
         max_errors: Records of each source that may be rejected before its load fails. load_errors keeps them.
+        since: Load only files of this day, YYYY-MM-DD, and of later ones, by the date in their names.
+        until: Load only files of this day, and of earlier ones.
         full_refresh: Build the fact and all dimensions anew from everything that was ever loaded. Reads no file.
         statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
         plan: Print every statement that the run would send to Redshift, and send nothing. Keys are masked.
@@ -77,7 +82,10 @@ def etl(
     sources = []
     if not full_refresh:
         log_data, song_data = _sources(log_data, song_data)
-        sources = sources_of(log_data, song_data, log_jsonpaths, max_errors=max_errors, compression=compression)
+        days = Days.read(since, until)
+        sources = sources_of(
+            log_data, song_data, log_jsonpaths, max_errors=max_errors, compression=compression, days=days
+        )
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout, aws_credentials, copy_role)
     if plan:
         return _plan(target, sources, full_refresh=full_refresh)
@@ -94,11 +102,12 @@ def sources_of(
     *,
     max_errors: int = 0,
     compression: Compression = "none",
+    days: Days = Days(),  # noqa: B008
 ) -> list[Source]:
     """Return what COPY loads: the event logs and the song catalogue."""
     return [
-        Source(catalog.STAGING_EVENTS, log_data, log_jsonpaths, max_errors, compression),
-        Source(catalog.STAGING_SONGS, song_data, "", max_errors, compression),
+        Source(catalog.STAGING_EVENTS, log_data, log_jsonpaths, max_errors, compression, days),
+        Source(catalog.STAGING_SONGS, song_data, "", max_errors, compression, days),
     ]
 
 

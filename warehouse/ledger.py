@@ -39,15 +39,21 @@ def open_batch(connection: Connection, tables: Sequence[Table], checks: Sequence
     return Opening(never.newest_batch + 1, is_current and all(filled))
 
 
-def compare(connection: Connection, source: Source, files: Iterable[SourceFile]) -> Arrivals:
-    """Compare the files of a source with the newest versions of them that were loaded."""
+def compare(connection: Connection, source: Source, files: Sequence[SourceFile]) -> Arrivals:
+    """Compare the files of a source with the newest versions of them that were loaded.
+
+    Raises:
+        PermanentError: none is of the source's days.
+    """
+    chosen = source.days.choose(history_of(source).source, files)
     query = "select url, etag, size from loaded_files where source = :source order by batch_id"
     rows = connection.execute(text(query), {"source": history_of(source).source})
     versions = {url: (etag, size) for url, etag, size in rows}
     arrivals: dict[str, list[SourceFile]] = {"new": [], "changed": [], "known": []}
     for file in files:
         version = versions.get(file.url)
-        state = "new" if version is None else "known" if version == (file.etag, file.size) else "changed"
+        is_known = version == (file.etag, file.size) or file.url not in chosen
+        state = "known" if is_known else "changed" if version else "new"
         arrivals[state].append(file)
     return Arrivals(**arrivals)
 

@@ -1,10 +1,11 @@
 """What a COPY loads, and its result."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Literal
 
+from warehouse.days import Days
 from warehouse.files import SourceFile
 from warehouse.tables import Table
 
@@ -19,7 +20,7 @@ class Source:
     """Everything under `location`, a key prefix or a directory, for a COPY ... FORMAT JSON into a table.
 
     `jsonpaths` says where the JSONPaths file is; if empty, it is the table's own. Up to `max_errors` records may be
-    rejected.
+    rejected. Of the files only those of some `days` are loaded.
     """
 
     table: Table
@@ -27,13 +28,14 @@ class Source:
     jsonpaths: str = ""
     max_errors: int = 0
     compression: Compression = "none"
+    days: Days = field(default_factory=Days)
 
 
 @dataclass(frozen=True)
 class Arrivals:
     """The files of a source, compared with those that were loaded before.
 
-    `new` ones never were, `changed` ones were in another version, and `known` ones are as they were.
+    `new` ones never were, `changed` ones were in another version, and `known` ones are as they were, or of other days.
     """
 
     new: Sequence[SourceFile] = ()

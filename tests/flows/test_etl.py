@@ -138,7 +138,7 @@ def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
     properties = flow.parameters.properties
     assert set(properties) == {
         "log_data", "song_data", "log_jsonpaths", "warehouse", "schema", "aws_credentials", "copy_role",
-        "compression", "max_errors", "full_refresh", "statement_timeout", "plan",
+        "compression", "max_errors", "since", "until", "full_refresh", "statement_timeout", "plan",
     }  # fmt: skip
     assert [name for name, schema in properties.items() if not schema.get("description")] == []
 

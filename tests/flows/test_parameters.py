@@ -14,6 +14,7 @@ from flows.etl import etl
 from flows.preflight import preflight
 from tests.standin import Standin
 from tests.support.warehouses import BUCKET, JSONPATHS, connector, credentials
+from warehouse.errors import PermanentError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -65,7 +66,9 @@ def assert_all_covered(command: Callable[..., Any], given: Iterable[str]) -> Non
 def test_every_parameter_of_a_run_reaches_redshift(standin: Standin) -> None:
     given = SOURCES | CONNECTION | ACCESS
     given |= {"max_errors": (5, "maxerror 6")}
-    assert_all_covered(etl, [*given, "full_refresh", "plan"])
+    assert_all_covered(etl, [*given, "since", "until", "full_refresh", "plan"])
+    with pytest.raises(PermanentError, match="since: 2018-11-02 is after until, 2018-11-01"):
+        etl(**values(given), since="2018-11-02", until="2018-11-01")
     plan = etl(**values(given), plan=True)
     assert standin.counts.statements == [], "a plan sends nothing"
     assert_reached(given, str(plan))

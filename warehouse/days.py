@@ -1,0 +1,67 @@
+"""The days of a backfill, by the dates in the names of files."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+from warehouse.errors import PermanentError
+from warehouse.files import SourceFile
+
+_DATE = re.compile(r"(?<!\d)(\d{4})([-/])(\d{2})\2(\d{2})(?!\d)")
+
+
+@dataclass(frozen=True)
+class Days:
+    """Days from `since` to `until`, both inclusive. None: from the first, or to the last."""
+
+    since: date | None = None
+    until: date | None = None
+
+    @classmethod
+    def read(cls, since: str, until: str) -> Self:
+        """Read days as a person writes them: YYYY-MM-DD, or nothing.
+
+        Raises:
+            PermanentError: one is no day, or they are the wrong way round.
+        """
+        days = cls(_day("since", since), _day("until", until))
+        if days.since and days.until and days.since > days.until:
+            raise PermanentError(f"since: {since} is after until, {until}. Swap them")
+        return days
+
+    def choose(self, name: str, files: Sequence[SourceFile]) -> set[str]:
+        """Return the URLs of the files of a source that are of these days: all, if none has a date in its name.
+
+        Raises:
+            PermanentError: there are none.
+        """
+        days = {file.url: day for file in files if (day := day_of(file.url))}
+        if not days or not (self.since or self.until):
+            return {file.url for file in files}
+        first, last = self.since or date.min, self.until or date.max
+        chosen = {url for url, day in days.items() if first <= day <= last}
+        if not chosen:
+            raise PermanentError(
+                f"{name}: no file is of the days {self.since or '...'} to {self.until or '...'}. "
+                f"There are files of {min(days.values())} to {max(days.values())}"
+            )
+        return chosen
+
+
+def _day(name: str, text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise PermanentError(f"{name}: {text!r} is no day. Write it as 2018-11-15") from None
+
+
+def day_of(url: str) -> date | None:
+    """Return the last date in a name: 2018-11-15 or 2018/11/15."""
+    for year, _, month, day in reversed(_DATE.findall(url)):
+        try:
+            return date(int(year), int(month), int(day))
+        except ValueError:
+            continue
+    return None
