@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from tests.support.warehouses import copy_all
+from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.load_errors import LOAD_ERRORS_DDL
 from warehouse.sources import Compression, Source
@@ -34,6 +34,13 @@ class Loaded:
     reported: tuple[int, int]
     rows: list[tuple[str | None, ...]]
     rejects: list[Reject]
+
+
+def copy_all(
+    warehouse: Warehouse, connection: Connection, source: Source, progress: Progress = lambda news: None
+) -> CopyResult:
+    """COPY all files of a source."""
+    return warehouse.copy(connection, source, Arrivals(warehouse.files(source)), progress)
 
 
 class Copying:

@@ -19,10 +19,9 @@ from tasks.stage import stage
 from tests.standin import Standin
 from tests.support.steps import Step, load_steps, run_steps
 from warehouse import blocks
-from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.ledger import open_batch
-from warehouse.sources import Arrivals, CopyResult, Progress, Source
+from warehouse.sources import Source
 from warehouse.tables import Table
 from warehouse.target import Target
 
@@ -95,13 +94,6 @@ class Session:
     def one(self, expression: str) -> Any:
         """Return the value of an expression."""
         return self.rows(f"select {expression}")[0][0]
-
-
-def copy_all(
-    warehouse: Warehouse, connection: Connection, source: Source, progress: Progress = lambda news: None
-) -> CopyResult:
-    """COPY all files of a source."""
-    return warehouse.copy(connection, source, Arrivals(warehouse.files(source)), progress)
 
 
 def stage_next(target: Target, source: Source) -> StageResult:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.warehouses import Place, Session, copy_all
+from tests.support.copying import copy_all
+from tests.support.warehouses import Place, Session
 from warehouse.load_errors import LOAD_ERRORS_DDL
 from warehouse.sources import Source
 from warehouse.tables import Table

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from tempfile import TemporaryDirectory
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
@@ -126,7 +126,9 @@ class S3:
     def _session(self) -> Any:
         import boto3  # slow to import and rarely needed
 
-        return self._block.get_boto3_session() if self._block else boto3.Session()
+        session = self._block.get_boto3_session() if self._block else boto3.Session()
+        session._session.register_component("data_loader", _loader())
+        return session
 
     @cached_property
     def _client(self) -> Any:
@@ -219,6 +221,14 @@ def refuse_changed(item: SourceFile, etag: str | None) -> None:
     if etag != item.etag:
         what = "written again" if etag else "deleted"
         raise TransientError(f"{item.url}: {what} while it was read. Nothing was loaded. Run again")
+
+
+@cache
+def _loader() -> Any:
+    """Return what reads boto3's own files, so that a process reads them once: they cost each client half a second."""
+    from botocore.loaders import create_loader  # slow to import and rarely needed
+
+    return create_loader()
 
 
 def _source_file(bucket: str, entry: dict[str, Any]) -> SourceFile:

@@ -16,9 +16,9 @@ from time import sleep
 import duckdb
 import pytest
 
-from tests.support.copying import Copying
+from tests.support.copying import Copying, copy_all
 from tests.support.unprivileged import run_unprivileged
-from tests.support.warehouses import Session, copy_all, duckdb_place, select
+from tests.support.warehouses import Session, duckdb_place, select
 from warehouse.connect import open_warehouse
 from warehouse.duckdb.dialect import deadline
 from warehouse.errors import PermanentError, is_transient, was_interrupted

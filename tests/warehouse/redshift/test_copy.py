@@ -12,7 +12,8 @@ import pytest
 
 from tests.standin import Standin
 from tests.standin.s3 import ROLE
-from tests.support.warehouses import BUCKET, Place, Session, copy_all, redshift_place
+from tests.support.copying import copy_all
+from tests.support.warehouses import BUCKET, Place, Session, redshift_place
 from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import CopyError, NotAllowedError, PermanentError, TransientError

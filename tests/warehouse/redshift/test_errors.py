@@ -16,7 +16,8 @@ from sql import catalog
 from tasks.create_tables import create_tables
 from tests.standin import Standin
 from tests.standin.faults import Faults, When
-from tests.support.warehouses import BUCKET, Place, copy_all, redshift_place, stage_next
+from tests.support.copying import copy_all
+from tests.support.warehouses import BUCKET, Place, redshift_place, stage_next
 from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import ChecksFailedError, PermanentError, TransientError, is_transient
