@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.load_errors import LOAD_ERRORS_DDL
-from warehouse.sources import Compression, Source
+from warehouse.sources import Arrivals, Compression, CopyResult, Progress, Source
 from warehouse.tables import Table
 from warehouse.target import Target
 
