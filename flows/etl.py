@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from prefect import flow
 from prefect.futures import PrefectFuture, wait
@@ -73,26 +73,19 @@ def etl(
         copy_role: Redshift only: the IAM role that COPY reads with, `default` or an ARN. Takes precedence over keys.
         compression: Compression of the files under both prefixes.
         max_errors: Records of each source that may be rejected before its load fails. load_errors keeps them.
-        since: Load only files of this day, YYYY-MM-DD, and of later ones, by the date in their names.
-        until: Load only files of this day, and of earlier ones.
+        since: First day, YYYY-MM-DD, of which files are loaded, by the date in their names.
+        until: Last day of which files are loaded.
         full_refresh: Build the fact and all dimensions anew from everything that was ever loaded. Reads no file.
         statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
         plan: Print every statement that the run would send to Redshift, and send nothing. Keys are masked.
     """
-    sources = []
-    if not full_refresh:
-        log_data, song_data = _sources(log_data, song_data)
-        days = Days.read(since, until)
-        sources = sources_of(
-            log_data, song_data, log_jsonpaths, max_errors=max_errors, compression=compression, days=days
-        )
+    days = Days.read(since, until)
+    options: dict[str, Any] = {"max_errors": max_errors, "compression": compression, "days": days}
+    sources = [] if full_refresh else sources_of(*_sources(log_data, song_data), log_jsonpaths, **options)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout, aws_credentials, copy_role)
     if plan:
         return _plan(target, sources, full_refresh=full_refresh)
-    summary = run_tasks(target, sources, full_refresh=full_refresh)
-    summary.publish()
-    summary.raise_for_checks()
-    return summary
+    return run_tasks(target, sources, full_refresh=full_refresh).published()
 
 
 def sources_of(

@@ -1,7 +1,7 @@
 """What a run did: for a person at a terminal, and for the Prefect UI."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from prefect.artifacts import create_table_artifact
 from rich.box import SIMPLE_HEAD
@@ -23,6 +23,16 @@ class Summary:
     checks: list[CheckResult]
     where_to_look: str
     batch: int = 0
+
+    def published(self) -> Self:
+        """Publish the summary, and return it.
+
+        Raises:
+            ChecksFailedError: a check of severity `error` found rows.
+        """
+        self.publish()
+        self.raise_for_checks()
+        return self
 
     def publish(self) -> None:
         """Save sources, tables and checks as artifacts of the run, and emit its events."""

@@ -57,10 +57,7 @@ def undo(
         tables, checks = load_star(target)
     finally:
         release_lease(target, return_state=True)
-    summary = Summary([], tables, checks, where_to_look(target))
-    summary.publish()
-    summary.raise_for_checks()
-    return summary
+    return Summary([], tables, checks, where_to_look(target)).published()
 
 
 def parts_of(batches: list[Row], batch: int, source: SourceName) -> list[Row]:
