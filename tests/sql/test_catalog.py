@@ -13,7 +13,7 @@ from tests.support.warehouses import duckdb_place
 from warehouse.checks import Check
 from warehouse.lease import DDL as LEASE_DDL
 from warehouse.load_errors import LOAD_ERRORS_DDL
-from warehouse.tables import Table
+from warehouse.tables import Column, Table
 
 LOADED = catalog.STAR
 CHECKS = [*catalog.CHECKS, *(audit for audits in catalog.AUDITS.values() for audit in audits)]
@@ -172,3 +172,9 @@ def test_a_check_states_its_rule(check: Check) -> None:
 
 def _snake_case(path: str) -> str:
     return re.sub(r"([A-Z])", r"_\1", path.removeprefix("$['").removesuffix("']")).lower()
+
+
+@pytest.mark.parametrize("staging", catalog.STAGING, ids=lambda table: table.name)
+def test_history_has_the_columns_of_staging_and_the_batch(staging: Table) -> None:
+    assert staging.history
+    assert staging.history.columns == (*staging.columns, Column("batch_id", "integer", nullable=False))
