@@ -34,19 +34,20 @@ def stage(target: Target, source: Source, batch: int, audits: Sequence[Check]) -
     started = monotonic()
     warehouse = open_warehouse(target)
     with warehouse.task() as connection:
-        copied = ledger.copied(connection, source, batch)  # by an attempt that got no answer to its COMMIT
+        committed = ledger.committed(connection, source, batch)  # by an attempt that got no answer to its COMMIT
         arrivals = ledger.compare(connection, source, warehouse.files(source))
+    files, copied = committed or (len(arrivals.new), None)
     checks: list[CheckResult] = []
-    if not copied and arrivals.files:
+    if not committed and arrivals.files:
         copied, checks = _load(warehouse, source, arrivals, batch, audits)
     return StageResult(
         table=source.table.name,
         source=ledger.history_of(source).source,
         staged=copied.rows if copied else 0,
         rejected=copied.rejected if copied else 0,
-        new=len(arrivals.new),
+        new=files,
         changed=len(arrivals.changed),
-        known=len(arrivals.known),
+        known=len(arrivals.known) - (files if committed else 0),
         seconds=round(monotonic() - started, 2),
         checks=checks,
     )

@@ -58,11 +58,11 @@ def compare(connection: Connection, source: Source, files: Sequence[SourceFile])
     return Arrivals(**arrivals)
 
 
-def copied(connection: Connection, source: Source, batch: int) -> CopyResult | None:
-    """Return what was loaded from a source as part of a batch; None if that was not committed."""
-    query = text("select records, rejected from batches where batch_id = :batch and source = :source")
+def committed(connection: Connection, source: Source, batch: int) -> tuple[int, CopyResult] | None:
+    """Return how many files of a source a batch loaded, and what of them; None if that was not committed."""
+    query = text("select files, records, rejected from batches where batch_id = :batch and source = :source")
     row = connection.execute(query, {"batch": batch, "source": history_of(source).source}).first()
-    return CopyResult(*row) if row else None
+    return (row.files, CopyResult(row.records, row.rejected)) if row else None
 
 
 def add(

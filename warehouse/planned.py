@@ -109,7 +109,7 @@ class _PlannedCopy(copy.RedshiftCopy):
         self.write(redacted(statement))
         return None
 
-    def refuse_changed(self) -> None:
+    def refuse_changed(self, copied: Sequence[str]) -> None:
         """Do nothing: S3 is not asked."""
 
 

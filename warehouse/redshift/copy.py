@@ -86,11 +86,12 @@ class RedshiftCopy:
         """
         loaded = 0
         rejects: list[Reject] = []
-        for prefix in prefixes(self.source.location, self.arrivals):
+        copied = prefixes(self.source.location, self.arrivals)
+        for prefix in copied:
             rows, rejected = self._load(prefix, self.source.max_errors - len(rejects), progress)
             loaded += rows
             rejects += rejected
-        self.refuse_changed()
+        self.refuse_changed(copied)
         self._keep(rejects)
         return CopyResult(loaded, len(rejects))
 
@@ -112,8 +113,8 @@ class RedshiftCopy:
             )
         return counts.loaded, rejects
 
-    def refuse_changed(self) -> None:
-        """List the objects again: a prefix pins no version, and matches objects that came after the first listing.
+    def refuse_changed(self, copied: Sequence[str]) -> None:
+        """List the objects again: a prefix pins no version, and the copied ones match objects that came meanwhile.
 
         Raises:
             TransientError: COPY may have read others than were listed.
@@ -122,8 +123,7 @@ class RedshiftCopy:
         now = {each.url: each for each in self.s3.objects(self.source.location)}
         for each in self.arrivals.files:
             refuse_changed(each, now[each.url].etag if each.url in now else None)
-        starts = tuple(prefixes(self.source.location, self.arrivals))
-        came = next((url for url in now if url not in listed and url.startswith(starts)), None)
+        came = next((url for url in now if url not in listed and url.startswith(tuple(copied))), None)
         if came:
             raise TransientError(f"{came}: written while COPY read its neighbours. Nothing was loaded. Run again")
 
