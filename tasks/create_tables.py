@@ -1,10 +1,13 @@
-"""Create the tables that are missing, and report differences in existing ones."""
+"""Create tables and columns that are missing, and report other differences in existing ones."""
 
 from collections.abc import Sequence
 
 from prefect import task
+from sqlalchemy import Connection
 
 from tasks.retries import RETRIES
+from warehouse import ledger
+from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
 from warehouse.load_errors import LOAD_ERRORS_DDL
@@ -18,23 +21,38 @@ Columns = tuple[Column, ...]
 def create_tables(target: Target, tables: Sequence[Table]) -> None:
     """Create the tables that do not exist, including load_errors. One transaction; safe to repeat.
 
-    Drops and alters nothing, and creates nothing if it raises.
+    A table that keeps what was loaded gets the columns that it lacks at its end, if they may be null. A fact or
+    dimension whose SQL file was edited is left as it is: its load makes it anew. Changes nothing if it raises.
 
     Raises:
         PermanentError: a table exists with other columns. The message names every difference.
     """
     warehouse = open_warehouse(target)
-    ddl = {"load_errors": LOAD_ERRORS_DDL} | {table.name: table.ddl for table in tables}
     with warehouse.task() as connection:
-        differences = []
-        for name, statement in ddl.items():
-            connection.exec_driver_sql(statement)
-            differences += _differences(name, warehouse.columns(connection, name), declared_columns(statement))
+        connection.exec_driver_sql(LOAD_ERRORS_DDL)
+        differences = _adapt(warehouse, connection, "load_errors", declared_columns(LOAD_ERRORS_DDL))
+        for table in tables:
+            connection.exec_driver_sql(table.ddl)
+            if not table.select:
+                differences += _adapt(warehouse, connection, table.name, table.columns)
+            elif found := _differences(table.name, warehouse.columns(connection, table.name), table.columns):
+                differences += [] if ledger.was_edited(connection, table) else found
         if differences:
             raise PermanentError(
                 "existing tables differ from their declarations. Rename or drop them, or change the SQL files:\n  "
                 + "\n  ".join(differences)
             )
+
+
+def _adapt(warehouse: Warehouse, connection: Connection, name: str, declared: Columns) -> list[str]:
+    """Add the columns that follow those present, if they may be null. Return the differences that are left."""
+    present = warehouse.columns(connection, name)
+    missing = declared[len(present) :]
+    if present + missing == declared and all(column.nullable for column in missing):
+        for column in missing:
+            connection.exec_driver_sql(f'alter table {name} add column "{column.name}" {column.type}')
+        return []
+    return _differences(name, present, declared)
 
 
 def _differences(table: str, present: Columns, declared: Columns) -> list[str]:

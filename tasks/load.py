@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from tasks.results import TableResult
 from tasks.retries import RETRIES
 from warehouse import ledger
+from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
 from warehouse.ledger import TableState
@@ -47,12 +48,14 @@ def _load(target: Target, table: Table, history: Sequence[Table], *, full_refres
         state = ledger.state_of(connection, table.name)
     with warehouse.task() as connection:
         loaded = LoadResult()
+        if state.loads and not state.follows(table.definition):
+            _follow_columns(warehouse, connection, table)
         present = _count(connection, table)
         if full_refresh:
             loaded = _replace(connection, table)
         elif not present or ledger.is_due(connection, table, history, state):
             loaded = _refresh(connection, table, history, state, warehouse.schema)
-        if loaded != LoadResult() or not state.is_current(table.select):
+        if loaded != LoadResult() or not state.is_current(table.definition):
             ledger.record_load(warehouse, connection, table, state, loaded)
             present = _count(connection, table)
     return TableResult(
@@ -63,6 +66,14 @@ def _load(target: Target, table: Table, history: Sequence[Table], *, full_refres
         present=present,
         seconds=round(monotonic() - started, 2),
     )
+
+
+def _follow_columns(warehouse: Warehouse, connection: Connection, table: Table) -> None:
+    """Make the table anew, without rows, if its file declares other columns than it has."""
+    if warehouse.columns(connection, table.name) != table.columns:
+        connection.exec_driver_sql(f"drop table {table.name}")
+        connection.exec_driver_sql(table.ddl)
+        get_run_logger().warning("%s: made anew, as its columns have changed. Grant again what was granted", table.name)
 
 
 def _count(connection: Connection, table: Table) -> int:
@@ -81,9 +92,9 @@ def _replace(connection: Connection, table: Table) -> LoadResult:
 def _refresh(
     connection: Connection, table: Table, history: Sequence[Table], state: TableState, schema: str
 ) -> LoadResult:
-    is_same = state.definition == ledger.digest(table.select)
+    is_same = state.follows(table.definition)
     if state.definition and not is_same:
-        get_run_logger().info("%s: its SELECT has changed since its last load, which all rows now follow", table.name)
+        get_run_logger().info("%s: its SQL file has changed since its last load. All rows follow it now", table.name)
     loaded = refresh(connection, table, history, schema, state.batch if is_same else None)
     if loaded.removed and not state.loads:
         raise PermanentError(

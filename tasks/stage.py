@@ -35,11 +35,11 @@ def stage(target: Target, source: Source, batch: int, audits: Sequence[Check]) -
     warehouse = open_warehouse(target)
     with warehouse.task() as connection:
         committed = ledger.committed(connection, source, batch)  # by an attempt that got no answer to its COMMIT
-        arrivals = ledger.compare(connection, source, warehouse.files(source))
+        arrivals = ledger.compare(connection, source, warehouse.files(source), batch)
     files, copied = committed or (len(arrivals.new), None)
     checks: list[CheckResult] = []
     if not committed and arrivals.files:
-        copied, checks = _load(warehouse, source, arrivals, batch, audits)
+        copied, checks = _load(warehouse, source, arrivals, audits)
     return StageResult(
         table=source.table.name,
         source=ledger.history_of(source).source,
@@ -54,7 +54,7 @@ def stage(target: Target, source: Source, batch: int, audits: Sequence[Check]) -
 
 
 def _load(
-    warehouse: Warehouse, source: Source, arrivals: Arrivals, batch: int, audits: Sequence[Check]
+    warehouse: Warehouse, source: Source, arrivals: Arrivals, audits: Sequence[Check]
 ) -> tuple[CopyResult | None, list[CheckResult]]:
     checks: list[CheckResult] = []
     try:
@@ -63,7 +63,7 @@ def _load(
             copied = warehouse.copy(connection, source, arrivals, report_progress())
             checks += [offending_rows(connection, audit) for audit in audits]
             _roll_back_if_broken(checks)
-            ledger.add(warehouse, connection, source, batch, arrivals.files, copied)
+            ledger.add(warehouse, connection, source, arrivals, copied)
     except _AuditError:
         return None, checks
     return copied, checks

@@ -33,14 +33,14 @@ class Opening:
 def open_batch(connection: Connection, tables: Sequence[Table], checks: Sequence[Check]) -> Opening:
     """Return the number of the next batch, which only the run that holds the lease may use, and what is behind."""
     loaded, never = states(connection)
-    selects = {table.name: table.select for table in tables} | {CHECKS: _select_of(checks)}
-    is_current = all(loaded.get(name, never).is_current(select) for name, select in selects.items())
+    definitions = {table.name: table.definition for table in tables} | {CHECKS: _select_of(checks)}
+    is_current = all(loaded.get(name, never).is_current(definition) for name, definition in definitions.items())
     filled = (connection.exec_driver_sql(f"select 1 from {table.name} limit 1").first() for table in tables)
     return Opening(never.newest_batch + 1, is_current and all(filled))
 
 
-def compare(connection: Connection, source: Source, files: Sequence[SourceFile]) -> Arrivals:
-    """Compare the files of a source with the newest versions of them that were loaded.
+def compare(connection: Connection, source: Source, files: Sequence[SourceFile], batch: int) -> Arrivals:
+    """Compare the files of a source with the newest versions of them that were loaded by earlier batches.
 
     Raises:
         PermanentError: none is of the source's days.
@@ -49,13 +49,13 @@ def compare(connection: Connection, source: Source, files: Sequence[SourceFile])
     query = "select url, etag, size from loaded_files where source = :source order by batch_id"
     rows = connection.execute(text(query), {"source": history_of(source).source})
     versions = {url: (etag, size) for url, etag, size in rows}
-    arrivals: dict[str, list[SourceFile]] = {"new": [], "changed": [], "known": []}
+    states: dict[str, list[SourceFile]] = {"new": [], "changed": [], "known": []}
     for file in files:
         version = versions.get(file.url)
         is_known = version == (file.etag, file.size) or file.url not in chosen
         state = "known" if is_known else "changed" if version else "new"
-        arrivals[state].append(file)
-    return Arrivals(**arrivals)
+        states[state].append(file)
+    return Arrivals(**states, batch=batch)
 
 
 def committed(connection: Connection, source: Source, batch: int) -> tuple[int, CopyResult] | None:
@@ -69,12 +69,11 @@ def add(
     warehouse: Warehouse,
     connection: Connection,
     source: Source,
-    batch: int,
-    files: Sequence[SourceFile],
+    arrivals: Arrivals,
     copied: CopyResult,
 ) -> None:
     """Add what was staged to history, and its files to the ledger. Part of the staging's transaction."""
-    staging, history = source.table, history_of(source)
+    staging, history, batch, files = source.table, history_of(source), arrivals.batch, arrivals.files
     names = ", ".join(column.name for column in staging.columns)
     connection.exec_driver_sql(
         f"insert into {history.name} ({names}, batch_id)\nselect {names}, {batch} from {staging.name}"
@@ -99,9 +98,13 @@ class TableState:
     loads: int
     newest_batch: int
 
-    def is_current(self, select: str) -> bool:
-        """Whether the table has taken in all of history by the SELECT that it has now."""
-        return self.batch == self.newest_batch and self.definition == digest(select)
+    def is_current(self, definition: str) -> bool:
+        """Whether the table has taken in all of history by the definition that it has now."""
+        return self.batch == self.newest_batch and self.follows(definition)
+
+    def follows(self, definition: str) -> bool:
+        """Whether the table was loaded by the definition that it has now."""
+        return self.definition == digest(definition)
 
 
 def states(connection: Connection) -> tuple[dict[str, TableState], TableState]:
@@ -140,7 +143,7 @@ def record_load(
     warehouse: Warehouse, connection: Connection, table: Table, state: TableState, loaded: LoadResult
 ) -> None:
     """Record that a table has taken in all of history. Part of the load's transaction."""
-    _record(warehouse, connection, table.name, table.select, state, loaded)
+    _record(warehouse, connection, table.name, table.definition, state, loaded)
 
 
 def record_checks(warehouse: Warehouse, connection: Connection, checks: Sequence[Check], *, all_hold: bool) -> None:
@@ -150,16 +153,22 @@ def record_checks(warehouse: Warehouse, connection: Connection, checks: Sequence
 
 
 def _record(
-    warehouse: Warehouse, connection: Connection, name: str, select: str, state: TableState, loaded: LoadResult
+    warehouse: Warehouse, connection: Connection, name: str, definition: str, state: TableState, loaded: LoadResult
 ) -> None:
     now = connection.exec_driver_sql("select getdate()").scalar_one()
-    reached = (name, state.loads + 1, state.newest_batch, digest(select))
+    reached = (name, state.loads + 1, state.newest_batch, digest(definition))
     warehouse.insert(connection, "table_loads", [(*reached, loaded.inserted, loaded.updated, loaded.removed, now)])
 
 
+def was_edited(connection: Connection, table: Table) -> bool:
+    """Whether a table was loaded by another definition than it has now."""
+    state = state_of(connection, table.name)
+    return bool(state.loads) and not state.follows(table.definition)
+
+
 def is_due(connection: Connection, table: Table, history: Iterable[Table], state: TableState) -> bool:
-    """Whether a table lacks something of the history that its SELECT names, or was loaded by another SELECT."""
-    if state.definition != digest(table.select):
+    """Whether a table lacks something of the history that its SELECT names, or was loaded by another definition."""
+    if not state.follows(table.definition):
         return True
     query = text("select distinct source from batches where batch_id > :taken")
     arrived = set(connection.execute(query, {"taken": state.batch}).scalars())
@@ -172,9 +181,9 @@ def history_of(source: Source) -> Table:
     return source.table.history
 
 
-def digest(select: str) -> str:
-    """Return what tells an edited SELECT from the one that a table was loaded by; "" for none."""
-    return md5(select.encode(), usedforsecurity=False).hexdigest() if select else ""
+def digest(definition: str) -> str:
+    """Return what tells an edited definition from the one that a table was loaded by; "" for none."""
+    return md5(definition.encode(), usedforsecurity=False).hexdigest() if definition else ""
 
 
 def _select_of(checks: Sequence[Check]) -> str:

@@ -14,7 +14,8 @@ create table if not exists load_errors (
     code integer,
     message varchar(1024),
     raw_record varchar(65535),
-    loaded_at timestamp not null
+    loaded_at timestamp not null,
+    batch_id integer
 )
 diststyle even
 sortkey (loaded_at)"""

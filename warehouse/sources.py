@@ -36,11 +36,13 @@ class Arrivals:
     """The files of a source, compared with those that were loaded before.
 
     `new` ones never were, `changed` ones were in another version, and `known` ones are as they were, or of other days.
+    What is loaded becomes part of a `batch`.
     """
 
     new: Sequence[SourceFile] = ()
     changed: Sequence[SourceFile] = ()
     known: Sequence[SourceFile] = ()
+    batch: int = 0
 
     @property
     def files(self) -> list[SourceFile]:

@@ -75,6 +75,11 @@ class Table:
         """The SELECT of what new batches touch; "" if that may be anything."""
         return self.statements[2] if len(self.statements) > 2 else ""
 
+    @property
+    def definition(self) -> str:
+        """What decides the rows of the table: its columns and its SELECT."""
+        return "\n".join([*map(str, self.columns), self.select])
+
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         return declared_columns(self.ddl)

@@ -37,10 +37,10 @@ class Loaded:
 
 
 def copy_all(
-    warehouse: Warehouse, connection: Connection, source: Source, progress: Progress = lambda news: None
+    warehouse: Warehouse, connection: Connection, source: Source, progress: Progress = lambda news: None, batch: int = 1
 ) -> CopyResult:
     """COPY all files of a source."""
-    return warehouse.copy(connection, source, Arrivals(warehouse.files(source)), progress)
+    return warehouse.copy(connection, source, Arrivals(warehouse.files(source), batch=batch), progress)
 
 
 class Copying:
@@ -93,8 +93,9 @@ class Copying:
         self.create(table)
         with self.warehouse.task() as connection:
             copy = Source(table, str(path), jsonpaths, max_errors, compression)
-            copied = copy_all(self.warehouse, connection, copy, progress)
-            rows, rejects = self.rows(connection, table), self.rejects(connection, table)
+            batch = next(self.numbers)
+            copied = copy_all(self.warehouse, connection, copy, progress, batch)
+            rows, rejects = self.rows(connection, table), self.rejects(connection, batch)
         return Loaded((copied.rows, copied.rejected), rows, rejects)
 
     def create(self, table: Table) -> None:
@@ -113,9 +114,9 @@ class Copying:
         return sorted((tuple(row) for row in rows), key=repr)
 
     @staticmethod
-    def rejects(connection: Connection, table: Table) -> list[Reject]:
+    def rejects(connection: Connection, batch: int) -> list[Reject]:
         rows = connection.exec_driver_sql(
             'select file, line, "column", value, code, message, raw_record from load_errors '
-            f"where load = '{table.name}' order by file, line, raw_record"
+            f"where batch_id = {batch} order by file, line, raw_record"
         )
         return [Reject(*row) for row in rows]

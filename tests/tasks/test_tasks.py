@@ -134,7 +134,8 @@ def test_create_tables_may_be_repeated(warehouse: Session, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("present", "expected"),
     [
-        ("id integer not null, name varchar(16)", ["column size decimal(10,5) is missing"]),
+        ("id integer not null, size decimal(10, 5)", ["column name varchar(16) is missing"]),
+        ("name varchar(16), size decimal(10, 5)", ["column id integer not null is missing"]),
         (f"{DECLARED}, more integer", ["column more integer is not declared"]),
         (
             "key integer not null, name varchar(16), size decimal(10, 5)",
@@ -169,13 +170,22 @@ def test_create_tables_may_be_repeated(warehouse: Session, tmp_path: Path) -> No
             ],
         ),
     ],
-    ids=["missing", "extra", "renamed", "types", "nullability", "order", "all at once"],
+    ids=["missing", "required and missing", "extra", "renamed", "types", "nullability", "order", "all at once"],
 )
 def test_create_tables_names_every_difference(
     warehouse: Session, tmp_path: Path, present: str, expected: list[str]
 ) -> None:
     warehouse.run(f"create table things ({present})")
     assert differences(warehouse, things(tmp_path, DECLARED)) == [f"things: {line}" for line in expected]
+
+
+def test_a_table_gets_the_columns_that_it_lacks_at_its_end(warehouse: Session, tmp_path: Path) -> None:
+    warehouse.run("create table things (id integer not null)", "insert into things values (1)")
+    table = things(tmp_path, DECLARED)
+    create(warehouse, table)
+    with warehouse.warehouse.task() as connection:
+        assert warehouse.warehouse.columns(connection, "things") == table.columns
+    assert warehouse.rows("select * from things") == [(1, None, None)]
 
 
 def test_create_tables_names_the_differences_of_all_tables_and_creates_none(warehouse: Session, tmp_path: Path) -> None:
@@ -224,17 +234,15 @@ def test_a_failed_stage_leaves_the_old_rows(staged: Session, place: Place, tmp_p
     assert Counter(staged.rows("select * from staging_events")) == before
 
 
-def test_stage_deletes_the_old_rejects_of_its_own_table_only(staged: Session, place: Place, tmp_path: Path) -> None:
-    def rejects() -> list[tuple[Any, ...]]:
-        return staged.rows("select load, code from load_errors order by load")
-
+def test_rejects_are_kept_by_batch(staged: Session, place: Place, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("bad")
     (tmp_path / "good.json").write_text('{"page": "Home", "ts": 1541030400000}')
-    for table in (catalog.STAGING_EVENTS, catalog.STAGING_SONGS):
-        stage_next(staged.target, Source(table, place.put(tmp_path / "bad.json"), max_errors=1))
-    assert rejects() == [("staging_events", 1224), ("staging_songs", 1224)], "one staging forgot another's rejects"
-    stage_next(staged.target, Source(catalog.STAGING_EVENTS, place.put(tmp_path / "good.json")))
-    assert rejects() == [("staging_songs", 1224)], "a staging forgets what its own last one rejected, and that only"
+    before = staged.one("max(batch_id) from batches")
+    events, songs = catalog.STAGING
+    for table, name in ((events, "bad"), (songs, "bad"), (events, "good")):
+        stage_next(staged.target, Source(table, place.put(tmp_path / f"{name}.json"), max_errors=1))
+    rejects = staged.rows("select batch_id, load, code from load_errors order by batch_id")
+    assert rejects == [(before + 1, "staging_events", 1224), (before + 2, "staging_songs", 1224)]
 
 
 @pytest.mark.parametrize("full_refresh", [False, True], ids=["incremental", "full refresh"])

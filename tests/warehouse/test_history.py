@@ -168,6 +168,23 @@ def test_a_new_dimension_is_built_from_all_of_history_and_rebuilt_when_its_selec
     assert (edited.inserted, edited.removed, edited.present) == (0, 1, 1)
 
 
+def test_a_table_whose_columns_were_edited_is_made_anew(two_batches: Place, tmp_path: Path) -> None:
+    path = tmp_path / "locations.sql"
+    text = "create table if not exists locations ({});\nselect distinct location from events;"
+    tables = []
+    for columns in ("location varchar(64)", "location varchar(1024)"):
+        path.write_text(text.format(columns))
+        tables = [Table(path, key=("location",))]
+        create_tables.fn(two_batches.target, [*catalog.LEDGER, *tables])
+        assert load(two_batches, *tables).inserted == 2
+    warehouse = open_warehouse(two_batches.target)
+    with warehouse.task() as connection:
+        assert warehouse.columns(connection, "locations") == tables[0].columns
+        connection.exec_driver_sql("alter table locations add column more integer")
+    with pytest.raises(PermanentError, match="locations: column more integer is not declared"):
+        create_tables.fn(two_batches.target, [*catalog.LEDGER, *tables])
+
+
 def test_a_table_that_was_dropped_is_built_again(two_batches: Place) -> None:
     before = two_batches.contents()
     for table in catalog.STAR:

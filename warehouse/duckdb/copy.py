@@ -45,11 +45,12 @@ class DuckDBCopy:
         self,
         cursor: DuckDBPyConnection,
         source: Source,
+        batch: int,
         columns: tuple[Column, ...],
         read: ReadFile,
         progress: Progress,
     ) -> None:
-        """Prepare to load into the columns; `read` returns the content of the JSONPaths file.
+        """Prepare to load a batch into the columns; `read` returns the content of the JSONPaths file.
 
         Raises:
             CopyError: the JSONPaths file or a column's type is not supported on DuckDB.
@@ -58,7 +59,7 @@ class DuckDBCopy:
         self.source = source
         self.table = source.table.name
         self.reader = Reader(source, columns, read)
-        self.rejects = Rejects(cursor, source, self.reader.root.bracket)
+        self.rejects = Rejects(cursor, source, batch, self.reader.root.bracket)
         self.meter = _Meter(cursor, lambda message: progress(f"{self.table}: {message}"))
         self.shape: Shape | None = None
         self.rows = 0

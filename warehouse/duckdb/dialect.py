@@ -40,11 +40,11 @@ class Dialect(duckdb_engine.Dialect):
             self.locks.acquire(cursor.connection, table, lock)
         if translation.reads_clock:
             cursor.execute(f"set variable {STATEMENT_TIME} = ?", [datetime.now(UTC).replace(tzinfo=None)])
-        new = translation.declares and not _exists(cursor, translation.declares[0])
+        is_new = translation.declares and not _exists(cursor, translation.declares[0])
         with deadline(cursor, self.statement_timeout), explained(self.path):
             cursor.execute(translation.sql, parameters or None)
-        if new and translation.declares:
-            _remember_types(cursor, *translation.declares)
+        if declared := translation.declares if is_new else translation.adds:
+            _remember_types(cursor, *declared)
 
     def _set(self, cursor: duckdb.DuckDBPyConnection, statement: str) -> None:
         if match := re.fullmatch(r"set statement_timeout to (\d+)", statement):

@@ -22,10 +22,11 @@ create or replace temp table copy_rejects (
 class Rejects:
     """The rejects of one COPY, on a DuckDB cursor that is in the COPY's transaction."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, source: Source, bracket: str) -> None:
-        """Prepare to keep the rejects of files whose records should begin with a bracket."""
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, source: Source, batch: int, bracket: str) -> None:
+        """Prepare to keep the rejects of a batch's files, whose records should begin with a bracket."""
         self.cursor = cursor
         self.source = source
+        self.batch = batch
         self.bracket = bracket
         self.paths: dict[str, str] = {}
         cursor.execute(_DDL)
@@ -57,16 +58,15 @@ class Rejects:
         return int(self.cursor.fetchall()[0][0])
 
     def keep(self) -> int:
-        """Replace the table's rows in load_errors with these, and return their number.
+        """Add the rejects to load_errors, and return their number.
 
         Raises:
             CopyError: there are more than `max_errors`.
         """
         self._refuse_over(self.source.max_errors)
-        self.cursor.execute("delete from load_errors where load = ?", [self.source.table.name])
         self.cursor.execute(
-            "insert into load_errors select ?, *, make_timestamp(epoch_us(now())) from copy_rejects order by all",
-            [self.source.table.name],
+            "insert into load_errors select ?, *, make_timestamp(epoch_us(now())), ? from copy_rejects order by all",
+            [self.source.table.name, self.batch],
         )
         return self.count()
 

@@ -18,7 +18,7 @@ _NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp
 
 @dataclass(frozen=True)
 class Translation:
-    """A statement for DuckDB, the tables it touches and how, and the columns of the table it declares.
+    """A statement for DuckDB, the tables it touches and how, and the columns it declares of a table or adds to one.
 
     If it `reads_clock`, the variable STATEMENT_TIME has to be set before it runs.
     """
@@ -26,6 +26,7 @@ class Translation:
     sql: str
     locks: tuple[tuple[str, Lock], ...] = ()
     declares: tuple[str, tuple[Column, ...]] | None = None
+    adds: tuple[str, tuple[Column, ...]] | None = None
     reads_clock: bool = False
 
 
@@ -44,7 +45,15 @@ def translate(statement: str) -> Translation:
         declares = (tree.this.this.name, declared_columns(statement))
         _simplify(tree, {column.name for column in declares[1] if not column.nullable})
     reads_clock = tree.find(exp.CurrentTimestamp) is not None
-    return Translation(_as_redshift(tree).sql(dialect="duckdb"), _locks(tree), declares, reads_clock)
+    return Translation(_as_redshift(tree).sql(dialect="duckdb"), _locks(tree), declares, _added(tree), reads_clock)
+
+
+def _added(tree: exp.Expr) -> tuple[str, tuple[Column, ...]] | None:
+    if not isinstance(tree, exp.Alter):
+        return None
+    added = [action for action in tree.args["actions"] if isinstance(action, exp.ColumnDef)]
+    listed = ", ".join(column.sql(dialect="redshift") for column in added)
+    return (tree.this.name, declared_columns(f"create table added ({listed})")) if added else None
 
 
 def _as_redshift(tree: exp.Expr) -> exp.Expr:

@@ -123,7 +123,7 @@ class DuckDBWarehouse(Warehouse):
 
     def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
         cursor, columns = _raw(connection), self.columns(connection, source.table.name)
-        loading = DuckDBCopy(cursor, source, columns, self._read, progress)
+        loading = DuckDBCopy(cursor, source, arrivals.batch, columns, self._read, progress)
         path = self.engine.url.database or ""
         timeout = deadline(cursor, self.target.statement_timeout)
         with explained(path), self._fetched(source, arrivals.files, progress) as files, timeout:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from warehouse.errors import CopyError, PermanentError, TransientError
 from warehouse.jsonpaths import Steps, paths_of
@@ -60,11 +60,6 @@ class Reject(NamedTuple):
 def rejects_of(query_id: str) -> str:
     """Return the query for what a COPY rejected."""
     return _REJECTS.format(query_id=query_id)
-
-
-def forget_rejects(connection: Connection, source: Source) -> None:
-    """Delete from load_errors what the table's last COPY rejected."""
-    connection.execute(text("delete from load_errors where load = :load"), {"load": source.table.name})
 
 
 class RedshiftCopy:
@@ -139,11 +134,10 @@ class RedshiftCopy:
         return [Reject(*row) for row in self.ask(query)]
 
     def _keep(self, rejects: list[Reject]) -> None:
-        load = self.source.table.name
-        forget_rejects(self.connection, self.source)
+        load, batch = self.source.table.name, self.arrivals.batch
         now = datetime.now(UTC).replace(tzinfo=None)
         rows = (
-            (load, r.file, r.line, r.column, record.value, r.code, r.message, record.raw, now)
+            (load, r.file, r.line, r.column, record.value, r.code, r.message, record.raw, now, batch)
             for r, record in self._with_records(rejects)
         )
         insert_rows(self.connection, "load_errors", rows)

@@ -420,12 +420,6 @@ def test_load_errors_contain_column_value_code_reason_and_record(copying: Copyin
     assert reject._replace(file="") == ("", pads + 1, "n", "1.50", 1207, "Invalid digit", record.decode())
 
 
-def test_load_errors_contain_the_last_load_only(copying: Copying) -> None:
-    table = copying.table("k varchar")
-    copying.load(table, b"bad", max_errors=1)
-    assert copying.load(table, GOOD, max_errors=1).rejects == []
-
-
 def test_a_long_reject_is_kept_truncated(copying: Copying, pads: int) -> None:
     text = '{"k": "' + "🎵" * 40_000 + '"}'
     loaded = copying.load(copying.table("k varchar"), among_good(text.encode(), pads), max_errors=1)
