@@ -68,6 +68,7 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return  # closed
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each login waits 40 ms for an ACK
             session = Session(self, client)
             with self._lock:
                 self._sessions.add(session)
