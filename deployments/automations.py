@@ -3,6 +3,11 @@
 Run it with `python -m deployments.automations`, as often as you like.
 """
 
+from flows.command_line import run_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    run_command("deployments.automations:save_automations")
+
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,7 +18,6 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.exceptions import ObjectNotFound
 
 from deployments.settings import read_settings
-from flows.command_line import run_command
 from warehouse.errors import PermanentError
 
 SILENCE = timedelta(seconds=90)
@@ -106,7 +110,3 @@ def _block_id(client: SyncPrefectClient, block: str) -> UUID:
         raise PermanentError(
             f"SPARKIFY_NOTIFICATION_BLOCK: there is no block {block!r}. `prefect block ls` lists the existing blocks"
         ) from None
-
-
-if __name__ == "__main__":
-    run_command(save_automations)

@@ -3,6 +3,11 @@
 Run it with `python -m deployments.blocks`, as often as you like.
 """
 
+from flows.command_line import run_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    run_command("deployments.blocks:save_blocks")
+
 from typing import Any
 
 from prefect.blocks.core import Block
@@ -10,7 +15,6 @@ from prefect_aws import AwsCredentials
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
 
 from deployments.settings import Settings, read_settings
-from flows.command_line import run_command
 from warehouse.target import REDSHIFT_DRIVER
 
 REDSHIFT = "sparkify-redshift"
@@ -69,7 +73,3 @@ def _iam(settings: Settings) -> dict[str, Any]:
         # the driver derives workgroup and region from a Serverless host, but needs these for a cluster
         login |= {"cluster_identifier": settings.redshift_host.split(".")[0], "group_federation": True}
     return login
-
-
-if __name__ == "__main__":
-    run_command(save_blocks)

@@ -3,6 +3,11 @@
 Run it with `python -m deployments.deploy`, as often as you like.
 """
 
+from flows.command_line import run_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    run_command("deployments.deploy:deploy")
+
 import os
 
 from prefect.client.orchestration import get_client
@@ -12,7 +17,6 @@ from prefect.settings import PREFECT_API_URL
 from deployments.automations import save_automations
 from deployments.blocks import save_blocks
 from deployments.prefect_command import POOL, make_pool, prefect
-from flows.command_line import run_command
 from warehouse.errors import PermanentError
 
 
@@ -42,7 +46,3 @@ def deploy() -> None:
                 if deployment.paused:
                     client.pause_deployment(deployment.id)
     print(f"sent the deployments of prefect.yaml to {PREFECT_API_URL.value()}")
-
-
-if __name__ == "__main__":
-    run_command(deploy)

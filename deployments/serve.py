@@ -3,8 +3,12 @@
 Run it with `python -m deployments.serve`, and stop it with Ctrl-C or SIGTERM.
 """
 
+from flows.command_line import run_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    run_command("deployments.serve:serve")
+
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +21,7 @@ from urllib.request import urlopen
 from prefect.client.orchestration import SyncPrefectClient
 
 from deployments.prefect_command import POOL, Environment, make_pool, prefect
-from flows.command_line import run_command
+from flows.parameters import Port
 from warehouse.errors import PermanentError
 
 DEPLOYMENT = "sparkify-etl/local"
@@ -27,7 +31,7 @@ END_SECONDS = 20
 Process = subprocess.Popen[bytes]
 
 
-def serve(*, port: int = 4200) -> None:
+def serve(*, port: Port = 4200) -> None:
     """Start a Prefect server and a worker, deploy `local`, and print how to run it. Stops with Ctrl-C or SIGTERM.
 
     Args:
@@ -36,7 +40,6 @@ def serve(*, port: int = 4200) -> None:
     Raises:
         PermanentError: the server or the worker cannot be started, or stopped by itself.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), server(port) as (environment, served), worker(environment) as working:
         prefect(environment, "--no-prompt", "deploy", "--name", DEPLOYMENT.split("/")[1])
         url = environment["PREFECT_API_URL"]
@@ -119,7 +122,3 @@ def _first_to_end(**processes: Process) -> str:
             if process.poll() is not None:
                 return name
         time.sleep(0.5)
-
-
-if __name__ == "__main__":
-    run_command(serve)

@@ -3,12 +3,16 @@
 Run it with `python -m deployments.upload FOLDER s3://BUCKET`.
 """
 
+from flows.command_line import run_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    run_command("deployments.upload:upload")
+
 from pathlib import Path
 from typing import Any
 
 import boto3
 
-from flows.command_line import run_command
 from sql import catalog
 from warehouse.errors import PermanentError
 
@@ -38,7 +42,3 @@ def _create(client: Any, bucket: str) -> None:
     region = client.meta.region_name
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     client.create_bucket(Bucket=bucket, **place)
-
-
-if __name__ == "__main__":
-    run_command(upload)

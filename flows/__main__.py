@@ -1,27 +1,25 @@
 """`sparkify`, or `python -m flows`: the project's commands under one name."""
 
-import sys
-from collections.abc import Sequence
-from importlib import import_module
 from typing import NoReturn
 
 from cyclopts import App
 
 from flows.command_line import new_app, run_app
+from flows.declared import declared
 
 COMMANDS = ("etl", "analytics", "history", "undo", "preflight", "generate", "copy_check")
 
 
 def main() -> NoReturn:
     """Run the subcommand that the command line names, like `python -m flows.<subcommand>`."""
-    run_app(app_for(sys.argv[1:]))
+    run_app(sparkify())
 
 
-def app_for(arguments: Sequence[str]) -> App:
-    """Return the command line with the named subcommand only, which loads in half the time, or with all of them."""
+def sparkify() -> App:
+    """Return the command line with all commands."""
     app = new_app(name="sparkify", help="Load Sparkify's event logs and song catalogue, and answer questions.")
-    for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
-        app.command(getattr(import_module(f"flows.{name}"), name), name=name)
+    for name in COMMANDS:
+        app.command(declared(f"flows.{name}:{name}"), name=name)
     return app
 
 

@@ -3,25 +3,28 @@
 Run it with `python -m flows.analytics`.
 """
 
+from flows.command_line import run_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    run_command("flows.analytics:analytics")
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
-from pydantic import Field
-from rich.console import Console
 
-from flows.command_line import WarehouseName, run_command
 from flows.escape import escape_cell, escape_markdown
 from flows.etl import TABLES
+from flows.parameters import Count, WarehouseName, refuse_unwritable
 from flows.report.headlines import about, verdict
 from flows.report.page import write_report
+from flows.terminal import terminal
 from sql import catalog
 from tasks.answer import Answers, answer
 from warehouse.checks import with_table_checks
-from warehouse.errors import PermanentError
 from warehouse.questions import Answer, Row
 from warehouse.target import Target
 
@@ -52,7 +55,7 @@ class Report:
 
     def show(self) -> None:
         """Print the headlines, and where the page is."""
-        console = Console(highlight=False, soft_wrap=True)
+        console = terminal()
         for item in self.answers.items:
             console.print(f"[bold]{item.question.title}[/bold]")
             console.print(item.headline, markup=False)
@@ -65,7 +68,7 @@ def analytics(
     warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
     schema: str = "public",
     report: str = "report.html",
-    statement_timeout: Annotated[int, Field(ge=0)] = 0,
+    statement_timeout: Count = 0,
 ) -> Report:
     """Answer the questions in sql/analytics from the star schema, and write a page that shows the answers.
 
@@ -79,8 +82,7 @@ def analytics(
         statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
     """
     path = Path(report)
-    if path.is_dir() or not path.parent.is_dir():
-        raise PermanentError(f"report: {path} cannot be written. Name a file in an existing directory")
+    refuse_unwritable(path)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
     answers = answer(target, TABLES, with_table_checks(catalog.STAR, catalog.CHECKS), catalog.QUESTIONS)
     result = Report(answers, f"{warehouse}, schema {schema}", path)
@@ -97,7 +99,3 @@ def _cells(row: Row) -> dict[str, Any]:
 
 def _item(item: Answer) -> str:
     return f"- **{item.question.title}**: {escape_markdown(item.headline)}"
-
-
-if __name__ == "__main__":
-    run_command(analytics)

@@ -1,4 +1,7 @@
-"""The command line of a flow: parameters become options, and failures become messages."""
+"""The command line: parameters of a function become options, and failures become messages.
+
+Imports nothing slow, so that help is there at once, and wrong options are refused before anything starts.
+"""
 
 import atexit
 import logging
@@ -9,51 +12,57 @@ import traceback
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, NoReturn
+from inspect import BoundArguments
+from typing import Any, NoReturn
 
-import httpx
-from cyclopts import App, Parameter
-from prefect import Flow
-from prefect.server.api.server import SubprocessASGIServer
-from prefect.settings import PREFECT_API_URL
-from rich.console import Console
+from cyclopts import App, CycloptsError
 
-from warehouse.errors import PermanentError, TransientError, was_interrupted
-from warehouse.target import refuse_url
+from flows.declared import declared
+from flows.failures import UNTOLD, last_lines
+from flows.parameters import refuse_contradictions
+from flows.terminal import accept_any_character, terminal
+from warehouse.errors import PermanentError, was_interrupted
 
 # Pydantic warns about a parameter that has the name of a deprecated method of its models, which is harmless.
 warnings.filterwarnings("ignore", message='Field name "schema" in "[A-Za-z]+Model" shadows', category=UserWarning)
+# The failure that follows says it in one line.
+warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory", category=UserWarning)
 
-WarehouseName = Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))]
-"""A parameter that names a warehouse. The command line refuses a URL, except duckdb:///, before Prefect stores it."""
+_DEBUG = "--debug"
 
 
-def run_command(command: Callable[..., Any]) -> NoReturn:
-    """Run a function or a flow with the options of the command line, and end the process.
+def run_command(entrypoint: str) -> NoReturn:
+    """Run a function or a flow, `module:function`, with the options of the command line, and end the process.
 
     What the function returns is shown last, after all of Prefect's output. The exit code is 0 on success, 1 on
     failure, 2 if the options were wrong, and 130 if interrupted.
     """
     app = new_app()
-    app.default(command)
+    app.default(declared(entrypoint))
     run_app(app)
 
 
 def new_app(**options: Any) -> App:
     """Return a command line that has no commands yet."""
-    return App(help_format="plaintext", version_flags=[], **options)
+    epilogue = f"{_DEBUG}: print tracebacks, and failures as often as Prefect logs them."
+    return App(help_format="plaintext", version_flags=[], help_epilogue=epilogue, **options)
 
 
 def run_app(app: App) -> NoReturn:
     """Run the command that the command line names, and end the process as `run_command` does."""
+    accept_any_character()
+    _stop_on_signals()
+    UNTOLD.is_off = _DEBUG in sys.argv
     try:
-        parsed, arguments, _ = app.parse_args()
-        if isinstance(parsed, Flow):
-            _start_server()
+        parsed, arguments = _parsed(app, [token for token in sys.argv[1:] if token != _DEBUG])
+    except (CycloptsError, PermanentError) as error:
+        leave(2, partial(_tell, [str(error)]))
+    try:
         result = parsed(*arguments.args, **arguments.kwargs)
     except (Exception, KeyboardInterrupt) as error:
-        code, message = _exit_message(error)
-        leave(code, partial(_print, message) if message else traceback.print_exc)
+        if UNTOLD.is_off:
+            traceback.print_exc()
+        leave(130 if was_interrupted(error) else 1, partial(_tell, last_lines(error)))
     leave(0, result.show if result else lambda: None)
 
 
@@ -65,40 +74,40 @@ def leave(code: int, print_last: Callable[[], None]) -> NoReturn:
     """
     logging.shutdown()
     atexit._run_exitfuncs()
-    print_last()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        print_last()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:  # whoever read the output wants no more of it
+        pass
     os._exit(code)
 
 
-def _exit_message(error: BaseException) -> tuple[int, str]:
-    """Return the exit code and the message for an expected error; no message for any other."""
-    if was_interrupted(error):
-        return 130, "interrupted: each step is complete or undone. Run again to complete the others"
-    if isinstance(error, PermanentError | TransientError):
-        return 1, str(error)
-    if isinstance(error, httpx.TransportError) or isinstance(error.__cause__, httpx.TransportError):
-        return 1, (
-            f"the Prefect server at {PREFECT_API_URL.value()} does not answer. Start it (`prefect server start`), use "
-            "another (`prefect config set PREFECT_API_URL=...`), or none (`prefect config unset PREFECT_API_URL`)"
-        )
-    return 1, ""
+def _parsed(app: App, tokens: list[str]) -> tuple[Callable[..., Any], BoundArguments]:
+    """Return the function to call, and its arguments. These are checked as far as that is possible without a warehouse.
 
-
-def _start_server() -> None:
-    """Start the temporary server that a flow would start, but out of reach of Ctrl-C.
-
-    The interrupted run still has to report its end to the server. A process inherits which signals are blocked;
-    otherwise, Ctrl-C in a terminal would end the server first, and the run would try to reach it for a minute.
+    Raises:
+        CycloptsError: the options cannot be understood.
+        PermanentError: a value is out of its bounds, or values contradict each other.
     """
-    if PREFECT_API_URL.value():
-        return
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        SubprocessASGIServer().start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    parsed, arguments, _ = app.parse_args(tokens, console=terminal(width=None), print_error=False, exit_on_error=False)
+    if getattr(parsed, "__func__", None) is not App.help_print:
+        arguments.apply_defaults()
+        refuse_contradictions(**arguments.arguments)
+    return parsed, arguments
 
 
-def _print(message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"\n{message}", style="bold red", markup=False)
+def _stop_on_signals() -> None:
+    """Acknowledge Ctrl-C at once, and treat SIGTERM alike. Leaves a signal alone that whoever started this ignores."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+            signal.signal(number, _stop)
+
+
+def _stop(*_: Any) -> NoReturn:
+    os.write(2, b"\nStopping ...\n")
+    raise KeyboardInterrupt
+
+
+def _tell(lines: list[str]) -> None:
+    terminal(stderr=True).print("", *lines, sep="\n", style="bold red", markup=False)

@@ -3,19 +3,22 @@
 Run it with `python -m flows.copy_check TABLE.sql FILE`.
 """
 
+from flows.command_line import run_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    run_command("flows.copy_check:copy_check")
+
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from flows.command_line import run_command
+from flows.parameters import Count
 from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.errors import CopyError, PermanentError
@@ -80,7 +83,7 @@ def copy_check(
     jsonpaths: str = "auto",
     compression: Compression = "none",
     time_format: str = "",
-    max_errors: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    max_errors: Count = 0,
 ) -> Report:
     """Tell whether COPY ... FORMAT JSON would load files into a table, and what it would reject. Keeps nothing.
 
@@ -170,7 +173,3 @@ def _shortened(value: object) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-if __name__ == "__main__":
-    run_command(copy_check)

@@ -3,21 +3,25 @@
 Run it with `python -m flows.etl`.
 """
 
+from flows.command_line import run_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    run_command("flows.etl:etl")
+
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from prefect import flow
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
-from pydantic import Field
 
-from flows.command_line import WarehouseName, run_command
 from flows.generate import generate
+from flows.parameters import Count, MaxErrors, WarehouseName, refuse_contradictions
 from flows.summary import Summary
 from sql import catalog
 from tasks.check import check
@@ -30,7 +34,6 @@ from tasks.results import CheckResult, TableResult
 from tasks.stage import stage
 from warehouse.checks import with_table_checks
 from warehouse.days import Days
-from warehouse.errors import PermanentError
 from warehouse.plan import Plan
 from warehouse.sources import Compression, Source
 from warehouse.target import Target
@@ -51,11 +54,11 @@ def etl(
     aws_credentials: str = "",
     copy_role: str = "",
     compression: Compression = "none",
-    max_errors: Annotated[int, Field(ge=0, lt=100_000)] = 0,
+    max_errors: MaxErrors = 0,
     since: str = "",
     until: str = "",
     full_refresh: bool = False,
-    statement_timeout: Annotated[int, Field(ge=0)] = 0,
+    statement_timeout: Count = 0,
     plan: bool = False,
 ) -> Summary | Plan:
     """Load what is new of Sparkify's event logs and song catalogue into the star schema, and check it.
@@ -79,8 +82,8 @@ def etl(
         statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
         plan: Print every statement that the run would send to Redshift, and send nothing. Keys are masked.
     """
-    days = Days.read(since, until)
-    options: dict[str, Any] = {"max_errors": max_errors, "compression": compression, "days": days}
+    refuse_contradictions(**flow_run.parameters)
+    options: dict[str, Any] = {"max_errors": max_errors, "compression": compression, "days": Days.read(since, until)}
     sources = [] if full_refresh else sources_of(*_sources(log_data, song_data), log_jsonpaths, **options)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout, aws_credentials, copy_role)
     if plan:
@@ -145,21 +148,14 @@ def load_star(target: Target, *, full_refresh: bool = False) -> tuple[list[Table
 
 
 def _plan(target: Target, sources: list[Source], *, full_refresh: bool) -> Plan:
-    if target.duckdb_file is not None:
-        raise PermanentError(
-            "plan: only runs on Redshift can be planned. Set warehouse to the name of a Redshift block"
-        )
     with TemporaryDirectory(prefix="sparkify-") as folder:
         run_tasks(replace(target, plan=folder), sources, full_refresh=full_refresh)
         return Plan.read(folder)
 
 
 def _sources(log_data: str, song_data: str) -> tuple[str, str]:
-    if log_data and song_data:
+    if log_data:
         return log_data, song_data
-    if log_data or song_data:
-        missing = "song_data" if log_data else "log_data"
-        raise PermanentError(f"{missing} is missing. Name both sources, or neither to run on a generated sample")
     logger = get_run_logger()
     if SAMPLE.exists():
         logger.info("no data given, running on the sample in %s/", SAMPLE)
@@ -183,7 +179,3 @@ def where_to_look(target: Target) -> str:
     python = min(sys.executable, os.path.relpath(sys.executable), key=len)
     command = f"import duckdb; duckdb.connect('{file}').sql('{query}').show()"
     return f'The tables are in {file}. Try:\n  {python} -c "{command}"'
-
-
-if __name__ == "__main__":
-    run_command(etl)

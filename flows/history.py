@@ -3,22 +3,25 @@
 Run it with `python -m flows.history`.
 """
 
+from flows.command_line import run_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    run_command("flows.history:history")
+
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Annotated
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
-from pydantic import Field
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table as Grid
 
-from flows.command_line import WarehouseName, run_command
 from flows.escape import escape_cell
+from flows.parameters import Count, WarehouseName
+from flows.terminal import terminal
 from sql import catalog
 from tasks.look import look
 from warehouse.errors import PermanentError
@@ -27,9 +30,6 @@ from warehouse.target import Target
 
 _FEW = 3
 """A day has few plays if the others of its weekday have three times as many in the middle, and are three or more."""
-
-
-_WIDTH = 500  # a table is as wide as it is: a value that is cut off cannot be copied
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Listing:
         if self.as_json:
             print(json.dumps(self.tables, default=str, indent=2))
             return
-        console = Console(highlight=False, width=_WIDTH)
+        console = terminal()
         for title, rows in self.tables.items():
             console.print(_grid(rows) if rows else f"no {title}", markup=False)
 
@@ -58,7 +58,7 @@ class Listing:
 @flow(name="sparkify-history")
 def history(
     *,
-    batch: Annotated[int, Field(ge=0)] = 0,
+    batch: Count = 0,
     file: str = "",
     as_json: bool = False,
     warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
@@ -138,7 +138,3 @@ def _text(value: object) -> str:
 
 def _cell(value: object) -> object:
     return value if isinstance(value, int | float | None) else escape_cell(_text(value))
-
-
-if __name__ == "__main__":
-    run_command(history)

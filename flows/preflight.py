@@ -3,8 +3,13 @@
 Run it with `python -m flows.preflight` and the options that the run would have.
 """
 
-from flows.command_line import WarehouseName, run_command
+from flows.command_line import run_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    run_command("flows.preflight:preflight")
+
 from flows.etl import TABLES, sources_of
+from flows.parameters import WarehouseName
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
 from warehouse.sources import Compression
@@ -45,7 +50,3 @@ def preflight(
     failed = sum(finding.result == "failed" for finding in findings)
     if failed:
         raise PermanentError(f"{failed} of {len(findings)} checks failed. A run would fail too")
-
-
-if __name__ == "__main__":
-    run_command(preflight)

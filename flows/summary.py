@@ -5,11 +5,11 @@ from typing import Any, Self
 
 from prefect.artifacts import create_table_artifact
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table as Grid
 
 from flows.escape import escape_cell
 from flows.run_events import emit_check_failed, emit_table_loaded
+from flows.terminal import terminal
 from tasks.results import CheckResult, StageResult, TableResult
 from warehouse.errors import ChecksFailedError
 
@@ -53,11 +53,13 @@ class Summary:
 
     def show(self) -> None:
         """Print the summary."""
-        console = Console(highlight=False, soft_wrap=True)
+        console = terminal()
         if self.sources:
             console.print(_source_grid(self.sources), self.headline)
-        if self.tables or self.checks:
-            console.print(_table_grid(self.tables), _check_grid(self.checks))
+        if self.tables:
+            console.print(_table_grid(self.tables))
+        if self.checks:
+            console.print(_outcome(self.checks))
         for result in self.checks:
             if not result.holds and not result.fails_run:
                 console.print(describe(result), markup=False)
@@ -129,9 +131,6 @@ def _with_counts(grid: Grid, rows: list[tuple[str, Any]], names: list[str]) -> G
     return grid
 
 
-def _check_grid(results: list[CheckResult]) -> Grid:
-    grid = Grid("check", "result", box=SIMPLE_HEAD)
-    grid.add_column("rows that break it", justify="right")
-    for result in results:
-        grid.add_row(result.check, "holds" if result.holds else result.severity, f"{result.offending:,}")
-    return grid
+def _outcome(results: list[CheckResult]) -> str:
+    held = sum(result.holds for result in results)
+    return f"All {held} checks hold." if held == len(results) else f"{held} of {len(results)} checks hold."

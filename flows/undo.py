@@ -3,15 +3,18 @@
 Run it with `python -m flows.undo --batch N`.
 """
 
+from flows.command_line import run_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    run_command("flows.undo:undo")
+
 import sys
-from typing import Annotated, Literal
 
 from prefect import flow
 from prefect.runtime import flow_run
-from pydantic import Field
 
-from flows.command_line import WarehouseName, run_command
 from flows.etl import load_star, where_to_look
+from flows.parameters import Count, Number, SourceName, WarehouseName
 from flows.summary import Summary
 from sql import catalog
 from tasks.lease import release_lease, take_lease
@@ -21,18 +24,16 @@ from warehouse.errors import PermanentError
 from warehouse.questions import Row
 from warehouse.target import Target
 
-SourceName = Literal["", "log_data", "song_data"]
-
 
 @flow(name="sparkify-undo")
 def undo(
-    batch: Annotated[int, Field(ge=1)],
+    batch: Number,
     *,
     source: SourceName = "",
     yes: bool = False,
     warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
     schema: str = "public",
-    statement_timeout: Annotated[int, Field(ge=0)] = 0,
+    statement_timeout: Count = 0,
 ) -> Summary:
     """Take a batch back. Shows what goes, and asks on a terminal.
 
@@ -106,7 +107,3 @@ def _ask(parts: list[Row]) -> None:
         raise PermanentError(f"undo: would take back\n{lines}\nNothing was changed. Add --yes to do it")
     if input(f"This takes back\n{lines}\nGo on? [y/N] ").strip().lower() not in ("y", "yes"):
         raise PermanentError("undo: nothing was changed")
-
-
-if __name__ == "__main__":
-    run_command(undo)

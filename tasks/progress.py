@@ -1,16 +1,21 @@
-"""Progress of long tasks: one line that is rewritten in a terminal, log lines elsewhere."""
+"""Progress of long tasks."""
 
-import sys
 from collections.abc import Callable
+from time import monotonic
 
 from prefect.logging import get_run_logger
 
+_SECONDS = 10
+
 
 def report_progress() -> Callable[[str], None]:
-    """Return the function to call with each progress message."""
-    return _rewrite_line if sys.stderr.isatty() else get_run_logger().info
+    """Return the function to call with each progress message. One is logged every few seconds."""
+    logger, due = get_run_logger(), monotonic() + _SECONDS
 
+    def report(message: str) -> None:
+        nonlocal due
+        if monotonic() >= due:
+            logger.info(message)
+            due = monotonic() + _SECONDS
 
-def _rewrite_line(message: str) -> None:
-    sys.stderr.write(f"\r\x1b[K{message}\r")
-    sys.stderr.flush()
+    return report

@@ -8,7 +8,6 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 from prefect.cli._app import _app as prefect_app
 
+from flows.declared import declared
 from tests.support.project import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -142,9 +142,9 @@ def refused_python(*words: str) -> str | None:
         return f"{module} does nothing when it is run"
     if not rest:
         return None
-    (command,) = re.findall(r"run_command\((\w+)\)", source)
+    (entrypoint,) = re.findall(r'run_command\("(.+)"\)', source)
     app = App(version_flags=[])
-    app.default(getattr(import_module(module), command))
+    app.default(declared(entrypoint))
     return refusal(app, rest)
 
 

@@ -1,7 +1,5 @@
 """What a failure means: retry, or tell a person."""
 
-from sqlalchemy.exc import DBAPIError
-
 
 class PermanentError(Exception):
     """A failure that a retry would run into again. Its message says what to do instead."""
@@ -36,7 +34,7 @@ def is_transient(error: BaseException) -> bool:
     """
     if isinstance(error, TransientError):
         return True
-    cause = error.orig if isinstance(error, DBAPIError) else error
+    cause = getattr(error, "orig", error)  # SQLAlchemy's DBAPIError has the driver's; its import would slow --help down
     return type(cause).__name__ == "TransactionException" and "conflict" in str(cause).lower()
 
 

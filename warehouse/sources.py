@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from warehouse.days import Days
 from warehouse.files import SourceFile
-from warehouse.tables import Table
+
+if TYPE_CHECKING:
+    from warehouse.tables import Table  # slow to import
 
 Compression = Literal["none", "gzip"]
 
@@ -23,7 +25,7 @@ class Source:
     rejected. Of the files only those of some `days` are loaded.
     """
 
-    table: Table
+    table: "Table"
     location: str
     jsonpaths: str = ""
     max_errors: int = 0

@@ -7,11 +7,13 @@ import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from flows.generate.dirty import write_dirty
 from warehouse.errors import PermanentError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 START = datetime(2018, 11, 1, tzinfo=UTC)
 SESSION_SIZE = 14  # average number of steps
@@ -39,6 +41,8 @@ def generate(
         out: Directory for log_data and song_data, written completely or not at all. If it exists, it must be empty.
         dirty: Add bad records of every kind, and dirty.json, which lists the expected results.
     """
+    import duckdb  # slow, and not needed for --help
+
     _refuse_wrong_options(days=days, users=users, songs=songs, out=out)
     part = out.absolute().with_name(f"{out.absolute().name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -58,14 +62,14 @@ def _refuse_wrong_options(*, out: Path, **counts: int) -> None:
         raise PermanentError(f"{out}: not an empty directory. Name another, or delete it first")
 
 
-def _write(connection: duckdb.DuckDBPyConnection, out: Path, *, days: int, **counts: int) -> int:
+def _write(connection: "DuckDBPyConnection", out: Path, *, days: int, **counts: int) -> int:
     _set_variables(connection, days=days, **counts)
     connection.execute((_HERE / "events.sql").read_text(encoding="utf-8"))
     _write_catalogue(connection, out / "song_data")
     return sum(_write_day(connection, out / "log_data", START + timedelta(day)) for day in range(days))
 
 
-def _set_variables(connection: duckdb.DuckDBPyConnection, **numbers: int) -> None:
+def _set_variables(connection: "DuckDBPyConnection", **numbers: int) -> None:
     weekday = START.isoweekday() % 7
     for name, number in {**numbers, "start": _ms(START), "weekday": weekday, "session_size": SESSION_SIZE}.items():
         connection.execute(f"set variable {name} = {number}::bigint")
@@ -73,7 +77,7 @@ def _set_variables(connection: duckdb.DuckDBPyConnection, **numbers: int) -> Non
         connection.execute(f"set variable {name} = ?", [[json.dumps(word)[1:-1] for word in words]])
 
 
-def _write_day(connection: duckdb.DuckDBPyConnection, folder: Path, day: datetime) -> int:
+def _write_day(connection: "DuckDBPyConnection", folder: Path, day: datetime) -> int:
     """Write a day's log if it has events, and return their number."""
     lines = connection.execute(
         "select line from log_lines where ts >= ? and ts < ? order by ts, session_id, item",
@@ -97,7 +101,7 @@ def _joined(lines: list[tuple[str]]) -> bytes:
     return "\n".join(line for (line,) in lines).encode()
 
 
-def _write_catalogue(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+def _write_catalogue(connection: "DuckDBPyConnection", folder: Path) -> None:
     songs = connection.execute("select track_id, text from song_files order by track_id").fetchall()
     for shelf in {track[2:5] for track, _ in songs}:
         (folder / "/".join(shelf)).mkdir(parents=True)

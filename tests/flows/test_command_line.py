@@ -1,22 +1,33 @@
 """How a command ends, and its last message."""
 
+import io
 import logging
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import duckdb
 import httpx
 import pytest
+from cyclopts import App
 
 from flows import command_line
-from flows.__main__ import COMMANDS, app_for, main
+from flows.__main__ import COMMANDS, main, sparkify
+from flows.command_line import new_app, run_app
+from flows.declared import declared
 from flows.etl import where_to_look
+from flows.failures import UNTOLD
 from flows.run_events import emit_check_failed, emit_table_loaded
+from flows.terminal import accept_any_character, terminal
 from tasks.results import CheckResult, TableResult
+from tests.support.project import ROOT
+from warehouse.days import Days
 from warehouse.errors import CopyError, PermanentError, TransientError
 from warehouse.target import Target
 
@@ -37,7 +48,7 @@ def met_by(context: BaseException) -> RuntimeError:
     return error
 
 
-TRACEBACK = "Traceback (most recent call last):"
+DEFECT = "a defect of the pipeline"
 ENDS = [
     (PermanentError("name another file"), 1, "name another file"),
     (CopyError("a.json, line 3"), 1, "a.json, line 3"),
@@ -47,35 +58,98 @@ ENDS = [
     (met_by(met_by(KeyboardInterrupt())), 130, "interrupted: "),
     (httpx.ConnectError("refused"), 1, "the Prefect server at "),
     (because_of(httpx.ReadTimeout("slow")), 1, "the Prefect server at "),
-    (ValueError("a mistake of ours"), 1, TRACEBACK),
-    (because_of(ValueError("no network")), 1, "ValueError: no network"),
+    (ValueError("a mistake\nof ours"), 1, f"{DEFECT} in flows/command_line.py, line "),
+    (because_of(ValueError("no network")), 1, f"{DEFECT} in flows/command_line.py, line "),
 ]
 
 
-@pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
-@pytest.mark.parametrize(("error", "code", "message"), ENDS, ids=lambda value: type(value).__name__)
-def test_a_failure_ends_with_one_message_and_its_exit_code(
-    error: BaseException, code: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ended: list[int] = []
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Runs a command line, and returns its exit code and what it prints to standard error."""
 
-    def leave(code: int, print_last: Any) -> None:
-        ended.append(code)
+    def leave(code: int, print_last: Any) -> NoReturn:
         print_last()
-        raise Ended
+        raise Ended(code)
 
+    def run(app: App, *arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["command", *arguments])
+        monkeypatch.setattr(UNTOLD, "errors", [])
+        with pytest.raises(Ended) as ended:
+            run_app(app)
+        return ended.value.args[0], capsys.readouterr().err
+
+    monkeypatch.setattr(command_line, "leave", leave)
+    monkeypatch.setattr(command_line, "_stop_on_signals", lambda: None)
+    return run
+
+
+def app_of(function: Callable[..., Any]) -> App:
+    app = new_app()
+    app.default(function)
+    return app
+
+
+def raising(error: BaseException) -> App:
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(command_line, "leave", leave)
-    monkeypatch.setattr(sys, "argv", ["command"])
-    with pytest.raises(Ended):
-        command_line.run_command(fail)
-    assert ended == [code]
-    printed = capsys.readouterr()
-    assert printed.err.lstrip().startswith(message)
-    assert (TRACEBACK in printed.err) == (type(error).__name__ in printed.err)
-    assert printed.out == ""
+    return app_of(fail)
+
+
+@pytest.mark.parametrize(("error", "code", "message"), ENDS, ids=lambda value: type(value).__name__)
+def test_a_failure_ends_with_one_line_and_its_exit_code(
+    error: BaseException, code: int, message: str, ends: Callable[..., tuple[int, str]]
+) -> None:
+    ended, printed = ends(raising(error))
+    assert ended == code
+    (line,) = printed.strip().splitlines()
+    assert line.startswith(message)
+
+
+def test_debug_adds_the_traceback(ends: Callable[..., tuple[int, str]]) -> None:
+    assert "Traceback (most recent call last)" in ends(raising(ValueError("x")), "--debug")[1]
+
+
+def test_a_defect_names_its_place_in_the_project(ends: Callable[..., tuple[int, str]]) -> None:
+    _, printed = ends(app_of(lambda: Days.read(1, "")))  # type: ignore[arg-type]
+    assert f"{DEFECT} in warehouse/days.py, line " in printed
+    assert ": TypeError fromisoformat: argument must be str. Run again with --debug" in printed
+
+
+def test_prefect_logs_a_failure_in_four_places_and_the_terminal_shows_it_once(
+    ends: Callable[..., tuple[int, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What another task failed of is told too."""
+    other, error = PermanentError("songs: unreadable"), PermanentError("logs: unreadable")
+
+    def fail() -> None:
+        console = logging.StreamHandler()
+        console.addFilter(UNTOLD)
+        for name, text, level, cause in (
+            ("task_runs", "Task run failed with exception: %s", logging.ERROR, other),
+            ("task_runs", "Task run failed with exception: %s", logging.ERROR, error),
+            ("task_runs", "Finished in state Failed('%s')", logging.ERROR, error),
+            ("flow_runs", "Encountered exception during execution: %s", logging.ERROR, error),
+            ("flow_runs", "Finished in state Failed('%s')", logging.INFO, error),
+            ("task_runs", "Finished in state Completed()", logging.INFO, None),
+            ("task_runs", "Task run failed with exception: %s - Retry 1/3 will start", logging.INFO, error),
+        ):
+            info = (type(cause), cause, None) if cause else None
+            arguments = (cause,) if "%s" in text else ()
+            console.handle(logging.LogRecord(f"prefect.{name}", level, "", 1, text, arguments, info))
+        raise error
+
+    code, printed = ends(app_of(fail))
+    assert code == 1
+    lines = [line for line in printed.splitlines() if line and not line.startswith("warehouse.errors")]
+    assert lines == [
+        "Finished in state Completed()",
+        "Task run failed with exception: logs: unreadable - Retry 1/3 will start",
+        "songs: unreadable",
+        "logs: unreadable",
+    ]
+    _, printed = ends(app_of(fail), "--debug")
+    assert printed.count("logs: unreadable") > 4
 
 
 @pytest.mark.parametrize(
@@ -89,12 +163,115 @@ def test_a_failure_ends_with_one_message_and_its_exit_code(
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_log_has_tracebacks_of_bugs_only(error: BaseException | None, *, has_traceback: bool) -> None:
+def test_the_log_of_a_deployed_run_has_tracebacks_of_bugs_only(
+    error: BaseException | None, *, has_traceback: bool
+) -> None:
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         info = (type(error), error, None) if error else None
         record = logging.LogRecord(name, logging.ERROR, "", 1, "failed", (), info)
         assert logging.getLogger(name).filter(record)
         assert bool(record.exc_info) == has_traceback
+
+
+WRONG = {
+    "flows.etl:etl": [
+        ("--no-such-option", "Unknown option: --no-such-option."),
+        ("--max-errors -1", 'Invalid value "-1" for --max-errors. Use 0 to 99999.'),
+        ("--max-errors 100000", 'Invalid value "100000" for --max-errors. Use 0 to 99999.'),
+        ("--max-errors many", 'Invalid value for --max-errors: unable to convert "many" into int.'),
+        ("--since tomorrow", "since: 'tomorrow' is no day. Write it as 2018-11-15"),
+        ("--since 2018-11-03 --until 2018-11-02", "since: 2018-11-03 is after until, 2018-11-02. Swap them"),
+        ("--log-data logs", "song_data is missing. Name both sources, or neither to run on a generated sample"),
+        ("--plan", "plan: only runs on Redshift can be planned. Set warehouse to the name of a Redshift block"),
+        ("--warehouse a.duckdb", "warehouse: a DuckDB file needs a URL. Use duckdb:///a.duckdb"),
+        ("--compression zip", 'Invalid value "zip" for --compression. Choose from: "none", "gzip".'),
+    ],
+    "flows.analytics:analytics": [
+        ("--report missing/a.html", "report: missing/a.html cannot be written. Name a file in an existing directory"),
+        ("--statement-timeout -5", 'Invalid value "-5" for --statement-timeout. Use 0 or more.'),
+    ],
+    "flows.history:history": [("--batch -1", 'Invalid value "-1" for --batch. Use 0 or more.')],
+    "flows.undo:undo": [
+        ("", "Parameter --batch requires an argument."),
+        ("0", 'Invalid value "0" for BATCH. Use 1 or more.'),
+        ("1 --source songs", 'Invalid value "songs" for --source.'),
+    ],
+    "flows.preflight:preflight": [("logs", "requires an argument")],
+    "flows.copy_check:copy_check": [("a.sql files --max-errors -1", 'Invalid value "-1" for --max-errors.')],
+    "flows.generate:generate": [("--days none", 'Invalid value for --days: unable to convert "none" into int.')],
+    "deployments.serve:serve": [
+        ("--port 80000", 'Invalid value "80000" for --port. Use 1 to 65535.'),
+        ("--port 0", 'Invalid value "0" for --port. Use 1 to 65535.'),
+    ],
+}
+CASES = [(entrypoint, *case) for entrypoint, cases in WRONG.items() for case in cases]
+
+
+@pytest.mark.parametrize(("entrypoint", "options", "message"), CASES, ids=lambda value: value)
+def test_wrong_options_end_with_one_line_and_exit_code_2(
+    entrypoint: str, options: str, message: str, ends: Callable[..., tuple[int, str]]
+) -> None:
+    code, printed = ends(app_of(declared(entrypoint)), *options.split())
+    assert code == 2
+    (line,) = printed.strip().splitlines()
+    assert message in line
+
+
+LIGHT = """
+import os, sys
+from flows.command_line import run_command
+from tests.support.project import ROOT
+
+class Ended(BaseException): pass
+def leave(code): raise Ended(code)
+os._exit = leave
+for entrypoint, options, code in {cases}:
+    sys.argv = ["command", *options.split()]
+    try:
+        run_command(entrypoint)
+    except Ended as ended:
+        assert ended.args == (code,), (entrypoint, options, ended.args)
+    slow = {{"prefect", "duckdb", "sqlalchemy", "sqlglot", "boto3", "numpy", "pydantic"}}
+    assert not slow & set(sys.modules), (entrypoint, options, slow & set(sys.modules))
+"""
+
+
+@pytest.mark.usefixtures("processes")
+def test_help_and_refusals_import_nothing_slow() -> None:
+    """Starting Prefect takes seconds, importing DuckDB as long as all of the help."""
+    helps = [(f"flows.{name}:{name}", "--help", 0) for name in COMMANDS]
+    cases = [*helps, ("deployments.serve:serve", "--help", 0), *((each, options, 2) for each, options, _ in CASES)]
+    code = LIGHT.format(cases=cases)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_declared_as_it_is(name: str) -> None:
+    command = getattr(import_module(f"flows.{name}"), name)
+    stated = declared(f"flows.{name}:{name}")
+    assert signature(stated).parameters == signature(getattr(command, "fn", command)).parameters
+    assert stated.__doc__ == command.__doc__
+
+
+@pytest.mark.parametrize(("environment", "has_codes"), [({"NO_COLOR": "1"}, False), ({}, True)])
+def test_no_color_turns_off_all_escape_codes(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, has_codes: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in ({"FORCE_COLOR": "1", "TERM": "xterm-256color"} | environment).items():
+        monkeypatch.setenv(name, value)
+    terminal().print("[bold red]text[/bold red]")
+    assert ("\x1b" in capsys.readouterr().out) == has_codes
+
+
+def test_a_character_that_the_terminal_lacks_is_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    accept_any_character()
+    terminal().print("Bj\N{LATIN SMALL LETTER O WITH DIAERESIS}rk \N{EM DASH} \N{GUITAR}")
+    sys.stdout.flush()
+    assert written.getvalue() == b"Bj\xf6rk ? ?\n"
 
 
 def test_the_summary_says_where_the_tables_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,13 +327,11 @@ def test_runs_need_no_network_and_have_time_to_start() -> None:
     assert os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] == "120"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_sparkify_has_each_command_under_its_name(name: str) -> None:
-    command = getattr(import_module(f"flows.{name}"), name)
-    arguments = {"preflight": ["logs", "songs"], "copy_check": ["t.sql", "files"], "undo": ["1"]}.get(name, [])
-    for app in (app_for([name]), app_for([])):
-        parsed, *_ = app.parse_args([name, *arguments], exit_on_error=False)
-        assert parsed is command
+def test_sparkify_has_each_command_under_its_name(ends: Callable[..., tuple[int, str]]) -> None:
+    for name in COMMANDS:
+        parsed, *_ = sparkify().parse_args([name, "--help"], exit_on_error=False)
+        assert parsed.__name__ == "help_print"
+    assert ends(sparkify(), "undo", "0") == (2, '\nInvalid value "0" for BATCH. Use 1 or more.\n')
 
 
 def test_sparkify_is_installed_as_a_script() -> None:

@@ -535,13 +535,15 @@ class TestFlow:
 
     def test_the_command_line_ends_with_a_message(self) -> None:
         code = """
-from flows.command_line import run_command
+from flows.command_line import new_app, run_app
 from warehouse.errors import TransientError
 
 def fail():
     raise TransientError("s3://b: S3 cannot answer now")
 
-run_command(fail)"""
+app = new_app()
+app.default(fail)
+run_app(app)"""
         failed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
         assert (failed.returncode, failed.stderr) == (1, "\ns3://b: S3 cannot answer now\n")
 

@@ -1,0 +1,64 @@
+"""The kinds of values that commands and flows take. Imports nothing slow, so that wrong ones are refused at once."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Interval
+from cyclopts import Parameter
+
+from warehouse.days import Days
+from warehouse.errors import PermanentError
+from warehouse.target import DUCKDB_URL, refuse_url
+
+WarehouseName = Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))]
+"""Names a warehouse. The command line refuses a URL, except duckdb:///, before Prefect stores it."""
+
+
+def _within(bounds: Any) -> Parameter:
+    """Let the command line refuse what is out of bounds. Prefect reads the bounds themselves."""
+    least, most = bounds.ge, bounds.le
+    words = f"{least} or more" if most is None else f"{least} to {most}"
+
+    def refuse(_: Any, value: int) -> None:
+        if value < least or (most is not None and value > most):
+            raise ValueError(f"Use {words}.")
+
+    return Parameter(validator=refuse)
+
+
+_COUNT, _NUMBER, _ERRORS, _PORT = Interval(ge=0), Interval(ge=1), Interval(ge=0, le=99_999), Interval(ge=1, le=65_535)
+Count = Annotated[int, _COUNT, _within(_COUNT)]
+Number = Annotated[int, _NUMBER, _within(_NUMBER)]
+MaxErrors = Annotated[int, _ERRORS, _within(_ERRORS)]
+Port = Annotated[int, _PORT, _within(_PORT)]
+SourceName = Literal["", "log_data", "song_data"]
+
+
+def refuse_contradictions(**parameters: Any) -> None:
+    """Refuse parameters that cannot work together, of any command.
+
+    Raises:
+        PermanentError: the message names them.
+    """
+    given = {name: value for name, value in parameters.items() if value}
+    Days.read(given.get("since", ""), given.get("until", ""))
+    sources = [name for name in ("log_data", "song_data") if name in given]
+    if len(sources) == 1:
+        (missing,) = {"log_data", "song_data"} - set(sources)
+        raise PermanentError(f"{missing} is missing. Name both sources, or neither to run on a generated sample")
+    if "plan" in given and given.get("warehouse", "").startswith(DUCKDB_URL):
+        raise PermanentError(
+            "plan: only runs on Redshift can be planned. Set warehouse to the name of a Redshift block"
+        )
+    if report := given.get("report"):
+        refuse_unwritable(Path(report))
+
+
+def refuse_unwritable(page: Path) -> None:
+    """Refuse a page that cannot be written.
+
+    Raises:
+        PermanentError: there is no directory for it, or it is one.
+    """
+    if page.is_dir() or not page.parent.is_dir():
+        raise PermanentError(f"report: {page} cannot be written. Name a file in an existing directory")
