@@ -29,13 +29,14 @@ warnings.filterwarnings("ignore", message='Field name "schema" in "[A-Za-z]+Mode
 warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory", category=UserWarning)
 
 _DEBUG = "--debug"
+_received = [signal.SIGINT]
 
 
 def run_command(entrypoint: str) -> NoReturn:
     """Run a function or a flow, `module:function`, with the options of the command line, and end the process.
 
     What the function returns is shown last, after all of Prefect's output. The exit code is 0 on success, 1 on
-    failure, 2 if the options were wrong, and 130 if interrupted.
+    failure, 2 if the options were wrong, 130 if Ctrl-C interrupted it, and 143 if SIGTERM did.
     """
     app = new_app()
     app.default(declared(entrypoint))
@@ -62,7 +63,7 @@ def run_app(app: App) -> NoReturn:
     except (Exception, KeyboardInterrupt) as error:
         if UNTOLD.is_off:
             traceback.print_exc()
-        leave(130 if was_interrupted(error) else 1, partial(_tell, last_lines(error)))
+        leave(128 + _received[-1] if was_interrupted(error) else 1, partial(_tell, last_lines(error)))
     leave(0, result.show if result else lambda: None)
 
 
@@ -104,7 +105,8 @@ def _stop_on_signals() -> None:
             signal.signal(number, _stop)
 
 
-def _stop(*_: Any) -> NoReturn:
+def _stop(number: int, _: Any) -> NoReturn:
+    _received.append(signal.Signals(number))
     os.write(2, b"\nStopping ...\n")
     raise KeyboardInterrupt
 

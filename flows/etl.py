@@ -26,7 +26,7 @@ from flows.summary import Summary
 from sql import catalog
 from tasks.check import check
 from tasks.create_tables import create_tables
-from tasks.lease import release_lease, take_lease
+from tasks.lease import lease
 from tasks.load import load_dimension, load_fact
 from tasks.open_batch import open_batch
 from tasks.preflight import preflight
@@ -110,11 +110,8 @@ def sources_of(
 def run_tasks(target: Target, sources: list[Source], *, full_refresh: bool) -> Summary:
     """Run all tasks. Holds the lease while tables change."""
     preflight(target, sources, TABLES)
-    take_lease(target)
-    try:
+    with lease(target):
         return load_and_check(target, sources, full_refresh=full_refresh)
-    finally:
-        release_lease(target, return_state=True)
 
 
 def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool) -> Summary:

@@ -17,7 +17,7 @@ from flows.etl import load_star, where_to_look
 from flows.parameters import Count, Number, SourceName, WarehouseName
 from flows.summary import Summary
 from sql import catalog
-from tasks.lease import release_lease, take_lease
+from tasks.lease import lease
 from tasks.look import look
 from tasks.undo import undo_batch
 from warehouse.errors import PermanentError
@@ -51,13 +51,10 @@ def undo(
     parts = parts_of(look(target, catalog.OVERVIEW["batches"]), batch, source)
     if not yes:
         _ask(parts)
-    take_lease(target)
-    try:
+    with lease(target):
         sources = {part["source"] for part in parts}
         undo_batch(target, batch, [table for table in catalog.HISTORY if table.source in sources])
         tables, checks = load_star(target)
-    finally:
-        release_lease(target, return_state=True)
     return Summary([], tables, checks, where_to_look(target)).published()
 
 

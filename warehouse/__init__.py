@@ -1,6 +1,7 @@
 """Connections, transactions and COPY for Amazon Redshift and for DuckDB, which stands in for it.
 
 errors                          whether to retry or to tell a person
+stopping                        ends what an interrupted run does, before its lease is given back
 tables checks questions         what SQL files declare
 target sources files days       values that say where a run loads to, and what it loads
 jsonpaths first_records         the two kinds of content that are read before a COPY

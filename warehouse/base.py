@@ -3,19 +3,29 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 
 from warehouse import lease
 from warehouse.errors import PermanentError
 from warehouse.files import SourceFile
 from warehouse.preflight import Finding
 from warehouse.sources import Arrivals, CopyResult, Progress, Source
+from warehouse.stopping import WORK
 from warehouse.tables import Column
 from warehouse.target import Target
 
 Values = tuple[Any, ...]
+
+_STOPPABLE = {"sparkify_stoppable": True}
+
+
+@event.listens_for(Engine, "before_cursor_execute")
+def _refuse_if_stopping(connection: Connection, *_: Any) -> None:
+    if _STOPPABLE.items() <= connection.get_execution_options().items():
+        WORK.refuse_if_stopping()
 
 
 class Warehouse(ABC):
@@ -35,7 +45,8 @@ class Warehouse(ABC):
         Raises:
             LeaseLostError: the run does not hold the lease, or no longer does.
         """
-        with self.engine.connect() as connection:
+        with self.engine.connect() as connection, WORK.stoppable(partial(self.interrupt, connection)):
+            connection = connection.execution_options(**_STOPPABLE)
             with connection.begin():
                 self._prepare(connection)
                 renewal_due = lease.is_renewal_due(connection, self.holder)
@@ -74,6 +85,9 @@ class Warehouse(ABC):
         with self.engine.connect() as connection, connection.begin():
             self._prepare(connection)
             lease.release(connection, self.holder)
+
+    def interrupt(self, connection: Connection) -> None:  # noqa: B027
+        """Cancel the statement that a connection executes in another thread, where the warehouse can do that."""
 
     @abstractmethod
     def forget_dead_holders(self, connection: Connection) -> None:

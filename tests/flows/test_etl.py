@@ -181,6 +181,7 @@ class TestCommandLine:
         assert process.returncode == 130, heard
         assert "generating a sample in data/" in heard
         assert "interrupted" in heard.splitlines()[-1]
+        assert heard.count("Stopping ...") == 1
         assert "Traceback" not in heard
         assert "API" not in heard
 

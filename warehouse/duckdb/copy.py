@@ -16,6 +16,7 @@ from warehouse.duckdb.rejects import Rejects
 from warehouse.files import File, batches
 from warehouse.jsonpaths import ReadFile
 from warehouse.sources import CopyResult, Progress, Source
+from warehouse.stopping import WORK
 from warehouse.tables import Column
 
 LINES_BATCH_BYTES = 1 << 30
@@ -247,6 +248,7 @@ class _Meter:
         self.done = 0
 
     def advance(self, size: int) -> None:
+        WORK.refuse_if_stopping()
         self.done += size
         self._report(self.done)
 

@@ -21,6 +21,7 @@ from warehouse.errors import CopyError
 from warehouse.files import File, SourceFile
 from warehouse.first_records import BEGINNING_BYTES
 from warehouse.sources import Compression
+from warehouse.stopping import WORK
 
 _STILL = "Nothing was loaded. Run again once nothing moves or writes the files"
 _LINE_BYTES = 15 << 20
@@ -190,6 +191,7 @@ def _gunzip(file: File, path: str) -> File:
     try:
         with gzip.open(file.path, "rb") as source, open(path, "wb") as target:
             while block := source.read(1 << 20):
+                WORK.refuse_if_stopping()
                 size += _write(target, block)
     except EOFError:
         raise CopyError(f"{file.name}: the gzip file is truncated. Fetch it again") from None

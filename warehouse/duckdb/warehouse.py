@@ -114,6 +114,9 @@ class DuckDBWarehouse(Warehouse):
     def _lease(self) -> tuple[str, str]:
         return str(self.engine.url), self.holder
 
+    def interrupt(self, connection: Connection) -> None:
+        _raw(connection).interrupt()
+
     def forget_dead_holders(self, connection: Connection) -> None:
         """Delete the lease of any other process: a run keeps the file open, so that process has ended."""
         connection.execute(text("delete from run_lease where holder not like :ours"), {"ours": f"%({_PROCESS})"})

@@ -18,6 +18,7 @@ from warehouse.errors import CopyError, PermanentError, TransientError
 from warehouse.files import File, SourceFile
 from warehouse.s3.errors import CUT_SHORT, explained
 from warehouse.sources import Progress
+from warehouse.stopping import WORK
 
 if TYPE_CHECKING:
     from prefect_aws import AwsCredentials
@@ -173,6 +174,7 @@ class _Download:
     def _watch(self, futures: list[Future[File]]) -> None:
         pending = set(futures)
         while pending:
+            WORK.refuse_if_stopping()
             done, pending = wait(pending, _PROGRESS_SECONDS, FIRST_EXCEPTION)
             for future in done:
                 future.result()
