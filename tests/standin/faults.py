@@ -8,6 +8,8 @@ from typing import Literal
 from tests.standin.errors import ServerError
 
 When = Literal["before", "inside", "after", "answering"]
+SERIALIZATION_FAILURE = "40001"
+"""PostgreSQL's code for a conflict of two transactions."""
 
 
 @dataclass
@@ -40,13 +42,17 @@ class Cut:
 
 @dataclass
 class Failure:
-    """The next statements that match fail, or wait first. `fatal` closes the connection as well."""
+    """The next statements that match fail, or wait first. `fatal` closes the connection as well.
+
+    The first ones that match, as many as `after` says, pass.
+    """
 
     pattern: re.Pattern[str]
     error: ServerError | None
     times: int
     seconds: float = 0
     fatal: bool = False
+    after: int = 0
 
 
 class Faults:
@@ -82,10 +88,13 @@ class Faults:
         """Answer the next statements that match a pattern with an error, and close the connection if it is fatal."""
         self._order(self._statements, Failure(_compiled(pattern), ServerError(sqlstate, message), times, fatal=fatal))
 
-    def serialization_failure(self, *, pattern: str = "", times: int = 1) -> None:
-        """Answer with Redshift's error 1023."""
-        error = ServerError("XX000", "1023", SERIALIZATION_DETAIL)
-        self._order(self._statements, Failure(_compiled(pattern), error, times))
+    def conflict(self, *, pattern: str = "", times: int = 1, after: int = 0) -> None:
+        """Let another transaction be in the way of the next statements that match, after some that do not fail.
+
+        The server says so in the words of its isolation level.
+        """
+        error = ServerError(SERIALIZATION_FAILURE, "could not serialize access")
+        self._order(self._statements, Failure(_compiled(pattern), error, times, after=after))
 
     def refuse_connections(self, sqlstate: str, message: str, *, times: int = 1) -> None:
         """Refuse the next connections, as a cluster that is paused, resuming or full does."""
@@ -135,18 +144,14 @@ class Faults:
             orders.append(failure)
 
 
-SERIALIZATION_DETAIL = (
-    "Serializable isolation violation on table - 100167, "
-    "transactions forming the cycle are: 1745830, 1745762 (pid:15021)"
-)
-
-
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
 def _take(orders: list[Failure], sql: str) -> list[Failure]:
-    taken = [order for order in orders if order.pattern.search(sql) and order.times]
-    for order in taken:
-        order.times -= 1
+    matching = [order for order in orders if order.pattern.search(sql) and order.times]
+    taken = [order for order in matching if not order.after]
+    for order in matching:
+        order.times -= order in taken
+        order.after -= order not in taken
     return taken

@@ -12,7 +12,8 @@ from tests.standin.connection import Connection
 from tests.standin.copy import Loader
 from tests.standin.dialect import Statement, translate
 from tests.standin.errors import ServerError, syntax_error
-from tests.standin.faults import SERIALIZATION_DETAIL, Faults
+from tests.standin.faults import SERIALIZATION_FAILURE, Faults
+from tests.standin.isolation import CONFLICTS, Isolation
 from tests.standin.s3 import S3
 from tests.standin.wire import (
     Backend,
@@ -32,6 +33,7 @@ class Proxy:
     def __init__(self, socket_path: Path, s3: S3, faults: Faults, reports: Backend) -> None:
         self.socket_path = socket_path
         self.faults = faults
+        self.isolation: Isolation = "snapshot"
         self.loader = Loader(s3, faults, reports)
         self._sessions: set[Session] = set()
         self._lock = Lock()
@@ -93,7 +95,7 @@ class Session(Connection):
         try:
             self._work(request)
         except ServerError as error:
-            self.send(error_message(_in_redshifts_words(error)), Message(b"Z", self.postgres.status))
+            self.send(error_message(self._in_redshifts_words(error)), Message(b"Z", self.postgres.status))
 
     def _work(self, request: list[Message]) -> None:
         """Execute what the client asks for.
@@ -114,7 +116,7 @@ class Session(Connection):
             answer = self._forwarded(translated)
         if statement and statement.commits and not any(m.kind == b"E" for m in answer):
             answer[-1:] = self._committed(answer[-1])
-        self.send(*(_mend(message) for message in answer))
+        self.send(*(self._mend(message) for message in answer))
 
     def _translated(self, request: list[Message]) -> list[Message]:
         """Return the messages for PostgreSQL, with prepared statements translated."""
@@ -239,12 +241,8 @@ class Session(Connection):
             raise
         return [Message(b"2"), Message(b"C", b"COPY\0"), Message(b"Z", self.postgres.status)]
 
+    def _in_redshifts_words(self, error: ServerError) -> ServerError:
+        return CONFLICTS[self.proxy.isolation] if error.sqlstate == SERIALIZATION_FAILURE else error
 
-def _in_redshifts_words(error: ServerError) -> ServerError:
-    if error.sqlstate == "40001":
-        return ServerError("XX000", "1023", SERIALIZATION_DETAIL)
-    return error
-
-
-def _mend(message: Message) -> Message:
-    return error_message(_in_redshifts_words(error_of(message))) if message.kind == b"E" else message
+    def _mend(self, message: Message) -> Message:
+        return error_message(self._in_redshifts_words(error_of(message))) if message.kind == b"E" else message

@@ -10,6 +10,7 @@ from typing import Any
 from moto.server import ThreadedMotoServer
 
 from tests.standin.faults import Counts, Faults
+from tests.standin.isolation import IN_POSTGRESQL, Isolation
 from tests.standin.postgres import SUPERUSER, run_postgres
 from tests.standin.proxy import Proxy
 from tests.standin.s3 import S3, Keys
@@ -64,11 +65,18 @@ class Standin:
             self.s3.put(f"{uri.rstrip('/')}/{path.relative_to(folder)}", path.read_bytes())
         return uri
 
+    def isolate(self, level: Isolation) -> None:
+        """Set the database's isolation level, for connections from now on. After a reset it is SNAPSHOT, the default."""
+        self.proxy.isolation = level
+        level_there = IN_POSTGRESQL[level]
+        self.admin.query(f"alter database {self.database} set default_transaction_isolation to '{level_there}'")
+
     def reset(self) -> None:
         """End every connection, and delete tables, reports, objects in S3, faults and counts."""
         self.admin.query("rollback")  # what a test that failed may have left open
         self.proxy.close_sessions()
         self.faults.clear()
+        self.isolate("snapshot")
         self.s3.reset(self.keys)
         schemas = self.admin.query(
             "select quote_ident(nspname) from pg_namespace "
@@ -114,7 +122,6 @@ def _prepare(socket_path: Path) -> None:
         admin.query(f"create role {USER} login password '{PASSWORD}'")
         admin.query(f"create database {DATABASE}")
         admin.query(f"grant create on database {DATABASE} to {USER}")
-        admin.query(f"alter database {DATABASE} set default_transaction_isolation to 'repeatable read'")
     with closing(_connect(socket_path, DATABASE)) as admin:
         admin.query(_SHIMS.read_text(encoding="utf-8"))
 

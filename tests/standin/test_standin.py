@@ -19,6 +19,7 @@ from redshift_connector.error import InterfaceError, ProgrammingError
 from sqlalchemy import create_engine, text
 
 from tests.standin import Standin
+from tests.standin.isolation import Isolation
 from warehouse.redshift.errors import disconnect
 
 Connect = Callable[[], Any]
@@ -524,7 +525,22 @@ def test_a_transaction_sees_one_snapshot_of_the_tables(connect: Connect) -> None
     assert run(one, "select * from t") == [[1]]
 
 
-def test_a_conflict_of_two_transactions_is_error_1023(connect: Connect) -> None:
+CONFLICT = {
+    "snapshot": ("could not complete because of conflict with concurrent transaction", None),
+    "serializable": ("1023", "Serializable isolation violation on table"),
+}
+"""What Redshift says in each isolation level, and the beginning of the detail.
+
+https://docs.aws.amazon.com/redshift/latest/dg/c_serial_isolation.html
+"""
+LEVELS = pytest.mark.parametrize("level", CONFLICT)
+
+
+@LEVELS
+def test_two_transactions_that_change_one_row_are_in_conflict(
+    standin: Standin, connect: Connect, level: Isolation
+) -> None:
+    standin.isolate(level)
     one, other = connect(), connect()
     make(one, "create table t (a integer)", "insert into t values (1)")
     run(one, "select * from t")
@@ -532,8 +548,27 @@ def test_a_conflict_of_two_transactions_is_error_1023(connect: Connect) -> None:
     with pytest.raises(ProgrammingError) as caught:
         run(one, "update t set a = 3")
     error = caught.value.args[0]
-    assert (error["C"], error["M"]) == ("XX000", "1023")
-    assert error["D"].startswith("Serializable isolation violation on table")
+    message, detail = CONFLICT[level]
+    assert (error["C"], error["M"]) == ("XX000", message)
+    assert error.get("D", "").startswith(detail or "")
+
+
+@LEVELS
+def test_only_a_serializable_database_refuses_write_skew(standin: Standin, connect: Connect, level: Isolation) -> None:
+    """Two transactions look at both tables, and each writes another one of them."""
+    standin.isolate(level)
+    one, other = connect(), connect()
+    make(one, "create table t (a integer)", "create table u (a integer)")
+    for connection, table in ((one, "t"), (other, "u")):
+        run(connection, "select * from t union all select * from u")
+        run(connection, f"insert into {table} values (1)")
+    one.commit()
+    if level == "snapshot":
+        other.commit()
+        return
+    with pytest.raises(ProgrammingError) as caught:
+        other.commit()
+    assert caught.value.args[0]["M"] == CONFLICT[level][0]
 
 
 def in_thread(work: Callable[[], object]) -> threading.Thread:
@@ -632,9 +667,13 @@ def test_a_statement_can_be_told_to_fail_with_its_transaction(standin: Standin, 
     run(connection, "insert into t values (1)")
 
 
-def test_error_1023_can_be_raised_a_given_number_of_times(standin: Standin, connection: Connection) -> None:
-    standin.faults.serialization_failure(pattern="select", times=2)
-    assert [failure(connection, "select 1") for _ in range(2)] == [("XX000", "1023")] * 2
+@LEVELS
+def test_a_conflict_can_be_raised_a_given_number_of_times(
+    standin: Standin, connection: Connection, level: Isolation
+) -> None:
+    standin.isolate(level)
+    standin.faults.conflict(pattern="select", times=2)
+    assert [failure(connection, "select 1") for _ in range(2)] == [("XX000", CONFLICT[level][0])] * 2
     assert value(connection, "1") == 1
 
 

@@ -149,7 +149,7 @@ IN_FLOWS: dict[str, tuple[Fault, str]] = {
     ),
     "keys are not known": (lambda s: s.s3.keys.clear(), "InvalidAccessKeyId"),
     "too many rejects": (lambda s: s.put(f"{BUCKET}/log_data/b.json", b"bad\n" * 9), "2 records rejected"),
-    "load": (lambda s: s.faults.serialization_failure(pattern="insert into users", times=99), "in conflict"),
+    "load": (lambda s: s.faults.conflict(pattern="insert into users", times=99), "in conflict"),
 }
 
 

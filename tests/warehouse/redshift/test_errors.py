@@ -16,6 +16,7 @@ from sql import catalog
 from tasks.create_tables import create_tables
 from tests.standin import Standin
 from tests.standin.faults import Faults, When
+from tests.standin.isolation import CONFLICTS, Isolation
 from tests.support.copying import copy_all
 from tests.support.warehouses import BUCKET, Place, redshift_place, stage_next
 from warehouse import blocks
@@ -100,8 +101,8 @@ PASSING: dict[str, list[Order]] = {
         refuses("XX000", 'connection limit "500" exceeded for non-bootstrap users'),
     ],
     "two transactions were in conflict": [
-        lambda faults: faults.serialization_failure(pattern="^select count"),
-        lambda faults: faults.serialization_failure(pattern="^commit"),
+        lambda faults: faults.conflict(pattern="^select count"),
+        lambda faults: faults.conflict(pattern="^commit"),
         answers("40001", "could not serialize access"),
     ],
     "two transactions waited for each other": [answers("40P01", "deadlock detected")],
@@ -207,6 +208,26 @@ def test_a_transient_error_is_retryable_and_rolled_back(
         count_and_copy(warehouse, source)
     assert is_transient(raised.value)
     assert str(raised.value).startswith(f"{name}, and {ROLLED_BACK}: ")
+    count_and_copy(warehouse, source)
+
+
+@pytest.mark.parametrize("level", CONFLICTS)
+def test_a_conflict_is_transient_in_each_isolation_level(
+    standin: Standin, warehouse: Place, level: Isolation
+) -> None:
+    """Whatever the statement: each message of a task is tried, its COMMITs and its COPY included."""
+    source = standin.put(f"{BUCKET}/songs/a.json", SONG)
+    standin.isolate(level)
+    standin.faults.clear()
+    count_and_copy(warehouse, source)
+    sent = list(standin.counts.statements)
+    assert [sum(text.startswith(word) for text in sent) for word in ("commit", "copy")] == [2, 1]
+    for number in range(len(sent)):
+        standin.admin.query("delete from sparkify.songs; delete from sparkify.staging_songs")
+        standin.faults.clear()
+        standin.faults.conflict(after=number)
+        with pytest.raises(TransientError, match=f"^two transactions were in conflict, and {ROLLED_BACK}: "):
+            count_and_copy(warehouse, source)
     count_and_copy(warehouse, source)
 
 
