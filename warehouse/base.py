@@ -141,6 +141,7 @@ class Warehouse(ABC):
 
     def _prepare(self, connection: Connection) -> None:
         connection.exec_driver_sql(f"set search_path to {self.schema}")
+        connection.exec_driver_sql("set timezone to 'UTC'")  # getdate() is in the session's, which may be another
         connection.exec_driver_sql(f"set statement_timeout to {self.target.statement_timeout * 1000}")
 
     @property

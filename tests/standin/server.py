@@ -66,10 +66,14 @@ class Standin:
         return uri
 
     def isolate(self, level: Isolation) -> None:
-        """Set the database's isolation level, for connections from now on. After a reset it is SNAPSHOT, the default."""
+        """Set the database's isolation level, for new connections. After a reset it is SNAPSHOT, the default."""
         self.proxy.isolation = level
-        level_there = IN_POSTGRESQL[level]
-        self.admin.query(f"alter database {self.database} set default_transaction_isolation to '{level_there}'")
+        name = IN_POSTGRESQL[level]
+        self.admin.query(f"alter database {self.database} set default_transaction_isolation to '{name}'")
+
+    def move(self, zone: str) -> None:
+        """Set the time zone of the user's sessions, from the next one on. After a reset it is UTC, the default."""
+        self.admin.query(f"alter role {self.user} set timezone to '{zone}'")
 
     def reset(self) -> None:
         """End every connection, and delete tables, reports, objects in S3, faults and counts."""
@@ -77,6 +81,7 @@ class Standin:
         self.proxy.close_sessions()
         self.faults.clear()
         self.isolate("snapshot")
+        self.move("UTC")
         self.s3.reset(self.keys)
         schemas = self.admin.query(
             "select quote_ident(nspname) from pg_namespace "

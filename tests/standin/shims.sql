@@ -9,10 +9,10 @@ begin
 end $$;
 
 create function getdate() returns timestamp stable
-return date_trunc('second', statement_timestamp() at time zone 'UTC');
+return date_trunc('second', statement_timestamp()::timestamp);  -- in the session's time zone, as the next
 
 create function sysdate() returns timestamp stable
-return transaction_timestamp() at time zone 'UTC';
+return transaction_timestamp()::timestamp;
 
 create function version() returns text immutable
 return 'PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2 20041017 (Red Hat 3.4.2-6.fc3), '

@@ -484,6 +484,17 @@ def test_a_temporary_table_belongs_to_its_session(connect: Connect) -> None:
 # sessions
 
 
+@pytest.mark.parametrize("clock", ["getdate()", "sysdate"])
+def test_the_clock_is_in_the_time_zone_of_the_session(standin: Standin, connect: Connect, clock: str) -> None:
+    """https://docs.aws.amazon.com/redshift/latest/dg/r_GETDATE.html"""
+    in_utc = value(connect(), clock)
+    standin.move("Asia/Kolkata")
+    assert value(connect(), clock) - in_utc > timedelta(hours=5, minutes=29)
+    connection = connect()
+    run(connection, "set timezone to 'UTC'")
+    assert value(connection, clock) - in_utc < timedelta(minutes=1)
+
+
 def refusal(connect: Callable[..., object], **options: object) -> dict[str, str]:
     """Return what the server says to a connection that it refuses.
 

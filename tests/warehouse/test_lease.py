@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Event, Thread
 from time import sleep
@@ -18,8 +19,9 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from tests.standin import Standin
 from tests.support.project import ROOT
-from tests.support.warehouses import Place, Session, duckdb_place, select
+from tests.support.warehouses import Place, Session, duckdb_place, redshift_place, select
 from warehouse import lease
 from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
@@ -136,6 +138,23 @@ def test_no_task_starts_with_too_little_time_on_the_lease(first: Session, left: 
         refused = pytest.raises(LeaseLostError, match="no longer holds the lease") if left < 300 else nullcontext()
         with refused:
             lease.verify(connection, first.warehouse.holder)
+
+
+def test_runs_in_different_time_zones_agree_on_the_lease(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Users and clusters have their own: a lease that is written in one of them is read in another."""
+    place = redshift_place(standin, monkeypatch)
+    behind, ahead = "America/Los_Angeles", "Asia/Kolkata"
+    for writers, readers in ((ahead, behind), (behind, ahead)):
+        standin.move(writers)
+        first = place.session("first")
+        standin.move(readers)
+        assert 800 < first.one("datediff(second, getdate(), (select expires_at from run_lease))") <= 900
+        with pytest.raises(LeaseLostError, match="in use by first"):
+            another(first).take_lease()
+        first.warehouse.release_lease()
+        with another(first).reading() as connection:
+            now = datetime.now(UTC).replace(tzinfo=None)
+            assert abs(connection.exec_driver_sql("select getdate()").scalar_one() - now) < timedelta(minutes=1)
 
 
 def set_seconds_left(connection: Connection, seconds: int) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from flows.etl import sources_of
 from sql import catalog
 from tests.standin import Standin
+from tests.standin.isolation import CONFLICTS, Isolation
 from tests.support.second_run import Keeper, Tables, contents, make_data, steps_of
 from tests.support.steps import Step
-from tests.support.warehouses import Place, redshift_place
+from tests.support.warehouses import BUCKET, Place, redshift_place
 from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.errors import LeaseLostError, TransientError, is_transient
@@ -192,3 +194,24 @@ def test_parallel_loads_of_one_run_do_not_disturb_each_other(
     run([last, release])
     assert len(loads) == len(catalog.DIMENSIONS)
     assert loaded(standin) == expected
+
+
+@pytest.mark.parametrize("level", CONFLICTS)
+def test_stagings_side_by_side_copy_once(
+    standin: Standin, place: Place, pool: ThreadPoolExecutor, level: Isolation
+) -> None:
+    """Both have rejects, now and before, and write to load_errors and the ledger: a conflict would repeat a COPY."""
+    standin.isolate(level)
+    bad = b'\n{"ts": "x", "page": "Home", "duration": "x", "song_id": "b", "artist_id": "b"}'
+    sources = sources_of(f"{BUCKET}/logs/", f"{BUCKET}/songs/", max_errors=1)
+    for number in range(2):
+        standin.put(f"{BUCKET}/logs/{number}", b'{"page": "Home", "ts": 1541030400000}' + bad)
+        standin.put(f"{BUCKET}/songs/{number}", b'{"song_id": "SO1", "artist_id": "AR1"}' + bad)
+        steps = {step.name: step for step in place.steps(sources)}
+        for name in ("take lease", "create tables", "open batch"):
+            steps[name].run()
+        standin.faults.clear()
+        standin.faults.slow(0.3, pattern="^copy", times=9)
+        list(pool.map(Step.run, (step for name, step in steps.items() if name.startswith("stage"))))
+        assert standin.counts.starting("copy") == 2
+        assert len(standin.admin.query("select * from sparkify.load_errors")) == 2 * (number + 1)

@@ -212,9 +212,7 @@ def test_a_transient_error_is_retryable_and_rolled_back(
 
 
 @pytest.mark.parametrize("level", CONFLICTS)
-def test_a_conflict_is_transient_in_each_isolation_level(
-    standin: Standin, warehouse: Place, level: Isolation
-) -> None:
+def test_a_conflict_is_transient_in_each_isolation_level(standin: Standin, warehouse: Place, level: Isolation) -> None:
     """Whatever the statement: each message of a task is tried, its COMMITs and its COPY included."""
     source = standin.put(f"{BUCKET}/songs/a.json", SONG)
     standin.isolate(level)
