@@ -136,7 +136,7 @@ class Warehouse(ABC):
             raise PermanentError(f"schema {self.target.schema}: does not exist. Load it first, or set one of {names}")
 
     def _has_schema(self, connection: Connection) -> bool:
-        known = text("select 1 from pg_namespace where nspname = :schema")
+        known = text("select 1 from pg_namespace where lower(nspname) = :schema")
         return connection.execute(known, {"schema": self.target.schema}).first() is not None
 
     def _prepare(self, connection: Connection) -> None:

@@ -14,9 +14,10 @@ REDSHIFT_DRIVER = "redshift+redshift_connector"
 class Target:
     """Where a run loads to, in plain values without secrets.
 
-    `warehouse` is a block's name or a duckdb:/// URL, `holder` names the run, `statement_timeout` is in seconds
-    (0: none), and `aws_credentials` and `copy_role`, what S3 is read with, may be empty. If `plan` names a directory,
-    statements are recorded there and nothing is sent.
+    `warehouse` is a block's name or a duckdb:/// URL, `schema` is folded to lower case, as Redshift folds names (quoted
+    ones too), `holder` names the run, `statement_timeout` is in seconds (0: none), and `aws_credentials` and
+    `copy_role`, what S3 is read with, may be empty. If `plan` names a directory, statements are recorded there and
+    nothing is sent.
     """
 
     warehouse: str
@@ -27,10 +28,35 @@ class Target:
     copy_role: str = ""
     plan: str = ""
 
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            PermanentError: no schema can have the name.
+        """
+        object.__setattr__(self, "schema", _folded(self.schema))
+
     @property
     def duckdb_file(self) -> str | None:
         """The path of the DuckDB file; None if a block is named."""
         return self.warehouse.removeprefix(DUCKDB_URL) if self.warehouse.startswith(DUCKDB_URL) else None
+
+
+def _folded(schema: str) -> str:
+    folded = schema.lower()
+    if folded == "public" != schema:
+        raise PermanentError(f"schema: {schema!r} is not how the default schema is spelled. Use public")
+    if re.match("pg_|information_schema$", folded):
+        raise PermanentError(f"schema: {schema!r} belongs to the database itself. Name another schema")
+    if (
+        not folded.isprintable()
+        or folded != folded.strip()
+        or {",", '"'} & set(folded)
+        or not 0 < len(folded.encode()) < 128
+    ):
+        raise PermanentError(
+            f"schema: {schema!r} cannot be a schema's name. Use letters, digits and underscores, at most 127"
+        )
+    return folded
 
 
 def refuse_url(name: str) -> None:

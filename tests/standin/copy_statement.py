@@ -109,7 +109,7 @@ class _Parser:
     def name(self) -> str:
         kind, text = self.next()
         if kind == "quoted":
-            return text
+            return text.lower()  # folds as well
         if kind != "word":
             raise syntax_error(f'syntax error at or near "{text}"')
         return f'"{text.lower()}"'

@@ -68,7 +68,7 @@ def translate(sql: str) -> Statement:
     tokens = _tokens(sql)
     if not tokens:
         return Statement("")
-    sql = sql[tokens[0].start :]  # without comments before it
+    sql = _folded(sql, tokens)[tokens[0].start :]  # without comments before it
     tokens = _tokens(sql)
     word = tokens[0].text.lower()
     if word in _UTILITIES:
@@ -94,6 +94,17 @@ def _tokens(sql: str) -> list[Token]:
     if any(token.token_type.name == "SEMICOLON" for token in tokens):
         raise syntax_error("cannot insert multiple commands into a prepared statement")
     return tokens
+
+
+def _folded(sql: str, tokens: list[Token]) -> str:
+    """Fold quoted names too, as Redshift does unless enable_case_sensitive_identifier is on.
+
+    https://docs.aws.amazon.com/redshift/latest/dg/r_names.html
+    """
+    for token in tokens:
+        if token.token_type.name == "IDENTIFIER":
+            sql = sql[: token.start] + sql[token.start : token.end + 1].lower() + sql[token.end + 1 :]
+    return sql
 
 
 def _parse(sql: str) -> exp.Expr:

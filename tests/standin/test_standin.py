@@ -474,6 +474,17 @@ def test_delete_does_not_commit(connection: Connection) -> None:
     assert run(connection, "select * from t") == [[1]]
 
 
+def test_quoted_names_fold_to_lower_case(standin: Standin, connection: Connection) -> None:
+    """https://docs.aws.amazon.com/redshift/latest/dg/r_names.html"""
+    make(connection, 'create schema "Music"', 'create table "Music"."Songs" ("Title" varchar(9))')
+    make(connection, 'set search_path to "MUSIC"', """insert into "SONGS" ("TITLE") select 'Up "Here"'""")
+    assert run(connection, "select title from music.songs") == [['Up "Here"']]
+    found = "select table_schema, table_name, column_name from svv_columns where table_schema = "
+    assert run(connection, f"{found}'music'") == [["music", "songs", "title"]]
+    assert run(connection, f"{found}'Music'") == []
+    make(connection, 'drop schema "Music" cascade')
+
+
 def test_a_temporary_table_belongs_to_its_session(connect: Connect) -> None:
     one, other = connect(), connect()
     make(one, "create temp table t as select 1 as a")

@@ -125,7 +125,9 @@ def _interrupt(cursor: duckdb.DuckDBPyConnection, seconds: float, ended: Event) 
 
 
 def _exists(cursor: duckdb.DuckDBPyConnection, table: str) -> bool:
-    cursor.execute("select 1 from duckdb_tables() where schema_name = current_schema() and table_name = ?", [table])
+    cursor.execute(
+        "select 1 from duckdb_tables() where lower(schema_name) = current_schema() and table_name = ?", [table]
+    )
     return bool(cursor.fetchone())
 
 

@@ -173,7 +173,7 @@ def _columns(connection: Any, table: str) -> tuple[Column, ...]:
             end,
             is_nullable
         from duckdb_columns()
-        where schema_name = current_schema() and table_name = ?
+        where lower(schema_name) = current_schema() and table_name = ?
         order by column_index""",
         [table],
     )
