@@ -2,13 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
 
 from prefect import task
+from prefect.logging import get_run_logger
 
 from tasks.retries import RETRIES
 from warehouse.connect import open_warehouse
+from warehouse.errors import LeaseHeldError
+from warehouse.lease import LEASE_SECONDS
 from warehouse.stopping import WORK
 from warehouse.target import Target
+
+LOOK_SECONDS = 10.0
 
 
 @contextmanager
@@ -28,12 +34,25 @@ def lease(target: Target) -> Iterator[None]:
 
 @task(task_run_name="take lease", **RETRIES)
 def take_lease(target: Target) -> None:
-    """Reserve the warehouse for this run.
+    """Reserve the warehouse for this run. Where a run has died, wait until its lease ends, two minutes at most.
 
     Raises:
-        LeaseLostError: another run holds it.
+        LeaseHeldError: another run holds it, and is alive.
     """
-    open_warehouse(target).take_lease()
+    warehouse = open_warehouse(target)
+    deadline = monotonic() + LEASE_SECONDS + LOOK_SECONDS
+    held: LeaseHeldError | None = None
+    while True:
+        try:
+            return warehouse.take_lease()
+        except LeaseHeldError as error:
+            is_renewed = held and (error.holder, error.expires_at) != (held.holder, held.expires_at)
+            if is_renewed or monotonic() > deadline:
+                raise
+            if not held:
+                get_run_logger().info("%s. If that run is dead, this one begins then", str(error).partition(".")[0])
+            held = error
+        sleep(LOOK_SECONDS)
 
 
 @task(task_run_name="release lease", **RETRIES)

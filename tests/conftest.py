@@ -14,6 +14,7 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 from flows.command_line import leave
 from flows.generate import generate
+from warehouse import heartbeat
 
 if TYPE_CHECKING:
     from tests.standin import Standin
@@ -54,6 +55,15 @@ def _stay() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "_exit", refuse)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _heartbeats(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep heartbeats out of what tests count, unless a test makes them faster, and let them end with it."""
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 3600)
+    yield
+    for target in list(heartbeat._BEATING):
+        heartbeat.end(target)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
 
-from warehouse import lease
+from warehouse import heartbeat, lease
 from warehouse.errors import PermanentError
 from warehouse.files import SourceFile
 from warehouse.preflight import Finding
@@ -66,10 +66,10 @@ class Warehouse(ABC):
             yield connection
 
     def take_lease(self) -> None:
-        """Take the lease for the run. Creates the schema if it is missing.
+        """Take the lease for the run, and keep it until it is given back. Creates the schema if it is missing.
 
         Raises:
-            LeaseLostError: another run holds it.
+            LeaseHeldError: another run holds it.
         """
         with self.engine.connect() as connection:
             with connection.begin():
@@ -78,10 +78,19 @@ class Warehouse(ABC):
                 connection.exec_driver_sql(lease.DDL)
             with connection.begin():
                 self.forget_dead_holders(connection)
-                lease.take(connection, self.holder)
+                seen_free = lease.look(connection, self.holder)
+            with connection.begin():
+                lease.take(connection, self.holder, seen_free)
+        heartbeat.begin(self.target, self._beat)
+
+    def _beat(self) -> None:
+        with self.engine.connect() as connection, connection.begin():
+            self._prepare(connection)
+            lease.beat(connection, self.holder)
 
     def release_lease(self) -> None:
         """Give the lease back."""
+        heartbeat.end(self.target)
         with self.engine.connect() as connection, connection.begin():
             self._prepare(connection)
             lease.release(connection, self.holder)

@@ -1,5 +1,8 @@
 """What a failure means: retry, or tell a person."""
 
+from datetime import datetime
+from typing import Any
+
 
 class PermanentError(Exception):
     """A failure that a retry would run into again. Its message says what to do instead."""
@@ -18,7 +21,22 @@ class NotAllowedError(CopyError):
 
 
 class LeaseLostError(PermanentError):
-    """Another run holds the warehouse."""
+    """A run does not hold the lease of the warehouse."""
+
+
+class LeaseHeldError(LeaseLostError):
+    """Another run holds the lease. Times are in UTC."""
+
+    def __init__(self, holder: str, expires_at: datetime) -> None:
+        super().__init__(
+            f"the warehouse is in use by {holder} until {expires_at:%Y-%m-%d %H:%M:%S} UTC at the latest. "
+            "Wait for that run to end, or stop it"
+        )
+        self.holder = holder
+        self.expires_at = expires_at
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.holder, self.expires_at)
 
 
 class ChecksFailedError(PermanentError):

@@ -3,13 +3,17 @@
 Redshift's table locks make the lease safe. A task's transaction reads the lease first, so it holds a share lock on it
 until it ends. A run that takes the lease locks the whole table, so it waits for those transactions to end. Whoever
 holds the lease therefore knows that no task of an earlier run can still commit.
+
+A heartbeat renews the lease, so it outlasts any statement. A run that died renews nothing, and its lease ends soon.
 """
+
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from warehouse.errors import LeaseLostError
+from warehouse.errors import LeaseHeldError, LeaseLostError
 
-LEASE_SECONDS = 900
+LEASE_SECONDS = 120
 
 DDL = """\
 create table if not exists run_lease (
@@ -18,55 +22,70 @@ create table if not exists run_lease (
 )
 diststyle all"""
 
-_RENEWED_BELOW_SECONDS = 600
-_NEEDED_SECONDS = 300
-"""A task does not start with less time than this left.
 
-A run that wants the lease may have locked the table just before the task's first read. The task then waits for that
-lock, and the margin makes sure that the other run still saw a valid lease and gave up.
-"""
+def look(connection: Connection, holder: str) -> datetime:
+    """Return the time of the warehouse's clock at which nobody else holds the lease.
 
-_EXPIRY = f"dateadd(second, {LEASE_SECONDS}, getdate())"
-
-
-def take(connection: Connection, holder: str) -> None:
-    """Take the lease if it is free, expired or the holder's own.
+    To be asked before `take`, in a transaction of its own. A LOCK that waits makes heartbeats wait behind it, so that
+    a living run would lose its lease: nobody may ask for one as long as the lease is held.
 
     Raises:
-        LeaseLostError: another run holds the lease.
+        LeaseHeldError: another run holds it.
+    """
+    now: datetime = connection.exec_driver_sql("select getdate()").scalar_one()
+    _refuse_other(connection, holder, since=now)
+    return now
+
+
+def take(connection: Connection, holder: str, seen_free: datetime) -> None:
+    """Take the lease, which was seen to be free at some time, unless it has been taken or renewed meanwhile.
+
+    That time decides also after a wait for the lock: whoever read the lease later has seen it expired.
+
+    Raises:
+        LeaseHeldError: another run holds it.
     """
     # waits for every task that has read the lease, and makes later readers wait until this transaction ends
     connection.exec_driver_sql("lock table run_lease")
-    _refuse_other(connection, holder)
+    _refuse_other(connection, holder, since=seen_free)
     connection.exec_driver_sql("delete from run_lease")
-    connection.execute(text(f"insert into run_lease values (:holder, {_EXPIRY})"), {"holder": holder})
+    connection.execute(text(f"insert into run_lease values (:holder, {_in(LEASE_SECONDS)})"), {"holder": holder})
 
 
 def is_renewal_due(connection: Connection, holder: str) -> bool:
-    """Whether the lease should be renewed.
+    """Whether heartbeats have failed to renew the lease.
 
     Tasks ask this first, because even an UPDATE that changes no row takes a lock, and tasks of one run would wait for
     each other or conflict.
     """
-    query = f"select 1 from run_lease where holder = :holder and {_expires_within(_RENEWED_BELOW_SECONDS)}"
+    query = f"select 1 from run_lease where holder = :holder and expires_at < {_in(LEASE_SECONDS // 2)}"
     return connection.execute(text(query), {"holder": holder}).first() is not None
 
 
 def renew(connection: Connection, holder: str) -> None:
-    """Extend the lease if it expires soon. Runs in a transaction of its own, so that tasks of one run do not wait."""
-    due = _expires_within(_RENEWED_BELOW_SECONDS)
-    statement = f"update run_lease set expires_at = {_EXPIRY} where holder = :holder and {due}"
+    """Extend the lease, even if it has expired and nobody has taken it. Runs in a transaction of its own."""
+    statement = f"update run_lease set expires_at = {_in(LEASE_SECONDS)} where holder = :holder"
+    connection.execute(text(statement), {"holder": holder})
+
+
+def beat(connection: Connection, holder: str) -> None:
+    """Extend the lease if it has not expired: one that was given back stays so. Runs in a transaction of its own."""
+    held = "holder = :holder and expires_at > getdate()"
+    statement = f"update run_lease set expires_at = {_in(LEASE_SECONDS)} where {held}"
     connection.execute(text(statement), {"holder": holder})
 
 
 def verify(connection: Connection, holder: str) -> None:
     """Make sure that no other run can load until this transaction ends. Has to be its first statement.
 
+    A run that takes the lease may have locked the table before that, and this statement may see the lease as it was
+    before the wait. It then has expired, by the clock of the other run, which may be ahead by a moment.
+
     Raises:
         LeaseLostError: another run holds the lease, or none does.
     """
     _refuse_other(connection, holder)
-    query = f"select 1 from run_lease where holder = :holder and not {_expires_within(_NEEDED_SECONDS)}"
+    query = f"select 1 from run_lease where holder = :holder and expires_at >= {_in(LEASE_SECONDS // 4)}"
     if not connection.execute(text(query), {"holder": holder}).first():
         raise LeaseLostError(f"{holder} no longer holds the lease of the warehouse. Start a new run")
 
@@ -76,15 +95,13 @@ def release(connection: Connection, holder: str) -> None:
     connection.execute(text("update run_lease set expires_at = getdate() where holder = :holder"), {"holder": holder})
 
 
-def _expires_within(seconds: int) -> str:
-    return f"expires_at < dateadd(second, {seconds}, getdate())"
+def _in(seconds: int) -> str:
+    return f"dateadd(second, {seconds}, getdate())"
 
 
-def _refuse_other(connection: Connection, holder: str) -> None:
-    query = text("select holder, expires_at from run_lease where holder <> :holder and expires_at > getdate()")
-    other = connection.execute(query, {"holder": holder}).first()
+def _refuse_other(connection: Connection, holder: str, since: datetime | None = None) -> None:
+    moment = ":since" if since else "getdate()"
+    query = text(f"select holder, expires_at from run_lease where holder <> :holder and expires_at > {moment}")
+    other = connection.execute(query, {"holder": holder, "since": since}).first()
     if other:
-        raise LeaseLostError(
-            f"the warehouse is in use by {other.holder} until {other.expires_at:%Y-%m-%d %H:%M:%S} UTC at the latest. "
-            "Wait for that run to end, or stop it"
-        )
+        raise LeaseHeldError(other.holder, other.expires_at)

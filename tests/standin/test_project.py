@@ -64,7 +64,9 @@ def test_the_whole_pipeline_computes_what_plain_python_does(standin: Standin, en
             with connection.begin():
                 create_tables(connection)
             with connection.begin():
-                lease.take(connection, "test")
+                seen_free = lease.look(connection, "test")
+            with connection.begin():
+                lease.take(connection, "test", seen_free)
             with connection.begin():
                 stage(connection)
             with connection.begin():

@@ -16,17 +16,23 @@ from time import sleep
 
 import duckdb
 import pytest
+from prefect.logging import disable_run_logger
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+import tasks.lease
+from sql import catalog
+from tasks.create_tables import create_tables
+from tasks.lease import release_lease, take_lease
 from tests.standin import Standin
 from tests.support.project import ROOT
-from tests.support.warehouses import Place, Session, duckdb_place, redshift_place, select
-from warehouse import lease
+from tests.support.warehouses import BUCKET, Place, Session, duckdb_place, redshift_place, select, stage_next
+from warehouse import heartbeat, lease
 from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.duckdb.locks import Lock, TableLocks
-from warehouse.errors import LeaseLostError, PermanentError, is_transient
+from warehouse.errors import LeaseHeldError, LeaseLostError, PermanentError, TransientError, is_transient
+from warehouse.sources import Source
 from warehouse.target import Target
 
 
@@ -122,20 +128,24 @@ def test_each_task_renews_the_lease(first: Session) -> None:
         another(first).take_lease()
 
 
-@pytest.mark.parametrize(("left", "renewed"), [(610, False), (590, True)])
-def test_a_lease_is_renewed_only_if_it_expires_soon(first: Session, left: int, *, renewed: bool) -> None:
+@pytest.mark.parametrize(("left", "renewed"), [(70, False), (50, True)])
+def test_a_task_renews_the_lease_only_if_heartbeats_did_not(first: Session, left: int, *, renewed: bool) -> None:
     with first.warehouse.reading() as connection:
         set_seconds_left(connection, left)
-    remaining = "datediff(second, getdate(), (select expires_at from run_lease))"
-    assert (first.one(remaining) > 880) == renewed, f"of a lease with {left} s left: renewed below 600 s, to 900 s"
+    assert (seconds_left(first) > 100) == renewed, f"of a lease with {left} s left: renewed below 60 s, to 120 s"
 
 
-@pytest.mark.parametrize("left", [290, 310])
+def seconds_left(session: Session) -> int:
+    left: int = session.one("datediff(second, getdate(), (select expires_at from run_lease))")
+    return left
+
+
+@pytest.mark.parametrize("left", [20, 40])
 def test_no_task_starts_with_too_little_time_on_the_lease(first: Session, left: int) -> None:
     """This happens to a task that waited for the table between checking the lease and its own transaction."""
     with first.warehouse.reading() as connection:
         set_seconds_left(connection, left)
-        refused = pytest.raises(LeaseLostError, match="no longer holds the lease") if left < 300 else nullcontext()
+        refused = pytest.raises(LeaseLostError, match="no longer holds the lease") if left < 30 else nullcontext()
         with refused:
             lease.verify(connection, first.warehouse.holder)
 
@@ -148,7 +158,7 @@ def test_runs_in_different_time_zones_agree_on_the_lease(standin: Standin, monke
         standin.move(writers)
         first = place.session("first")
         standin.move(readers)
-        assert 800 < first.one("datediff(second, getdate(), (select expires_at from run_lease))") <= 900
+        assert 100 < seconds_left(first) <= 120
         with pytest.raises(LeaseLostError, match="in use by first"):
             another(first).take_lease()
         first.warehouse.release_lease()
@@ -187,16 +197,112 @@ def test_taking_the_lease_waits_for_a_running_task(first: Session) -> None:
     second.release_lease()
 
 
-def test_taking_the_lease_checks_the_time_after_waiting(first: Session) -> None:
-    second, taken = another(first), Event()
-    taker = taking_the_lease(second, taken)
-    with first.warehouse.task():
-        with first.warehouse.engine.begin() as other:
-            other.exec_driver_sql("update sparkify.run_lease set expires_at = dateadd(second, 1, getdate())")
-        taker.start()
-        sleep(1.2)
-    assert taken.wait(10), "the lease expired while it waited"
-    taker.join()
+def test_a_lease_that_is_renewed_after_it_was_seen_free_is_not_taken(first: Session) -> None:
+    second = another(first)
+    expire(first)
+    with second.reading() as connection:
+        seen_free = lease.look(connection, second.holder)
+    first.run("insert into numbers values (1)")
+    with second.reading() as connection, pytest.raises(LeaseHeldError, match="in use by first"):
+        lease.take(connection, second.holder, seen_free)
+
+
+def test_a_lease_that_expires_while_another_waits_for_the_lock_is_not_taken(first: Session) -> None:
+    """A task that waits behind that lock may have seen it as valid. The next look finds it free."""
+    second = another(first)
+    with second.reading() as connection:
+        seen_free = connection.exec_driver_sql("select getdate()").scalar_one()
+        set_seconds_left(connection, 1)
+    sleep(2)
+    with second.reading() as connection, pytest.raises(LeaseHeldError, match="in use by first"):
+        lease.take(connection, second.holder, seen_free)
+    second.take_lease()
+    second.release_lease()
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease of two seconds, with a heartbeat four times a second."""
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 2)
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.25)
+    monkeypatch.setattr(tasks.lease, "LOOK_SECONDS", 0.5)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_copy_may_outlast_the_lease_twice_while_another_run_waits(
+    standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = redshift_place(standin, monkeypatch)
+    source = Source(catalog.STAGING_SONGS, standin.put(f"{BUCKET}/songs/a", b'{"song_id": "a", "artist_id": "b"}'))
+    first = place.session("first")
+    create_tables.fn(first.target, catalog.TABLES)
+    standin.faults.slow(4.5, pattern="^copy")
+    with ThreadPoolExecutor() as pool:
+        staged = pool.submit(stage_next, first.target, source)
+        refused = 0
+        while not staged.done():
+            with pytest.raises(LeaseHeldError, match="in use by first"):
+                another(first).take_lease()
+            refused += 1
+            sleep(0.1)
+    assert refused > 10
+    assert staged.result().staged == 1
+    assert first.one("count(*) from songs") == 0, "the run goes on"
+
+
+@pytest.mark.usefixtures("short")
+def test_the_next_run_waits_until_the_lease_of_a_dead_one_ends(first: Session) -> None:
+    heartbeat.end(first.target)  # it dies
+    second = replace(first.target, holder="second")
+    with disable_run_logger():
+        take_lease.fn(second)
+    with pytest.raises(LeaseLostError, match="in use by second"):
+        first.run("insert into numbers values (1)")
+    release_lease.fn(second)
+
+
+@pytest.mark.usefixtures("short")
+def test_the_next_run_does_not_wait_for_a_living_one(first: Session) -> None:
+    with disable_run_logger(), pytest.raises(LeaseHeldError, match="in use by first"):
+        take_lease.fn(replace(first.target, holder="second"))
+    assert first.one("1") == 1
+
+
+@pytest.mark.usefixtures("short")
+def test_a_run_does_not_wait_longer_than_a_lease_lasts(first: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease may be of an earlier version, which gave a quarter of an hour."""
+    heartbeat.end(first.target)
+    with first.warehouse.reading() as connection:
+        set_seconds_left(connection, 900)
+    monkeypatch.setattr(tasks.lease, "LEASE_SECONDS", 1)
+    with disable_run_logger(), pytest.raises(LeaseHeldError, match="in use by first"):
+        take_lease.fn(replace(first.target, holder="second"))
+
+
+@pytest.mark.usefixtures("short")
+def test_heartbeats_go_on_after_one_that_failed(in_file: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    heartbeat.end(in_file.target)
+    beats = iter([TransientError("lost"), PermanentError("refused")])
+
+    def beat() -> None:
+        if failure := next(beats, None):
+            raise failure
+        in_file.warehouse._beat()
+
+    heartbeat.begin(in_file.target, beat)
+    sleep(3)
+    assert next(beats, None) is None
+    assert seconds_left(in_file) >= 1
+
+
+def test_a_late_heartbeat_does_not_renew_a_lease_that_was_given_back(first: Session) -> None:
+    first.warehouse.release_lease()
+    first.warehouse._beat()
+    second = another(first)
+    second.take_lease()
+    first.warehouse._beat()
+    with second.reading() as connection:
+        assert connection.exec_driver_sql("select holder from run_lease").scalars().all() == [second.holder]
     second.release_lease()
 
 
