@@ -10,6 +10,7 @@ if __name__ == "__main__":  # before the imports below, which take seconds
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +25,7 @@ from flows.generate import generate
 from flows.parameters import Count, MaxErrors, WarehouseName, refuse_contradictions
 from flows.summary import Summary
 from sql import catalog
-from tasks.check import check
+from tasks.check import check, check_one
 from tasks.create_tables import create_tables
 from tasks.lease import lease
 from tasks.load import load_dimension, load_fact
@@ -32,7 +33,7 @@ from tasks.open_batch import open_batch
 from tasks.preflight import preflight
 from tasks.results import CheckResult, TableResult
 from tasks.stage import stage
-from warehouse.checks import with_table_checks
+from warehouse.checks import Check, with_table_checks
 from warehouse.days import Days
 from warehouse.plan import Plan
 from warehouse.sources import Compression, Source
@@ -57,7 +58,12 @@ def etl(
     max_errors: MaxErrors = 0,
     since: str = "",
     until: str = "",
+    reload: bool = False,
+    yes: bool = False,
+    set_aside: bool = False,
+    retry_set_aside: bool = False,
     full_refresh: bool = False,
+    max_age_hours: Count = 0,
     statement_timeout: Count = 0,
     plan: bool = False,
 ) -> Summary | Plan:
@@ -78,17 +84,25 @@ def etl(
         max_errors: Records of each source that may be rejected before its load fails. load_errors keeps them.
         since: First day, YYYY-MM-DD, of which files are loaded, by the date in their names.
         until: Last day of which files are loaded.
+        reload: Load the files of these days again, and let them replace what history has of the days.
+        yes: Let a reload remove plays that the files no longer hold.
+        set_aside: Set a file with more than max_errors rejects aside, and load the others.
+        retry_set_aside: Try files again that earlier runs set aside.
         full_refresh: Build the fact and all dimensions anew from everything that was ever loaded. Reads no file.
+        max_age_hours: Warn if the newest event is older. 0: it may be of any age, as that of a sample is.
         statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
         plan: Print every statement that the run would send to Redshift, and send nothing. Keys are masked.
     """
     refuse_contradictions(**flow_run.parameters)
-    options: dict[str, Any] = {"max_errors": max_errors, "compression": compression, "days": Days.read(since, until)}
+    days = Days.read(since, until, reload=reload)
+    aside: dict[str, Any] = {"set_aside": set_aside, "retry_set_aside": retry_set_aside}
+    options: dict[str, Any] = {"max_errors": max_errors, "compression": compression, "days": days, **aside}
     sources = [] if full_refresh else sources_of(*_sources(log_data, song_data), log_jsonpaths, **options)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout, aws_credentials, copy_role)
     if plan:
         return _plan(target, sources, full_refresh=full_refresh)
-    return run_tasks(target, sources, full_refresh=full_refresh).published()
+    rules = [catalog.newest_event(max_age_hours)] if max_age_hours else []
+    return run_tasks(target, sources, rules, full_refresh=full_refresh, may_lose=yes).published()
 
 
 def sources_of(
@@ -98,23 +112,37 @@ def sources_of(
     *,
     max_errors: int = 0,
     compression: Compression = "none",
-    days: Days = Days(),  # noqa: B008
+    **options: Any,
 ) -> list[Source]:
     """Return what COPY loads: the event logs and the song catalogue."""
     return [
-        Source(catalog.STAGING_EVENTS, log_data, log_jsonpaths, max_errors, compression, days),
-        Source(catalog.STAGING_SONGS, song_data, "", max_errors, compression, days),
+        Source(catalog.STAGING_EVENTS, log_data, log_jsonpaths, max_errors, compression, **options),
+        Source(catalog.STAGING_SONGS, song_data, "", max_errors, compression, **options),
     ]
 
 
-def run_tasks(target: Target, sources: list[Source], *, full_refresh: bool) -> Summary:
-    """Run all tasks. Holds the lease while tables change."""
+def audits_of(source: Source, *, may_lose: bool = False) -> list[Check]:
+    """Return what is checked of a source's new files: of a reload also that it loses no play, unless it may."""
+    kept = () if may_lose or not source.days.reload else catalog.RELOAD_AUDITS[source.table]
+    return [*catalog.AUDITS[source.table], *kept]
+
+
+def run_tasks(
+    target: Target,
+    sources: list[Source],
+    rules: Sequence[Check] = (),
+    *,
+    full_refresh: bool = False,
+    may_lose: bool = False,
+) -> Summary:
+    """Run all tasks, and check `rules` whether or not anything is new. Holds the lease while tables change."""
     preflight(target, sources, TABLES)
     with lease(target):
-        return load_and_check(target, sources, full_refresh=full_refresh)
+        summary = load_and_check(target, sources, full_refresh=full_refresh, may_lose=may_lose)
+        return replace(summary, checks=[*summary.checks, *(check_one(target, rule) for rule in rules)])
 
 
-def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool) -> Summary:
+def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool, may_lose: bool = False) -> Summary:
     """Run the tasks between taking and releasing the lease, independent ones in parallel.
 
     Where a batch breaks a rule of severity `error`, it is not added to history, and nothing else is loaded. If nothing
@@ -123,9 +151,9 @@ def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool)
     create_tables(target, catalog.TABLES)
     opening = open_batch(target, catalog.STAR, with_table_checks(catalog.STAR, catalog.CHECKS))
     batch = opening.batch
-    staged = _results([stage.submit(target, source, batch, catalog.AUDITS[source.table]) for source in sources])
+    staged = _results([stage.submit(target, source, batch, audits_of(source, may_lose=may_lose)) for source in sources])
     audits = [result for each in staged for result in each.checks]
-    is_up_to_date = opening.is_current and not any(each.new or each.changed for each in staged)
+    is_up_to_date = opening.is_current and not any(each.is_news for each in staged)
     if (is_up_to_date and not full_refresh) or any(result.fails_run for result in audits):
         return Summary(staged, [], audits, where_to_look(target), batch)
     tables, checks = load_star(target, full_refresh=full_refresh)

@@ -41,7 +41,9 @@ def refuse_contradictions(**parameters: Any) -> None:
         PermanentError: the message names them.
     """
     given = {name: value for name, value in parameters.items() if value}
-    Days.read(given.get("since", ""), given.get("until", ""))
+    Days.read(given.get("since", ""), given.get("until", ""), reload="reload" in given)
+    if "reload" in given and "set_aside" in given:
+        raise PermanentError("reload: a file that is set aside would leave its days empty. Run without --set-aside")
     sources = [name for name in ("log_data", "song_data") if name in given]
     if len(sources) == 1:
         (missing,) = {"log_data", "song_data"} - set(sources)

@@ -1,5 +1,6 @@
 """What a run did: for a person at a terminal, and for the Prefect UI."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -12,6 +13,8 @@ from flows.run_events import emit_check_failed, emit_table_loaded
 from flows.terminal import terminal
 from tasks.results import CheckResult, StageResult, TableResult
 from warehouse.errors import ChecksFailedError
+
+_NAMED_BATCHES = 3
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Summary:
         """Say which batch was loaded, or that there was nothing to load."""
         if any(result.fails_run for each in self.sources for result in each.checks):
             return "The new files break a rule, so they were not added to history."
-        if any(each.new or each.changed for each in self.sources):
+        if any(each.is_news for each in self.sources):
             return f"The new files are batch {self.batch}."
         return f"Nothing is new since batch {self.batch - 1}, and all tables are up to date."
 
@@ -95,7 +98,16 @@ def describe(result: CheckResult) -> str:
     more = [f"... and {result.offending - len(rows)} more"] if result.offending > len(rows) else []
     count = f"{result.offending:,} row{'' if result.offending == 1 else 's'}"
     head = f"{result.severity}: {result.check}, broken by {count}. {result.rule}"
-    return "\n  ".join([head, *rows, *more])
+    return "\n  ".join([head, *rows, *more, *_suspects(result.unchecked)])
+
+
+def _suspects(batches: Sequence[int]) -> list[str]:
+    """Name the batches that may have broken a rule, and what to do about the newest."""
+    if not batches:
+        return []
+    names = ", ".join(map(str, batches[-_NAMED_BATCHES:]))
+    look, undo = (f"`python -m flows.{name} --batch {batches[-1]}`" for name in ("history", "undo"))
+    return [f"Loaded since all checks held: batch {names}. {look} lists its files, {undo} takes it back"]
 
 
 def _sample(result: CheckResult) -> list[str]:
@@ -110,12 +122,13 @@ def _check_row(result: CheckResult) -> dict[str, Any]:
 
 
 def _source_row(result: StageResult) -> dict[str, Any]:
-    return {name: value for name, value in asdict(result).items() if name != "checks"}
+    return {name: value for name, value in asdict(result).items() if name not in ("checks", "is_news")}
 
 
 def _source_grid(results: list[StageResult]) -> Grid:
     grid = Grid("source", box=SIMPLE_HEAD)
-    return _with_counts(grid, [(r.source, r) for r in results], ["new", "changed", "known", "staged", "rejected"])
+    names = ["new", "changed", "known", "set_aside", "gone", "staged", "rejected"]
+    return _with_counts(grid, [(r.source, r) for r in results], names)
 
 
 def _table_grid(results: list[TableResult]) -> Grid:
@@ -125,7 +138,7 @@ def _table_grid(results: list[TableResult]) -> Grid:
 
 def _with_counts(grid: Grid, rows: list[tuple[str, Any]], names: list[str]) -> Grid:
     for name in (*names, "seconds"):
-        grid.add_column(name, justify="right")
+        grid.add_column(name.replace("_", " "), justify="right")
     for title, result in rows:
         grid.add_row(title, *(f"{getattr(result, name):,}" for name in names), f"{result.seconds:.2f}")
     return grid

@@ -86,6 +86,8 @@ def describe(part: Row) -> str:
         text += f" from {part['first_play']:%Y-%m-%d} to {part['last_play']:%Y-%m-%d}"
     if part["delivered_again"]:
         text += f"; {part['delivered_again']:,} of these came in other batches too, and will be as they were there"
+    if part["replaced_since"]:
+        text += f"; it replaced {part['replaced_since']} to {part['replaced_until']}, which will have none of its plays"
     return text
 
 

@@ -54,6 +54,9 @@ AUDITS = {
 }
 """What is checked of a batch before it is added to history."""
 
+RELOAD_AUDITS = {STAGING_EVENTS: (Check.read(SQL / "audits/reloaded_plays_kept.sql"),), STAGING_SONGS: ()}
+"""What is checked of a reload before it replaces days of history."""
+
 CHECKS = (
     Check.read(SQL / "checks/songplays_users_exist.sql"),
     Check.read(SQL / "checks/songplays_songs_exist.sql"),
@@ -64,7 +67,23 @@ CHECKS = (
     Check.read(SQL / "checks/users_up_to_date.sql"),
     Check.read(SQL / "checks/songplays_matched.sql", severity="warn"),
     Check.read(SQL / "checks/songplays_times_plausible.sql", severity="warn"),
+    Check.read(SQL / "checks/days_usual.sql", severity="warn"),
+    Check.read(SQL / "checks/files_not_set_aside.sql", severity="warn"),
 )
+
+
+def newest_event(hours: int) -> Check:
+    """Return the check that the newest event is not older than some hours."""
+    return Check(
+        "events_fresh",
+        f"The newest event is at most {hours:,} hours old.",
+        f"""\
+select newest.last_event
+from (select max(last_event) as last_event from batches where status = 'loaded') as newest
+where newest.last_event is null or newest.last_event < dateadd(hour, -{hours}, getdate())""",
+        severity="warn",
+    )
+
 
 OVERVIEW = {path.stem: path.read_text(encoding="utf-8") for path in sorted((SQL / "overview").glob("*.sql"))}
 """What `flows.history` shows of the ledger."""

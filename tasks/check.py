@@ -1,6 +1,7 @@
 """Check the tables for rows that break a rule."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prefect import task
 from sqlalchemy import Connection
@@ -26,8 +27,16 @@ def check(target: Target, tables: Sequence[Table], checks: Sequence[Check]) -> l
     rules = with_table_checks(tables, checks)
     with warehouse.task() as connection:
         results = [offending_rows(connection, rule) for rule in rules]
+        unchecked = ledger.unchecked(connection)
         ledger.record_checks(warehouse, connection, rules, all_hold=not any(result.fails_run for result in results))
-    return results
+    return [replace(result, unchecked=unchecked) if result.fails_run else result for result in results]
+
+
+@task(task_run_name="check {rule.name}", **RETRIES)
+def check_one(target: Target, rule: Check) -> CheckResult:
+    """Check a rule that time alone may break. One transaction that only reads."""
+    with open_warehouse(target).task() as connection:
+        return offending_rows(connection, rule)
 
 
 def offending_rows(connection: Connection, check: Check) -> CheckResult:

@@ -1,5 +1,6 @@
 """The results that tasks return."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,13 +21,17 @@ class TableResult:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """A rule, the number of rows that break it, and a sample of them."""
+    """A rule, the number of rows that break it, and a sample of them.
+
+    `unchecked` are the batches that were loaded since all rules held, if this one broke.
+    """
 
     check: str
     rule: str
     severity: Severity
     offending: int = 0
     sample: list[dict[str, Any]] = field(default_factory=list)
+    unchecked: Sequence[int] = ()
 
     @property
     def holds(self) -> bool:
@@ -39,13 +44,19 @@ class CheckResult:
 
 @dataclass(frozen=True, kw_only=True)
 class StageResult:
-    """What a run staged from a source: its files by what is known of them, its records, and what audits found."""
+    """What a run staged from a source: its files by what is known of them, its records, and what audits found.
+
+    `is_news` if anything was loaded or set aside.
+    """
 
     table: str
     source: str
+    is_news: bool
     new: int
     changed: int
     known: int
+    set_aside: int
+    gone: int
     staged: int
     rejected: int
     seconds: float

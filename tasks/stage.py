@@ -1,6 +1,7 @@
 """Load the new files of a source into its staging table, and add them to history."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 
 from prefect import task
@@ -13,7 +14,10 @@ from warehouse import ledger
 from warehouse.base import Warehouse
 from warehouse.checks import Check
 from warehouse.connect import open_warehouse
-from warehouse.sources import Arrivals, CopyResult, Source
+from warehouse.errors import CopyError
+from warehouse.reload import replace_days
+from warehouse.set_aside import bad_files
+from warehouse.sources import MOST_REJECTS, Arrivals, CopyResult, Source
 from warehouse.target import Target
 
 
@@ -26,7 +30,7 @@ def stage(target: Target, source: Source, batch: int, audits: Sequence[Check]) -
     """Stage the files that are new or changed, audit them, and add them to history as part of a batch.
 
     One transaction; safe to repeat. Nothing is changed if no file is new, or if an audit of severity `error` finds
-    rows.
+    rows. If the source says so, files with too many rejects are set aside, and the others loaded.
 
     Raises:
         CopyError: the files cannot be loaded. Nothing is changed.
@@ -39,15 +43,20 @@ def stage(target: Target, source: Source, batch: int, audits: Sequence[Check]) -
     files, copied = committed or (len(arrivals.new), None)
     checks: list[CheckResult] = []
     if not committed and arrivals.files:
-        copied, checks = _load(warehouse, source, arrivals, audits)
+        arrivals, copied, checks = _load(warehouse, source, arrivals, audits)
+        files = len(arrivals.new)
+    set_aside = arrivals.set_aside_before + len(arrivals.set_aside)
     return StageResult(
         table=source.table.name,
         source=ledger.history_of(source).source,
+        is_news=bool(files or arrivals.changed or arrivals.set_aside),
         staged=copied.rows if copied else 0,
         rejected=copied.rejected if copied else 0,
         new=files,
         changed=len(arrivals.changed),
-        known=len(arrivals.known) - (files if committed else 0),
+        known=len(arrivals.known) + len(arrivals.margin) - set_aside - (files if committed else 0),
+        set_aside=set_aside,
+        gone=arrivals.gone,
         seconds=round(monotonic() - started, 2),
         checks=checks,
     )
@@ -55,20 +64,38 @@ def stage(target: Target, source: Source, batch: int, audits: Sequence[Check]) -
 
 def _load(
     warehouse: Warehouse, source: Source, arrivals: Arrivals, audits: Sequence[Check]
-) -> tuple[CopyResult | None, list[CheckResult]]:
+) -> tuple[Arrivals, CopyResult | None, list[CheckResult]]:
+    """Load what arrived. Return what of it was loaded and set aside, the counts of records, and what audits found."""
     checks: list[CheckResult] = []
     try:
-        with warehouse.task() as connection:
-            connection.exec_driver_sql(f"delete from {source.table.name}")
-            copied = warehouse.copy(connection, source, arrivals, report_progress())
-            checks += [offending_rows(connection, audit) for audit in audits]
-            _roll_back_if_broken(checks)
-            ledger.add(warehouse, connection, source, arrivals, copied)
+        return arrivals, _add(warehouse, source, arrivals, audits, checks), checks
     except _AuditError:
-        return None, checks
-    return copied, checks
+        return arrivals, None, checks
+    except CopyError:
+        bad = bad_files(warehouse, source, arrivals, report_progress()) if source.set_aside else {}
+        if not bad:
+            raise
+    # each of the others is within the limit, though all together may not be
+    each = replace(source, max_errors=MOST_REJECTS, set_aside=False)
+    return _load(warehouse, each, arrivals.setting_aside(bad), audits)
 
 
-def _roll_back_if_broken(checks: Sequence[CheckResult]) -> None:
-    if any(result.fails_run for result in checks):
-        raise _AuditError
+def _add(
+    warehouse: Warehouse, source: Source, arrivals: Arrivals, audits: Sequence[Check], checks: list[CheckResult]
+) -> CopyResult:
+    """Stage the files, and add them to history, in one transaction. What audits find is added to `checks`.
+
+    Raises:
+        CopyError: the files cannot be loaded.
+        _AuditError: they break a rule.
+    """
+    with warehouse.task() as connection:
+        connection.exec_driver_sql(f"delete from {source.table.name}")
+        copied = warehouse.copy(connection, source, arrivals, report_progress()) if arrivals.files else CopyResult(0)
+        if arrivals.replaces is not None:
+            copied = replace(copied, rows=copied.rows - replace_days(connection, source, arrivals))
+        checks += [offending_rows(connection, audit) for audit in audits]
+        if any(result.fails_run for result in checks):
+            raise _AuditError
+        ledger.add(warehouse, connection, source, arrivals, copied)
+    return copied

@@ -114,6 +114,10 @@ class Warehouse(ABC):
             CopyError: there are none, or they cannot be listed.
         """
 
+    def name_of(self, source: Source, file: SourceFile) -> str:
+        """Return how messages and load_errors name a file."""
+        return file.url
+
     @abstractmethod
     def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
         """Load the files that arrived into a staging table, and rejected records into load_errors.

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Self
 
 from warehouse.errors import PermanentError
@@ -14,19 +14,25 @@ _DATE = re.compile(r"(?<!\d)(\d{4})([-/])(\d{2})\2(\d{2})(?!\d)")
 
 @dataclass(frozen=True)
 class Days:
-    """Days from `since` to `until`, both inclusive. None: from the first, or to the last."""
+    """Days from `since` to `until`, both inclusive. None: from the first, or to the last.
+
+    A `reload` reads files of these days again.
+    """
 
     since: date | None = None
     until: date | None = None
+    reload: bool = False
 
     @classmethod
-    def read(cls, since: str, until: str) -> Self:
+    def read(cls, since: str, until: str, *, reload: bool = False) -> Self:
         """Read days as a person writes them: YYYY-MM-DD, or nothing.
 
         Raises:
-            PermanentError: one is no day, or they are the wrong way round.
+            PermanentError: one is no day, they are the wrong way round, or a reload lacks one.
         """
-        days = cls(_day("since", since), _day("until", until))
+        days = cls(_day("since", since), _day("until", until), reload)
+        if reload and not (days.since and days.until):
+            raise PermanentError("reload: replaces days. Name the first and the last one with --since and --until")
         if days.since and days.until and days.since > days.until:
             raise PermanentError(f"since: {since} is after until, {until}. Swap them")
         return days
@@ -48,6 +54,12 @@ class Days:
                 f"There are files of {min(days.values())} to {max(days.values())}"
             )
         return chosen
+
+    def is_at_margin(self, file: SourceFile) -> bool:
+        """Whether a file is of the day before, or of the day after."""
+        if not (self.since and self.until):
+            return False
+        return day_of(file.url) in (self.since - timedelta(1), self.until + timedelta(1))
 
 
 def _day(name: str, text: str) -> date | None:

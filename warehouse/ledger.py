@@ -6,17 +6,20 @@ A file is in history and in the ledger, or in neither: both are written in the t
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from hashlib import md5
+from typing import Any, cast
 
 from sqlalchemy import Connection, text
 
 from warehouse.base import Warehouse
 from warehouse.checks import Check
+from warehouse.days import day_of
+from warehouse.errors import PermanentError
 from warehouse.files import SourceFile
 from warehouse.loads import LoadResult
 from warehouse.sources import Arrivals, CopyResult, Source
-from warehouse.tables import Table
+from warehouse.tables import Table, time_column
 
 CHECKS = "checks"
 """What `table_loads` has, beside the tables, to record that the checks hold."""
@@ -40,22 +43,71 @@ def open_batch(connection: Connection, tables: Sequence[Table], checks: Sequence
 
 
 def compare(connection: Connection, source: Source, files: Sequence[SourceFile], batch: int) -> Arrivals:
-    """Compare the files of a source with the newest versions of them that were loaded by earlier batches.
+    """Compare the files of a source with the newest versions of them that earlier batches loaded or set aside.
 
     Raises:
-        PermanentError: none is of the source's days.
+        PermanentError: none is of the source's days, or days without dates in the files' names are to be reloaded.
     """
     chosen = source.days.choose(history_of(source).source, files)
-    query = "select url, etag, size from loaded_files where source = :source order by batch_id"
-    rows = connection.execute(text(query), {"source": history_of(source).source})
-    versions = {url: (etag, size) for url, etag, size in rows}
-    states: dict[str, list[SourceFile]] = {"new": [], "changed": [], "known": []}
+    is_reload = _is_reload(source, files)
+    rows = _versions(connection, source)
+    versions = {row.url: row for row in rows}
+    states: dict[str, list[SourceFile]] = {"new": [], "changed": [], "known": [], "margin": []}
     for file in files:
         version = versions.get(file.url)
-        is_known = version == (file.etag, file.size) or file.url not in chosen
-        state = "known" if is_known else "changed" if version else "new"
+        if file.url in chosen:
+            is_due = is_reload or _is_due(source, file, version)
+            state = "new" if not version else "changed" if is_due else "known"
+        else:
+            is_read = is_reload and version and version.is_loaded and source.days.is_at_margin(file)
+            state = "margin" if is_read else "known"
         states[state].append(file)
-    return Arrivals(**states, batch=batch)
+    listed = {file.url for file in files}
+    read = {file.url for state in ("changed", "margin") for file in states[state]}
+    return Arrivals(
+        new=states["new"],
+        changed=states["changed"],
+        known=states["known"],
+        margin=states["margin"],
+        batch=batch,
+        set_aside_before=sum(bool(versions[f.url].set_aside) for f in states["known"] if f.url in versions),
+        gone=sum(url not in listed and url.startswith(source.root) for url in versions),
+        replaces=sorted({row.batch_id for row in rows if row.is_loaded and row.url in read}) if is_reload else None,
+    )
+
+
+def _is_reload(source: Source, files: Sequence[SourceFile]) -> bool:
+    if not source.days.reload or not time_column(source.table.columns):
+        return False
+    if not any(day_of(file.url) for file in files):
+        name = history_of(source).source
+        raise PermanentError(f"{name}: no file has a date in its name. Run without --reload, or undo a batch instead")
+    return True
+
+
+def _versions(connection: Connection, source: Source) -> Sequence[Any]:
+    """Return every version of the files of a source, the newest of each file last."""
+    query = text("""\
+select
+    loaded_files.url,
+    loaded_files.etag,
+    loaded_files.size,
+    loaded_files.batch_id,
+    loaded_files.set_aside,
+    loaded_files.set_aside is null and batches.status = 'loaded' as is_loaded
+from loaded_files
+inner join batches
+    on batches.batch_id = loaded_files.batch_id
+    and batches.source = loaded_files.source
+where loaded_files.source = :source
+order by loaded_files.batch_id""")
+    return connection.execute(query, {"source": history_of(source).source}).all()
+
+
+def _is_due(source: Source, file: SourceFile, version: Any) -> bool:
+    """Whether a file is to be loaded: it is another version than the newest, or that was set aside and is retried."""
+    is_retried = version and version.set_aside and source.retry_set_aside
+    return not version or bool(is_retried) or (file.etag, file.size) != (version.etag, version.size)
 
 
 def committed(connection: Connection, source: Source, batch: int) -> tuple[int, CopyResult] | None:
@@ -80,13 +132,25 @@ def add(
     )
     run = warehouse.target.holder
     now = connection.exec_driver_sql("select getdate()").scalar_one()
+    replaced = (None, None) if arrivals.replaces is None else (source.days.since, source.days.until)
     row = (batch, history.source, "loaded", len(files), copied.rows, copied.rejected, run, now)
-    warehouse.insert(connection, "batches", [row])
-    rows = [
-        (history.source, each.url, each.etag, each.size, each.modified.astimezone(UTC).replace(tzinfo=None), batch)
-        for each in files
-    ]
+    warehouse.insert(connection, "batches", [(*row, _last_event(connection, staging), *replaced)])
+    reasons = [*((file, None) for file in files), *arrivals.set_aside.items()]
+    rows = [(history.source, each.url, each.etag, each.size, _utc(each), batch, reason) for each, reason in reasons]
     warehouse.insert(connection, "loaded_files", rows)
+
+
+def _utc(file: SourceFile) -> datetime:
+    return file.modified.astimezone(UTC).replace(tzinfo=None)
+
+
+def _last_event(connection: Connection, staging: Table) -> datetime | None:
+    """Return the newest plausible time in staging: a time in another unit would be the newest for good."""
+    name = time_column(staging.columns)
+    if not name:
+        return None
+    newest = f"select max({name}) from {staging.name} where {name} between '1970-01-01' and '2100-01-01'"
+    return cast(datetime | None, connection.exec_driver_sql(newest).scalar_one())
 
 
 @dataclass(frozen=True)
@@ -152,6 +216,22 @@ def record_checks(warehouse: Warehouse, connection: Connection, checks: Sequence
     _record(warehouse, connection, CHECKS, select, state_of(connection, CHECKS), LoadResult())
 
 
+def unchecked(connection: Connection) -> list[int]:
+    """Return the batches that were loaded since the checks last held."""
+    query = text("""\
+select distinct batch_id
+from batches
+where
+    status = 'loaded'
+    and batch_id > (
+        select coalesce(max(batch_id), 0)
+        from table_loads
+        where table_name = :checks and definition <> ''
+    )
+order by batch_id""")
+    return list(connection.execute(query, {"checks": CHECKS}).scalars())
+
+
 def _record(
     warehouse: Warehouse, connection: Connection, name: str, definition: str, state: TableState, loaded: LoadResult
 ) -> None:
@@ -199,6 +279,11 @@ def undo(connection: Connection, batch: int, history: Iterable[Table]) -> None:
         connection.exec_driver_sql(f"delete from {table.name} where batch_id = {batch}")
         done = text("update batches set status = 'undone' where batch_id = :batch and source = :source")
         connection.execute(done, {"batch": batch, "source": table.source})
+    compare_all(connection)
+
+
+def compare_all(connection: Connection) -> None:
+    """Let the next load compare every table with all of history, and not only with what new batches touch."""
     connection.exec_driver_sql("""\
 insert into table_loads
 select table_name, max(load) + 1, max(batch_id), '', 0, 0, 0, getdate()

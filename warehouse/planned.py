@@ -132,6 +132,8 @@ class _PlannedPreflight(preflight.RedshiftPreflight):
 
 
 def _written(value: Any) -> str:
+    if value is None:
+        return "null"
     return str(value) if isinstance(value, int) else literal(str(value))
 
 

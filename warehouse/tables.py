@@ -1,6 +1,7 @@
 """Tables as their SQL files declare them."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -83,6 +84,11 @@ class Table:
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         return declared_columns(self.ddl)
+
+
+def time_column(columns: Iterable[Column]) -> str | None:
+    """Return the name of the first column that is a time."""
+    return next((column.name for column in columns if column.type == "timestamp"), None)
 
 
 def split_statements(text: str) -> list[str]:

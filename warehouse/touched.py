@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from sqlalchemy import Connection
 
-from warehouse.tables import Column, Table
+from warehouse.tables import Column, Table, time_column
 
 _EPOCH = date(1970, 1, 1)
 _DAYS = range(date.min.toordinal() - _EPOCH.toordinal(), date.max.toordinal() - _EPOCH.toordinal())
@@ -51,7 +51,7 @@ def _rows(table: str, columns: Iterable[str]) -> str:
 
 def _bounds(connection: Connection, columns: Sequence[Column]) -> list[str]:
     """Return conditions that let the warehouse skip blocks: one for each span of days, all that the driver can date."""
-    name = next((column.name for column in columns if column.type == "timestamp"), None)
+    name = time_column(columns)
     if not name:
         return [""]
     query = f"select distinct datediff(day, timestamp 'epoch', {name}) from touched order by 1"

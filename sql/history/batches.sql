@@ -2,12 +2,15 @@
 create table if not exists batches (
     batch_id integer not null,
     source varchar(16) not null,  -- log_data or song_data
-    status varchar(16) not null,  -- loaded
+    status varchar(16) not null,  -- loaded or undone
     files integer not null,
     records bigint not null,
     rejected bigint not null,
     run varchar(256) not null,
     loaded_at timestamp not null,
+    last_event timestamp,         -- of plausible times; null: the source has no times
+    replaced_since date,          -- the first day that a reload replaced
+    replaced_until date,          -- the last one
     primary key (batch_id, source)
 )
 diststyle all

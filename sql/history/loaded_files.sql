@@ -1,4 +1,4 @@
--- One row per file and version that was loaded. A file is loaded again when its etag or its size has changed.
+-- One row per file and version that was loaded or set aside. It is loaded again when its etag or its size has changed.
 create table if not exists loaded_files (
     source varchar(16) not null,  -- log_data or song_data
     url varchar(2048) not null,
@@ -6,6 +6,7 @@ create table if not exists loaded_files (
     size bigint not null,         -- bytes
     modified_at timestamp not null,
     batch_id integer not null,
+    set_aside varchar(1024),      -- why it was not loaded; null: it was
     primary key (url, batch_id)
 )
 diststyle even

@@ -41,6 +41,8 @@ select
     brought.delivered_again,
     brought.first_play,
     brought.last_play,
+    batches.replaced_since,
+    batches.replaced_until,
     batches.run
 from batches
 left join brought

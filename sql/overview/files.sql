@@ -1,4 +1,4 @@
--- Every loaded version of a file, the newest batch first.
+-- Every version of a file that was loaded or set aside, the newest batch first.
 select
     loaded_files.batch_id,
     loaded_files.source,
@@ -6,7 +6,8 @@ select
     loaded_files.size,
     loaded_files.modified_at,
     batches.loaded_at,
-    batches.status
+    batches.status,
+    loaded_files.set_aside
 from loaded_files
 inner join batches
     on batches.batch_id = loaded_files.batch_id

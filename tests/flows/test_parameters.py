@@ -12,8 +12,10 @@ from prefect import Flow
 from flows.analytics import analytics
 from flows.etl import etl
 from flows.preflight import preflight
+from flows.summary import Summary
 from tests.standin import Standin
 from tests.support.warehouses import BUCKET, JSONPATHS, connector, credentials
+from warehouse.days import Days
 from warehouse.errors import PermanentError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -66,7 +68,7 @@ def assert_all_covered(command: Callable[..., Any], given: Iterable[str]) -> Non
 def test_every_parameter_of_a_run_reaches_redshift(standin: Standin) -> None:
     given = SOURCES | CONNECTION | ACCESS
     given |= {"max_errors": (5, "maxerror 6")}
-    assert_all_covered(etl, [*given, "since", "until", "full_refresh", "plan"])
+    assert_all_covered(etl, [*given, *OF_FILES, "set_aside", "full_refresh", "plan"])
     with pytest.raises(PermanentError, match="since: 2018-11-02 is after until, 2018-11-01"):
         etl(**values(given), since="2018-11-02", until="2018-11-01")
     plan = etl(**values(given), plan=True)
@@ -78,6 +80,30 @@ def test_every_parameter_of_a_run_reaches_redshift(standin: Standin) -> None:
     assert_reached(ACCESS | {"log_data": SOURCES["log_data"]}, by_preflight)
     etl(**values(CONNECTION), full_refresh=True, return_state=True)
     assert "delete from songplays" in standin.counts.statements
+
+
+OF_FILES: dict[str, Any] = {
+    "since": "2018-11-01", "until": "2018-11-02", "reload": True, "yes": True, "retry_set_aside": True,
+    "max_age_hours": 77,
+}  # fmt: skip
+
+
+def test_every_parameter_about_files_reaches_the_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[Any] = []
+
+    def run(target: Any, sources: Any, rules: Any, **options: Any) -> Summary:
+        runs.append((sources, rules, options))
+        return Summary([], [], [], "")
+
+    monkeypatch.setattr("flows.etl.run_tasks", run)
+    etl("logs", "songs", **OF_FILES)
+    etl("logs", "songs", set_aside=True)
+    (sources, (rule,), options), (others, rules, _) = runs
+    assert {source.days for source in sources} == {Days.read("2018-11-01", "2018-11-02", reload=True)}
+    assert {source.retry_set_aside for source in sources} == {True}
+    assert "-77, getdate()" in rule.select
+    assert options["may_lose"]
+    assert ({source.set_aside for source in others}, list(rules)) == ({True}, [])
 
 
 def test_every_parameter_of_the_preflight_command_takes_effect(

@@ -13,8 +13,8 @@ from warehouse.errors import ChecksFailedError
 
 HOLDS = CheckResult("users_not_empty", "users has rows.", "error")
 SOURCE = StageResult(
-    source="log_data", table="staging_events", new=2, changed=1, known=30, staged=1200, rejected=1, seconds=0.5,
-    checks=[HOLDS],
+    source="log_data", table="staging_events", is_news=True, new=2, changed=1, known=30, set_aside=4, gone=5,
+    staged=1200, rejected=1, seconds=0.5, checks=[HOLDS],
 )  # fmt: skip
 TABLE = TableResult(table="users", inserted=3, updated=0, removed=1, present=98, seconds=0.25)
 MARKUP = "<b>*x*</b> [red]"
@@ -39,8 +39,8 @@ class TestArtifacts:
         found = self.published(HOLDS)
         assert set(found) == {"sparkify-sources", "sparkify-tables", "sparkify-checks"}
         assert found["sparkify-sources"] == [
-            {"source": "log_data", "table": "staging_events", "new": 2, "changed": 1, "known": 30, "staged": 1200,
-             "rejected": 1, "seconds": 0.5},
+            {"source": "log_data", "table": "staging_events", "new": 2, "changed": 1, "known": 30, "set_aside": 4,
+             "gone": 5, "staged": 1200, "rejected": 1, "seconds": 0.5},
         ]  # fmt: skip
         assert found["sparkify-tables"] == [
             {"table": "users", "inserted": 3, "updated": 0, "removed": 1, "present": 98, "seconds": 0.25},
@@ -64,7 +64,7 @@ class TestTerminal:
         summary(HOLDS, WARNS, FAILS).show()
         lines = [line.split() for line in capsys.readouterr().out.splitlines()]
         for line in (
-            ["log_data", "2", "1", "30", "1,200", "1", "0.50"],
+            ["log_data", "2", "1", "30", "4", "5", "1,200", "1", "0.50"],
             ["users", "3", "0", "1", "98", "0.25"],
             ["1", "of", "3", "checks", "hold."],
         ):

@@ -1,7 +1,7 @@
 """A batch is taken back, and what was loaded can be seen."""
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def test_one_source_of_a_batch_can_be_taken_back(loaded: tuple[Deliveries, dict[
 
 NEWEST = {
     "batch_id": 3, "source": "log_data", "status": "loaded", "files": 1, "records": 2000, "plays": 0,
-    "delivered_again": 0,
+    "delivered_again": 0, "replaced_since": None, "replaced_until": None,
 }  # fmt: skip
 BATCHES = [NEWEST, NEWEST | {"batch_id": 2, "status": "undone", "plays": None, "delivered_again": None}]
 
@@ -89,6 +89,8 @@ def test_without_batches_none_exists() -> None:
     with pytest.raises(PermanentError, match="Nothing was loaded yet"):
         parts_of([], 1, "")
     assert describe(BATCHES[0]) == "batch 3, log_data: 1 file, 2,000 records"
+    reload = BATCHES[0] | {"replaced_since": date(2018, 11, 2), "replaced_until": date(2018, 11, 3)}
+    assert describe(reload).endswith("; it replaced 2018-11-02 to 2018-11-03, which will have none of its plays")
 
 
 def test_history_lists_batches_days_and_files(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from flows.etl import sources_of
 from tests.standin import Standin
@@ -33,15 +34,14 @@ class Deliveries:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
-    def steps(self) -> list[Step]:
-        """Return the steps of a run on all files that are there, without audits."""
-        sources = sources_of(self.place.put(self.folder / "log_data"), self.place.put(self.folder / "song_data"))
-        return list(run_steps(self.place.target, sources, audited=False))
+    def steps(self, *, audited: bool = False, **options: Any) -> list[Step]:
+        """Return the steps of a run on all files that are there, with options of the sources."""
+        logs, songs = (self.place.put(self.folder / name) for name in ("log_data", "song_data"))
+        return list(run_steps(self.place.target, sources_of(logs, songs, **options), audited=audited))
 
-    def run(self) -> None:
-        """Run on all files that are there, without audits."""
-        for step in self.steps():
-            step.run(0)
+    def run(self, *, audited: bool = False, **options: Any) -> dict[str, Any]:
+        """Run on all files that are there. Return the results of the steps by their names."""
+        return {step.name: step.run(0) for step in self.steps(audited=audited, **options)}
 
 
 def growing(place: Place, folder: Path, standin: Standin | None) -> Deliveries:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from prefect.logging import disable_run_logger
 
-from flows.etl import TABLES
+from flows.etl import TABLES, audits_of
 from sql import catalog
 from tasks.check import check
 from tasks.create_tables import create_tables
@@ -90,7 +90,7 @@ class _Batch:
         Raises:
             ChecksFailedError: an audit failed, and the flow would end.
         """
-        result = stage.fn(target, source, self.number, catalog.AUDITS[source.table] if self.audited else ())
+        result = stage.fn(target, source, self.number, audits_of(source) if self.audited else ())
         if failed := [check.check for check in result.checks if check.fails_run]:
             raise ChecksFailedError(f"checks failed: {failed}")
         return result

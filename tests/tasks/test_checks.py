@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sql import catalog
-from tasks.check import SAMPLE_ROWS, check, offending_rows
+from tasks.check import SAMPLE_ROWS, check, check_one, offending_rows
 from tasks.results import CheckResult
 from tests.standin import Standin
 from tests.support.warehouses import Session, declared, duckdb_place, redshift_place
@@ -52,6 +52,15 @@ def planted_event(table: str = "staging_events", **values: str) -> str:
     )
 
 
+def plays_on(days: dict[int, int]) -> list[str]:
+    """A number of plays on days in December 2018."""
+    return [
+        "insert into songplays (songplay_id, start_time) "
+        f"select 'planted', timestamp '2018-12-{day:02} 10:00:00' from events limit {plays}"
+        for day, plays in days.items()
+    ]
+
+
 def planted_time(**values: int) -> str:
     columns = ("hour", "day", "week", "month", "year", "weekday")
     good = dict.fromkeys(columns, 1) | values
@@ -81,9 +90,10 @@ VIOLATIONS = {
     ),
     "songplays_complete": Violation(
         [
-            planted_event("events", ts="timestamp '1999-01-01 00:00:00'", user_id="null"),
-            planted_event("events", ts="timestamp '1999-01-01 00:00:00'", user_id="null"),
-            planted_event("events", ts="timestamp '1999-01-01 00:00:00'", page="'Home'"),
+            planted_event("events", ts="timestamp '1999-01-01 00:00:00'", user_id="null", batch_id="2"),
+            planted_event("events", ts="timestamp '1999-01-01 00:00:00'", user_id="null", batch_id="2"),
+            planted_event("events", ts="timestamp '1999-01-01 00:00:00'", page="'Home'", batch_id="2"),
+            planted_event("events", ts="timestamp '1999-01-02 00:00:00'", batch_id="1"),  # of a batch that was checked
         ],
         sample=[{"ts": LONG_AGO, "user_id": None, "session_id": ..., "item_in_session": ...}],
     ),
@@ -135,6 +145,30 @@ VIOLATIONS = {
     "songplays_matched": Violation(
         ["update songplays set song_id = null"],
         sample=[{"count_songplays": ..., "count_matched": 0, "percent_matched": 0}],
+    ),
+    "days_usual": Violation(
+        [
+            "delete from songplays",
+            "update batches set last_event = timestamp '2018-12-31 12:00:00'",
+            *plays_on({7: 3, 14: 3, 21: 3, 28: 10}),  # Fridays, and too many plays on the last
+            *plays_on({8: 4, 15: 4, 22: 4, 29: 1}),  # Saturdays, and too few
+            *plays_on({9: 3, 23: 3, 30: 1}),  # Sundays: with the one without plays, two are usual
+            *plays_on({13: 3, 20: 3, 27: 99}),  # Thursdays: two others tell too little
+            *plays_on({31: 99}),  # the newest day has not ended
+        ],
+        rows=2,
+        sample=[
+            {"day": datetime(2018, 12, 28), "plays": 10, "usual_plays": 3.0, "weeks": 3},
+            {"day": datetime(2018, 12, 29), "plays": 1, "usual_plays": 4.0, "weeks": 3},
+        ],
+    ),
+    "files_not_set_aside": Violation(
+        [
+            "insert into loaded_files (source, url, etag, size, modified_at, batch_id, set_aside) "
+            f"values ('log_data', '{url}', 'x', 1, getdate(), {batch}, {reason})"
+            for url, batch, reason in (("a", 1, "'bad'"), ("a", 2, "null"), ("b", 1, "null"), ("b", 2, "'bad'"))
+        ],
+        sample=[{"source": "log_data", "url": "b", "batch_id": 2, "set_aside": "bad"}],
     ),
     "songplays_times_plausible": Violation(
         [
@@ -240,8 +274,35 @@ class UndoneError(Exception):
 
 def test_only_checks_of_the_sources_are_warnings() -> None:
     assert {rule.name for rule in RULES if rule.severity == "warn"} == {
-        "deliveries_agree", "songplays_matched", "songplays_times_plausible",
+        "days_usual", "deliveries_agree", "files_not_set_aside", "songplays_matched", "songplays_times_plausible",
     }  # fmt: skip
+
+
+def test_a_broken_check_names_the_batches_since_all_checks_held(warehouse: Session) -> None:
+    """The fixture's run is batch 1, and its checks held."""
+    broken = planted_play(song_id="'SONONE'")
+    warehouse.run(broken)
+    assert reports(warehouse)["songplays_songs_exist"].unchecked == [], "no batch did it"
+    loaded = "select {}, source, '{}', files, records, rejected, run, loaded_at, last_event, null, null from batches"
+    warehouse.run(*(f"insert into batches {loaded.format(*batch)}" for batch in ((2, "undone"), (3, "loaded"))))
+    found = reports(warehouse)
+    assert found["songplays_songs_exist"].unchecked == [3]
+    assert {report.unchecked for report in found.values() if report.holds} == {()}
+    warehouse.run("delete from songplays where song_id = 'SONONE'")
+    reports(warehouse)
+    warehouse.run(broken)
+    assert reports(warehouse)["songplays_songs_exist"].unchecked == [], "all checks have held since"
+
+
+def test_the_newest_event_may_be_late(warehouse: Session) -> None:
+    def late(hours: int) -> list[Any]:
+        return check_one.fn(warehouse.target, catalog.newest_event(hours)).sample
+
+    warehouse.run("update batches set last_event = dateadd(minute, -119, getdate()) where source = 'log_data'")
+    assert late(2) == []
+    assert len(late(1)) == 1
+    warehouse.run("update batches set last_event = null")
+    assert late(1_000_000) == [{"last_event": None}], "no event at all is late too"
 
 
 KEY = {"user_id": "1", "session_id": "1", "item_in_session": "1"}

@@ -124,12 +124,17 @@ class DuckDBWarehouse(Warehouse):
     def files(self, source: Source) -> list[SourceFile]:
         return self.s3.objects(source.location) if is_s3(source.location) else list_files(source.location)
 
+    def name_of(self, source: Source, file: SourceFile) -> str:
+        """Return its path as a person would write it, relative if the source's is."""
+        is_relative = not is_s3(source.location) and not os.path.isabs(source.location)
+        return os.path.relpath(file.url) if is_relative else file.url
+
     def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
         cursor, columns = _raw(connection), self.columns(connection, source.table.name)
         loading = DuckDBCopy(cursor, source, arrivals.batch, columns, self._read, progress)
         path = self.engine.url.database or ""
         timeout = deadline(cursor, self.target.statement_timeout)
-        with explained(path), self._fetched(source, arrivals.files, progress) as files, timeout:
+        with explained(path), self._fetched(source, arrivals.read, progress) as files, timeout:
             return loading.run(files)
 
     def insert(self, connection: Connection, table: str, rows: Sequence[Values]) -> None:
@@ -146,9 +151,7 @@ class DuckDBWarehouse(Warehouse):
             with self.s3.downloaded(files, lambda message: progress(f"{source.table.name}: {message}")) as fetched:
                 yield fetched
         else:
-            is_absolute = os.path.isabs(source.location)
-            names = (each.url if is_absolute else os.path.relpath(each.url) for each in files)
-            yield [File(each.url, name, each.size) for each, name in zip(files, names, strict=True)]
+            yield [File(each.url, self.name_of(source, each), each.size) for each in files]
 
     def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
         findings: list[Finding] = []

@@ -114,9 +114,9 @@ class RedshiftCopy:
         Raises:
             TransientError: COPY may have read others than were listed.
         """
-        listed = {each.url: each for each in [*self.arrivals.files, *self.arrivals.known]}
+        listed = {each.url: each for each in [*self.arrivals.read, *self.arrivals.known]}
         now = {each.url: each for each in self.s3.objects(self.source.location)}
-        for each in self.arrivals.files:
+        for each in self.arrivals.read:
             refuse_changed(each, now[each.url].etag if each.url in now else None)
         came = next((url for url in now if url not in listed and url.startswith(tuple(copied))), None)
         if came:

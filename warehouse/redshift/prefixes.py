@@ -8,15 +8,15 @@ from warehouse.sources import Arrivals
 
 
 def prefixes(location: str, arrivals: Arrivals) -> list[str]:
-    """Return the shortest prefixes that every file that arrived begins with, once, and no known file does.
+    """Return the shortest prefixes that every file to read begins with, once, and no known file does.
 
     Raises:
-        CopyError: a known file's URL begins with the whole URL of one that arrived.
+        CopyError: a known file's URL begins with the whole URL of one to read.
     """
     known = sorted(each.url for each in arrivals.known)
     if not known:
         return [location]
-    return list(dict.fromkeys(_shortest(each.url, known) for each in arrivals.files))
+    return list(dict.fromkeys(_shortest(each.url, known) for each in arrivals.read))
 
 
 def _shortest(url: str, known: Sequence[str]) -> str:
