@@ -316,7 +316,7 @@ def test_every_option_path_and_name_exists(document: Path) -> None:
     paths = {code for code in codes if re.fullmatch(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*", code)}
     paths = {path for path in paths if path not in EXAMPLES and not re.search("[A-Z]{2}", path)}
     assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
-    options = {code.split()[0] for code in codes if code.startswith("--")} - {"--help", "--watch"}
+    options = {code.split()[0] for code in codes if code.startswith("--")} - {"--debug", "--help", "--watch"}
     assert sorted(options - options_of_commands()) == []
     constants = {
         code for code in codes if re.fullmatch(r"[A-Z]{2,}(_[A-Z]+)*", code) and not code.startswith("SPARKIFY")
