@@ -19,6 +19,9 @@ from warehouse.duckdb.translate import STATEMENT_TIME, translate
 from warehouse.errors import PermanentError
 from warehouse.tables import Column
 
+READ_ONLY = "READ_ONLY"
+"""DuckDB's access mode for a file that nothing is written to."""
+
 _NO_DATABASE = "{path} is not a DuckDB database. Name another file, or a new one"
 
 
@@ -76,7 +79,8 @@ class Dialect(duckdb_engine.Dialect):
             PermanentError: another process uses the file, or it cannot be opened or written.
         """
         path = options["database"]
-        _refuse_unusable(path)
+        if options["config"].get("access_mode") != READ_ONLY:
+            _refuse_unusable(path)
         self.path = path
         try:
             with explained(path):
@@ -148,12 +152,22 @@ def _refuse_unusable(path: str) -> None:
         raise PermanentError(
             f"{path} cannot be created: the directory {parent} does not exist. Create it, or name another file"
         )
-    for needed in (parent, path):  # DuckDB writes its log beside the file
-        if os.path.exists(needed) and not os.access(needed, os.R_OK | os.W_OK):
-            raise PermanentError(
-                f"{path} cannot be written: this user may not read and write {needed}. "
-                "Change the permissions, or name another file"
-            )
+    if needed := _unwritable(path):
+        raise PermanentError(
+            f"{path} cannot be written: this user may not read and write {needed}. "
+            "Change the permissions, or name another file"
+        )
+
+
+def may_write(path: str) -> bool:
+    """Whether this user may write a database at a path."""
+    return _unwritable(path) is None
+
+
+def _unwritable(path: str) -> str | None:
+    """Return what this user may not write: the file, or its directory, as DuckDB writes its log beside the file."""
+    needed = (os.path.dirname(os.path.abspath(path)), path)
+    return next((name for name in needed if os.path.exists(name) and not os.access(name, os.R_OK | os.W_OK)), None)
 
 
 def _is_in_memory(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, NullPool, PoolProxiedConnection, create_engine, text
+from sqlalchemy import URL, Connection, Engine, NullPool, PoolProxiedConnection, create_engine, text
 
 from warehouse.base import Values, Warehouse
 from warehouse.duckdb.copy import DuckDBCopy
-from warehouse.duckdb.dialect import Dialect, deadline
+from warehouse.duckdb.dialect import READ_ONLY, Dialect, deadline, may_write
 from warehouse.duckdb.errors import explained, without_connections
 from warehouse.duckdb.files import list_files
 from warehouse.duckdb.locks import TableLocks
@@ -50,15 +50,7 @@ class DuckDBWarehouse(Warehouse):
                 f"{path} and the schema {target.schema} have the same name, so DuckDB cannot tell them apart. "
                 "Rename one of them"
             )
-        engine = create_engine(
-            URL.create("redshift+duckdb", database=path),  # not parsed: a path may contain what has a meaning in a URL
-            poolclass=NullPool,
-            connect_args={"config": _CONFIG},
-            hide_parameters=True,
-        )
-        assert isinstance(engine.dialect, Dialect)
-        engine.dialect.locks = _LOCKS[os.path.realpath(path), target.schema]
-        super().__init__(engine, target)
+        super().__init__(_engine(path, target.schema, _CONFIG), target)
         self.s3 = S3(target.aws_credentials)
         self.holder = f"{target.holder} ({_PROCESS})"
 
@@ -69,7 +61,7 @@ class DuckDBWarehouse(Warehouse):
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One connection and one read-only transaction. It needs no lease.
+        """One connection and one read-only transaction. It needs no lease, and no right to write.
 
         Raises:
             PermanentError: another process has the file open, or it does not exist.
@@ -77,6 +69,8 @@ class DuckDBWarehouse(Warehouse):
         path = self.engine.url.database or ""
         if not os.path.exists(path):
             raise PermanentError(f"{path} does not exist. Load it first (`python -m flows.etl`), or name another file")
+        if not may_write(path):
+            self.engine = _engine(path, self.target.schema, _CONFIG | {"access_mode": READ_ONLY})
         with without_connections(), super().reading() as connection:
             yield connection
 
@@ -162,6 +156,18 @@ class DuckDBWarehouse(Warehouse):
 
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         return _columns(_raw(connection), table)
+
+
+def _engine(path: str, schema: str, config: dict[str, Any]) -> Engine:
+    engine = create_engine(
+        URL.create("redshift+duckdb", database=path),  # not parsed: a path may contain what has a meaning in a URL
+        poolclass=NullPool,
+        connect_args={"config": config},
+        hide_parameters=True,
+    )
+    assert isinstance(engine.dialect, Dialect)
+    engine.dialect.locks = _LOCKS[os.path.realpath(path), schema]
+    return engine
 
 
 def _columns(connection: Any, table: str) -> tuple[Column, ...]:

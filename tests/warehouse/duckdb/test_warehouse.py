@@ -82,8 +82,8 @@ def test_a_file_in_use_is_refused_with_the_process_that_uses_it(tmp_path: Path) 
     assert reason.endswith("). Wait until it ends, or name another file")
 
 
-def refusal_of_a_user(file: Path) -> str:
-    """Return the reason why a user without root's rights cannot use a file."""
+def refusal_of_a_user(file: Path, then: str = "") -> str:
+    """Return the reason why a user without root's rights cannot use a file, and what more code prints."""
     code = f"""
 from warehouse.target import Target
 from warehouse.connect import open_warehouse
@@ -92,19 +92,28 @@ try:
     open_warehouse(Target("duckdb:///{file}", "sparkify", "test")).take_lease()
 except PermanentError as error:
     print(error)
-"""
+{then}"""
     return run_unprivileged("-c", code)
 
 
+READ = """
+with open_warehouse(Target("duckdb:///{file}", "sparkify", "test")).reading() as connection:
+    print(*connection.exec_driver_sql("select n, '' = ' ' from numbers").one())
+"""
+
+
 @pytest.mark.usefixtures("processes")
-def test_a_read_only_file_is_refused(tmp_path: Path) -> None:
+def test_a_read_only_file_is_read_and_a_load_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "kept.duckdb"
-    duckdb.connect(str(file)).close()
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create schema sparkify; create table sparkify.numbers as select 7 as n")
     file.chmod(0o444)
-    assert refusal_of_a_user(file) == (
-        f"{file} cannot be written: this user may not read and write {file}. "
-        "Change the permissions, or name another file"
-    )
+    tmp_path.chmod(0o555)
+    assert refusal_of_a_user(file, then=READ.format(file=file)).splitlines() == [
+        f"{file} cannot be written: this user may not read and write {tmp_path}. "
+        "Change the permissions, or name another file",
+        "7 True",
+    ]
 
 
 @pytest.mark.usefixtures("processes")
