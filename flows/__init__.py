@@ -4,7 +4,7 @@ import atexit
 import os
 import sys
 
-from flows.failures import tell_in_few_words
+from flows.failures import tidy_logs
 
 # Runs need no network, so Prefect's server on this machine should not try to report its use and log that it failed.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -12,7 +12,7 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 
-tell_in_few_words()
+tidy_logs()
 
 
 @atexit.register

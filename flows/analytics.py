@@ -16,7 +16,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
-from flows.escape import escape_cell, escape_markdown
+from flows.escape import escape_cell, escape_control, escape_markdown
 from flows.etl import TABLES
 from flows.parameters import Count, WarehouseName, refuse_unwritable
 from flows.report.headlines import about, verdict
@@ -58,7 +58,7 @@ class Report:
         console = terminal()
         for item in self.answers.items:
             console.print(f"[bold]{item.question.title}[/bold]")
-            console.print(item.headline, markup=False)
+            console.print(escape_control(item.headline), markup=False)
         console.print(f"\n{verdict(self.answers)}\nThe report is in {self.path}", markup=False)
 
 

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from cyclopts import App, CycloptsError
 
 from flows.declared import declared
+from flows.escape import escape_control
 from flows.failures import UNTOLD, last_lines
 from flows.parameters import refuse_contradictions
 from flows.terminal import accept_any_character, terminal
@@ -112,4 +113,4 @@ def _stop(number: int, _: Any) -> NoReturn:
 
 
 def _tell(lines: list[str]) -> None:
-    terminal(stderr=True).print("", *lines, sep="\n", style="bold red", markup=False)
+    terminal(stderr=True).print("", *map(escape_control, lines), sep="\n", style="bold red", markup=False)

@@ -1,8 +1,15 @@
-"""Make Prefect's UI show strings from the data as plain text."""
+"""Make a terminal and Prefect's UI show strings from the data as plain text."""
 
 import re
 
 _INVISIBLE = "\ufeff"
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys, but for the end of a line, and what turns the direction of writing."""
+
+
+def escape_control(text: str) -> str:
+    r"""Escape text so that a terminal shows it and does not obey it: `\x1b` for the character that begins a command."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def escape_markdown(text: str) -> str:

@@ -1,16 +1,20 @@
 """What a person is told of a failure: one line, once."""
 
 import logging
+import re
 import sys
 import traceback
 from pathlib import Path
 
+from flows.escape import escape_control
 from warehouse.errors import PermanentError, TransientError, was_interrupted
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = ("deployments", "flows", "sql", "tasks", "warehouse")
 _RUNS = ("prefect.flow_runs", "prefect.task_runs")
 _BAD_ENDS = ("Finished in state Failed", "Finished in state Crashed")
+_REPEATED = re.compile(r"^(Finished in state Failed)\(.*", re.DOTALL)
+"""The line before it has the reason."""
 
 
 class _Untold(logging.Filter):
@@ -35,16 +39,22 @@ UNTOLD = _Untold()
 """What a command keeps out of its own log, for its last lines."""
 
 
-def tell_in_few_words() -> None:
-    """Drop tracebacks from the logs of runs where the error's message says it all, or somebody interrupted the run."""
+def tidy_logs() -> None:
+    """Drop what the logs of runs say twice, and escape what comes from the data.
+
+    There is no traceback where the error's message says it all, or somebody interrupted the run.
+    """
     for name in _RUNS:
-        logging.getLogger(name).addFilter(_without_traceback)
+        logging.getLogger(name).addFilter(_tidy)
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
+def _tidy(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, PermanentError | TransientError) or was_interrupted(error):
         record.exc_info = None
+    record.msg, record.args = escape_control(record.getMessage()), ()
+    if record.name == _RUNS[0]:
+        record.msg = _REPEATED.sub(r"\1", record.msg)
     return True
 
 

@@ -17,9 +17,10 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table as Grid
 
-from flows.escape import escape_cell
+from flows.escape import escape_cell, escape_control
 from flows.parameters import Count, WarehouseName
 from flows.terminal import terminal
 from sql import catalog
@@ -126,7 +127,7 @@ def _grid(rows: list[Row]) -> Grid:
     for name, value in rows[0].items():
         grid.add_column(name.replace("_", " "), justify="right" if isinstance(value, int) else "left")
     for row in rows:
-        grid.add_row(*(_text(value) for value in row.values()))
+        grid.add_row(*(escape(escape_control(_text(value))) for value in row.values()))
     return grid
 
 

@@ -8,7 +8,7 @@ from prefect.artifacts import create_table_artifact
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as Grid
 
-from flows.escape import escape_cell
+from flows.escape import escape_cell, escape_control
 from flows.run_events import emit_check_failed, emit_table_loaded
 from flows.terminal import terminal
 from tasks.results import CheckResult, StageResult, TableResult
@@ -65,7 +65,7 @@ class Summary:
             console.print(_outcome(self.checks))
         for result in self.checks:
             if not result.holds and not result.fails_run:
-                console.print(describe(result), markup=False)
+                console.print(escape_control(describe(result)), markup=False)
         if any(result.rejected for result in self.sources):
             console.print("The rejected records are in the table load_errors, each with its reason.")
         console.print(self.where_to_look, markup=False)

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import TERMINAL_STATES
 from prefect.events.schemas.automations import AutomationCore, EventTrigger
+from prefect.server.utilities.user_templates import render_user_template_sync, validate_user_template
 
-from deployments.automations import SILENCE, end_silent_runs, save
+from deployments.automations import _RUN, SILENCE, end_silent_runs, save
 from tests.support.project import ROOT
 
 FILES = ("prefect.yaml", "deployments/prefect.docker.yaml")
@@ -65,3 +67,17 @@ def test_a_finished_run_is_not_marked_crashed() -> None:
     ends = {f"prefect.flow-run.{state.value.capitalize()}" for state in TERMINAL_STATES}
     assert trigger.expect == {"prefect.flow-run.heartbeat", *ends}, "whatever its end was"
     assert trigger.after == {"prefect.flow-run.heartbeat"}
+
+
+def test_text_of_the_data_calls_nobody_and_hides_no_address() -> None:
+    """A failure's message holds values of the data."""
+    hostile = "value '<!channel> <http://a.example|the bank> [the bank](http://a.example) @everyone'"
+    state = SimpleNamespace(name="Failed", message=f"logs: {hostile}")
+    context = {"flow": SimpleNamespace(name="sparkify-etl"), "flow_run": SimpleNamespace(name="run", state=state)}
+    validate_user_template(_RUN)
+    body = render_user_template_sync(_RUN.partition("\n")[0], context)
+    assert body.startswith("sparkify-etl/run: Failed: logs: value '")
+    assert not [sign for sign in ("<", ">", "](", "@everyone") if sign in body]
+    assert "http://a.example" in body
+    state.message = None
+    assert render_user_template_sync(_RUN.partition("\n")[0], context) == "sparkify-etl/run: Failed: "

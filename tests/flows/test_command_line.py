@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import signature
 from pathlib import Path
-from typing import Any, NoReturn
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
 
 import duckdb
 import httpx
@@ -19,16 +21,21 @@ from cyclopts import App
 
 from flows import command_line
 from flows.__main__ import COMMANDS, main, sparkify
+from flows.analytics import Report
 from flows.command_line import new_app, run_app
 from flows.declared import declared
 from flows.etl import where_to_look
 from flows.failures import UNTOLD
+from flows.history import Listing
 from flows.run_events import emit_check_failed, emit_table_loaded
+from flows.summary import Summary
 from flows.terminal import accept_any_character, terminal
+from tasks.answer import Answers
 from tasks.results import CheckResult, TableResult
 from tests.support.project import ROOT
 from warehouse.days import Days
 from warehouse.errors import CopyError, PermanentError, TransientError
+from warehouse.questions import Answer
 from warehouse.target import Target
 
 
@@ -263,6 +270,27 @@ def test_no_color_turns_off_all_escape_codes(
         monkeypatch.setenv(name, value)
     terminal().print("[bold red]text[/bold red]")
     assert ("\x1b" in capsys.readouterr().out) == has_codes
+
+
+CONTROL = "a\x1b]0;title\x07\x9b1m\u202eb\rc"
+SHOWN = r"a\x1b]0;title\x07\x9b1m\u202eb\rc"
+
+
+def test_a_terminal_obeys_no_text_of_the_data(
+    ends: Callable[..., tuple[int, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ends(raising(PermanentError(f"{CONTROL}\n  second line")))[1] == f"\n{SHOWN}\n  second line\n"
+    Summary([], [], [CheckResult("c", "A rule.", "warn", 1, [{"x": CONTROL}])], "").show()
+    Listing({"files": [{"url": f"[red]{CONTROL}"}]}).show()
+    answer = cast(Answer, SimpleNamespace(question=SimpleNamespace(title="A question"), headline=CONTROL))
+    Report(Answers([answer], [], datetime.now(UTC)), "", Path()).show()
+    printed = capsys.readouterr().out
+    assert printed.count(SHOWN) == 3
+    assert f"[red]{SHOWN}" in printed
+    assert "\x1b" not in printed
+    record = logging.LogRecord("prefect.task_runs", logging.INFO, "", 1, "read %s", (CONTROL,), None)
+    assert logging.getLogger("prefect.task_runs").filter(record)
+    assert record.getMessage() == f"read {SHOWN}"
 
 
 def test_a_character_that_the_terminal_lacks_is_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
