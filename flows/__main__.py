@@ -7,7 +7,7 @@ from cyclopts import App
 from flows.command_line import new_app, run_app
 from flows.declared import declared
 
-COMMANDS = ("etl", "analytics", "history", "undo", "preflight", "generate", "copy_check")
+COMMANDS = ("etl", "analytics", "history", "rejects", "undo", "preflight", "generate", "copy_check")
 
 
 def main() -> NoReturn:

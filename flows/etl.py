@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from prefect.runtime import flow_run
 
 from flows.generate import generate
 from flows.parameters import Count, MaxErrors, WarehouseName, refuse_contradictions
-from flows.summary import Summary
+from flows.summary import Places, Summary
 from sql import catalog
 from tasks.check import check, check_one
 from tasks.create_tables import create_tables
@@ -195,12 +196,14 @@ def _results(futures: list[PrefectFuture[Result]]) -> list[Result]:
     return [future.result() for future in futures]
 
 
-def where_to_look(target: Target) -> str:
-    """Say where the tables are, with a query to start with."""
+def where_to_look(target: Target) -> Places:
+    """Say where the tables and the rejected records are, with commands that can be pasted."""
     query = f"select level, count(*) as plays from {target.schema}.songplays group by level"
+    python = min(sys.executable, os.path.relpath(sys.executable), key=len)
+    options = f"--warehouse {quote(target.warehouse)} --schema {quote(target.schema)}"
+    rejects = f"The rejected records are in the table load_errors. By reason:\n  {python} -m flows.rejects {options}"
     file = target.duckdb_file
     if file is None:
-        return f"The tables are in {target.warehouse}, schema {target.schema}. Try: {query}"
-    python = min(sys.executable, os.path.relpath(sys.executable), key=len)
+        return Places(f"The tables are in {target.warehouse}, schema {target.schema}. Try: {query}", rejects)
     command = f"import duckdb; duckdb.connect('{file}').sql('{query}').show()"
-    return f'The tables are in {file}. Try:\n  {python} -c "{command}"'
+    return Places(f'The tables are in {file}. Try:\n  {python} -c "{command}"', rejects)

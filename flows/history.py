@@ -78,7 +78,7 @@ def history(
     if batch or file:
         listing = Listing({"files": _files(target, batch, file)}, as_json)
     else:
-        batches, days = (look(target, catalog.OVERVIEW[name]) for name in ("batches", "days"))
+        batches, days = (look(target, catalog.OVERVIEW[name], "batches") for name in ("batches", "days"))
         listing = Listing({"batches": batches, "days": calendar(days)}, as_json)
     listing.publish()
     return listing
@@ -89,7 +89,7 @@ def _files(target: Target, batch: int, file: str) -> list[Row]:
     Raises:
         PermanentError: there are none.
     """
-    rows = look(target, catalog.OVERVIEW["files"])
+    rows = look(target, catalog.OVERVIEW["files"], "batches")
     found = [row for row in rows if batch in (0, row["batch_id"]) and str(row["url"]).endswith(file)]
     if not found:
         what = f"batch {batch}" if batch else f"file {file}"

@@ -18,13 +18,21 @@ _NAMED_BATCHES = 3
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where the tables and the rejected records of a run are, with a command that shows each."""
+
+    tables: str
+    rejects: str
+
+
+@dataclass(frozen=True)
 class Summary:
-    """The results of one run by source, by table and by check, and where the tables are."""
+    """The results of one run by source, by table and by check, and where to look for more."""
 
     sources: list[StageResult]
     tables: list[TableResult]
     checks: list[CheckResult]
-    where_to_look: str
+    where_to_look: Places
     batch: int = 0
 
     def published(self) -> Self:
@@ -67,8 +75,8 @@ class Summary:
             if not result.holds and not result.fails_run:
                 console.print(escape_control(describe(result)), markup=False)
         if any(result.rejected for result in self.sources):
-            console.print("The rejected records are in the table load_errors, each with its reason.")
-        console.print(self.where_to_look, markup=False)
+            console.print(f"{self.where_to_look.rejects} --batch {self.batch}", markup=False)
+        console.print(self.where_to_look.tables, markup=False)
 
     @property
     def headline(self) -> str:

@@ -48,7 +48,7 @@ def undo(
         statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
     """
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
-    parts = parts_of(look(target, catalog.OVERVIEW["batches"]), batch, source)
+    parts = parts_of(look(target, catalog.OVERVIEW["batches"], "batches"), batch, source)
     if not yes:
         _ask(parts)
     with lease(target):

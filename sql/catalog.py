@@ -86,6 +86,6 @@ where newest.last_event is null or newest.last_event < dateadd(hour, -{hours}, g
 
 
 OVERVIEW = {path.stem: path.read_text(encoding="utf-8") for path in sorted((SQL / "overview").glob("*.sql"))}
-"""What `flows.history` shows of the ledger."""
+"""What `flows.history` shows of the ledger, and `flows.rejects` of the rejected records."""
 
 QUESTIONS = tuple(Question(path) for path in sorted((SQL / "analytics").glob("*.sql")))

@@ -25,23 +25,39 @@ def create_tables(target: Target, tables: Sequence[Table]) -> None:
     dimension whose SQL file was edited is left as it is: its load makes it anew. Changes nothing if it raises.
 
     Raises:
-        PermanentError: a table exists with other columns. The message names every difference.
+        PermanentError: a table exists with other columns. The message names every difference, and has the statements
+            that make the table as it is declared.
     """
     warehouse = open_warehouse(target)
     with warehouse.task() as connection:
         connection.exec_driver_sql(LOAD_ERRORS_DDL)
-        differences = _adapt(warehouse, connection, "load_errors", declared_columns(LOAD_ERRORS_DDL))
+        found = {"load_errors": _adapt(warehouse, connection, "load_errors", declared_columns(LOAD_ERRORS_DDL))}
         for table in tables:
             connection.exec_driver_sql(table.ddl)
             if not table.select:
-                differences += _adapt(warehouse, connection, table.name, table.columns)
-            elif found := _differences(table.name, warehouse.columns(connection, table.name), table.columns):
-                differences += [] if ledger.was_edited(connection, table) else found
-        if differences:
+                found[table.name] = _adapt(warehouse, connection, table.name, table.columns)
+            elif lines := _differences(table.name, warehouse.columns(connection, table.name), table.columns):
+                found[table.name] = [] if ledger.was_edited(connection, table) else lines
+        differing = [name for name, lines in found.items() if lines]
+        if differing:
+            kept = {"load_errors": LOAD_ERRORS_DDL} | {t.name: t.ddl for t in tables if not t.select and not t.history}
+            remedies = [_remedy(warehouse, connection, name, kept.get(name)) for name in differing]
+            differences = "\n  ".join(line for name in differing for line in found[name])
+            statements = "\n".join([f"set search_path to {warehouse.schema};", *remedies])
             raise PermanentError(
-                "existing tables differ from their declarations. Rename or drop them, or change the SQL files:\n  "
-                + "\n  ".join(differences)
+                f"existing tables differ from their declarations:\n  {differences}\n"
+                f"Change the SQL files back, or run these statements, and then the pipeline:\n{statements}"
             )
+
+
+def _remedy(warehouse: Warehouse, connection: Connection, name: str, ddl: str | None) -> str:
+    """Return statements that make a table as its DDL declares it. Without DDL, the next run creates it and fills it."""
+    if ddl is None:
+        return f"drop table {name};"
+    declared = [column.name for column in declared_columns(ddl)]
+    both = ", ".join(f'"{c.name}"' for c in warehouse.columns(connection, name) if c.name in declared)
+    copy = f"\ninsert into {name} ({both}) select {both} from {name}_before;" if both else ""
+    return f"alter table {name} rename to {name}_before;\n{ddl};{copy}"
 
 
 def _adapt(warehouse: Warehouse, connection: Connection, name: str, declared: Columns) -> list[str]:

@@ -19,6 +19,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 from prefect.cli._app import _app as prefect_app
 
+from flows.__main__ import COMMANDS
 from flows.declared import declared
 from tests.support.project import ROOT
 
@@ -302,8 +303,7 @@ GENERATE = "flows/generate/__init__.py"
 def options_of_commands() -> set[str]:
     """Return the options of the commands that are functions with parameters."""
     names = set()
-    commands = ("etl", "analytics", "history", "undo", "preflight", "copy_check")
-    for file in (*(f"flows/{name}.py" for name in commands), GENERATE):
+    for file in (*(f"flows/{name}.py" for name in COMMANDS if name != "generate"), GENERATE):
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
         names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     return {"--" + name.replace("_", "-") for name in names}

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from flows.etl import where_to_look
 from flows.failures import UNTOLD
 from flows.history import Listing
 from flows.run_events import emit_check_failed, emit_table_loaded
-from flows.summary import Summary
+from flows.summary import Places, Summary
 from flows.terminal import accept_any_character, terminal
 from tasks.answer import Answers
 from tasks.results import CheckResult, TableResult
@@ -280,7 +281,7 @@ def test_a_terminal_obeys_no_text_of_the_data(
     ends: Callable[..., tuple[int, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ends(raising(PermanentError(f"{CONTROL}\n  second line")))[1] == f"\n{SHOWN}\n  second line\n"
-    Summary([], [], [CheckResult("c", "A rule.", "warn", 1, [{"x": CONTROL}])], "").show()
+    Summary([], [], [CheckResult("c", "A rule.", "warn", 1, [{"x": CONTROL}])], Places("", "")).show()
     Listing({"files": [{"url": f"[red]{CONTROL}"}]}).show()
     answer = cast(Answer, SimpleNamespace(question=SimpleNamespace(title="A question"), headline=CONTROL))
     Report(Answers([answer], [], datetime.now(UTC)), "", Path()).show()
@@ -303,17 +304,27 @@ def test_a_character_that_the_terminal_lacks_is_a_question_mark(monkeypatch: pyt
 
 
 def test_the_summary_says_where_the_tables_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    block = where_to_look(Target("sparkify-redshift", "music", "run"))
+    block = where_to_look(Target("sparkify-redshift", "music", "run")).tables
     query = "select level, count(*) as plays from music.songplays group by level"
     assert block == f"The tables are in sparkify-redshift, schema music. Try: {query}"
     monkeypatch.chdir(tmp_path)
     with duckdb.connect("a.duckdb") as connection:
         connection.execute("create schema music; create table music.songplays as select 'paid' as level")
-    first, command = where_to_look(Target("duckdb:///a.duckdb", "music", "run")).splitlines()
+    places = where_to_look(Target("duckdb:///a.duckdb", "music", "run"))
+    first, command = places.tables.splitlines()
     assert first == "The tables are in a.duckdb. Try:"
     python, _, code = command.strip().partition(" -c ")
     assert Path(python).samefile(sys.executable)
     exec(compile(code.strip('"'), "shown", "exec"), {})
+
+
+def test_the_command_that_shows_rejects_can_be_pasted() -> None:
+    places = where_to_look(Target("duckdb:///my data.duckdb", "music", "run"))
+    python, dash, module, *options = shlex.split(places.rejects.splitlines()[1])
+    assert Path(python).samefile(sys.executable)
+    assert (dash, module) == ("-m", "flows.rejects")
+    _, arguments, _ = app_of(declared("flows.rejects:rejects")).parse_args([*options, "--batch", "1"])
+    assert arguments.arguments == {"warehouse": "duckdb:///my data.duckdb", "schema": "music", "batch": 1}
 
 
 def test_events_name_the_table_or_check_in_their_labels_and_contain_no_row(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -18,6 +19,8 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL
 
 from flows.etl import etl
+from flows.history import history
+from flows.rejects import rejects
 from flows.summary import Summary
 from sql import catalog
 from tests.support.artifacts import artifacts_of, rows_of
@@ -81,8 +84,15 @@ class TestFlow:
 
         summary = run_flow(place, broken, max_errors=1).result()
         assert [report.rejected for report in summary.sources if report.source == "log_data"] == [1]
-        ((load, file, line, *_, raw, _),) = place.contents("load_errors")["load_errors"]
-        assert (load, Path(file).name, line, raw) == ("staging_events", "bad.json", 2, "not json")
+        target = place.target
+        tables = rejects(warehouse=target.warehouse, schema=target.schema, batch=summary.batch).tables
+        (why,), (where,) = tables["rejects"], tables["rejected-files"]
+        assert (why["load"], why["code"], why["message"]) == ("staging_events", 1224, "Not a JSON object")
+        assert (why["count_records"], why["example_line"], why["example_record"]) == (1, 2, "not json")
+        assert Path(why["example_file"]).name == Path(where["file"]).name == "bad.json"
+        assert where["count_records"] == 1
+        listing = rejects(warehouse=target.warehouse, schema=target.schema, batch=summary.batch + 1)
+        assert not any(listing.tables.values())
 
     def test_a_run_without_news_ends_before_it_reads_the_star(
         self, deliveries: Deliveries, generated: Path, capsys: pytest.CaptureFixture[str]
@@ -119,6 +129,12 @@ class TestFlow:
         with pytest.raises(ChecksFailedError, match=rule):
             state.result()
 
+    def test_a_schema_that_was_never_loaded_has_no_rejects(self, tmp_path: Path) -> None:
+        duckdb.connect(str(tmp_path / "empty.duckdb")).close()
+        for command in (rejects, history):
+            with pytest.raises(PermanentError, match=r"^schema main: has no table \w+ yet\. Load it first"):
+                command(warehouse=f"duckdb:///{tmp_path}/empty.duckdb", schema="main")
+
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
@@ -137,7 +153,8 @@ def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
     properties = flow.parameters.properties
     assert set(properties) == {
         "log_data", "song_data", "log_jsonpaths", "warehouse", "schema", "aws_credentials", "copy_role",
-        "compression", "max_errors", "since", "until", "full_refresh", "statement_timeout", "plan",
+        "compression", "max_errors", "since", "until", "reload", "yes", "set_aside", "retry_set_aside", "full_refresh",
+        "max_age_hours", "statement_timeout", "plan",
     }  # fmt: skip
     assert [name for name, schema in properties.items() if not schema.get("description")] == []
 

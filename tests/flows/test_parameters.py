@@ -12,7 +12,7 @@ from prefect import Flow
 from flows.analytics import analytics
 from flows.etl import etl
 from flows.preflight import preflight
-from flows.summary import Summary
+from flows.summary import Places, Summary
 from tests.standin import Standin
 from tests.support.warehouses import BUCKET, JSONPATHS, connector, credentials
 from warehouse.days import Days
@@ -93,7 +93,7 @@ def test_every_parameter_about_files_reaches_the_tasks(monkeypatch: pytest.Monke
 
     def run(target: Any, sources: Any, rules: Any, **options: Any) -> Summary:
         runs.append((sources, rules, options))
-        return Summary([], [], [], "")
+        return Summary([], [], [], Places("", ""))
 
     monkeypatch.setattr("flows.etl.run_tasks", run)
     etl("logs", "songs", **OF_FILES)

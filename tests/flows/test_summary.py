@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prefect import flow
 
-from flows.summary import Summary
+from flows.summary import Places, Summary
 from tasks.results import CheckResult, StageResult, TableResult
 from tests.support.artifacts import artifacts_of, rows_of
 from warehouse.errors import ChecksFailedError
@@ -23,7 +23,7 @@ FAILS = CheckResult("levels_known", "Every level is known.", "error", 3, [{"key"
 
 
 def summary(*checks: CheckResult) -> Summary:
-    return Summary([SOURCE], [TABLE], list(checks), "The tables are in [here].")
+    return Summary([SOURCE], [TABLE], list(checks), Places("The tables are in [here].", "Look at [these]: rejects"), 3)
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -86,12 +86,12 @@ class TestTerminal:
         summary(CheckResult("levels_known", rule, "warn", 3, [{"level": MARKUP}])).show()
         out = capsys.readouterr().out
         assert f"warn: levels_known, broken by 3 rows. {rule}\n  level={MARKUP}\n  ... and 2 more\n" in out
-        assert "The rejected records are in the table load_errors" in out
+        assert "\nLook at [these]: rejects --batch 3\n" in out
         assert out.endswith("The tables are in [here].\n")
 
-    def test_a_run_without_rejects_does_not_mention_load_errors(self, capsys: pytest.CaptureFixture[str]) -> None:
-        Summary([replace(SOURCE, rejected=0)], [TABLE], [HOLDS], "").show()
-        assert "load_errors" not in capsys.readouterr().out
+    def test_a_run_without_rejects_does_not_mention_them(self, capsys: pytest.CaptureFixture[str]) -> None:
+        replace(summary(HOLDS), sources=[replace(SOURCE, rejected=0)]).show()
+        assert "[these]" not in capsys.readouterr().out
 
 
 class TestFailure:
