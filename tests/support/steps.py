@@ -17,6 +17,7 @@ from tasks.open_batch import open_batch
 from tasks.preflight import preflight
 from tasks.results import StageResult
 from tasks.stage import stage
+from tasks.undo import undo_batch
 from warehouse.checks import with_table_checks
 from warehouse.errors import ChecksFailedError, is_transient
 from warehouse.sources import Source
@@ -62,6 +63,15 @@ def run_steps(
     for source in sources:
         yield Step(f"stage {source.table.name}", batch.stage, (target, source))
     yield from load_steps(target, full_refresh=full_refresh)
+    yield Step("check", check.fn, (target, catalog.STAR, catalog.CHECKS))
+    yield Step("release lease", release_lease.fn, (target,))
+
+
+def undo_steps(target: Target, batch: int) -> Iterator[Step]:
+    """Yield the steps that take a batch back, in the flow's order."""
+    yield Step("take lease", take_lease.fn, (target,))
+    yield Step("undo", undo_batch.fn, (target, batch, catalog.HISTORY))
+    yield from load_steps(target)
     yield Step("check", check.fn, (target, catalog.STAR, catalog.CHECKS))
     yield Step("release lease", release_lease.fn, (target,))
 

@@ -16,15 +16,19 @@ from sql import catalog
 from tasks.create_tables import create_tables
 from tasks.load import load_dimension, load_fact
 from tasks.results import TableResult
+from tests.standin import Standin
 from tests.support.deliveries import Deliveries, growing
-from tests.support.records import EVENT, SONG, Record
-from tests.support.warehouses import Place, duckdb_place, select, stage_next
+from tests.support.records import EVENT, SONG
+from tests.support.steps import Step, undo_steps
+from tests.support.warehouses import Place, duckdb_place, redshift_place, select, stage_next
 from warehouse.connect import open_warehouse
+from warehouse.days import Days
 from warehouse.errors import ChecksFailedError, PermanentError
 from warehouse.sources import Source
 from warehouse.tables import Table
 from warehouse.touched import spans
 
+HISTORY = catalog.HISTORY
 SPLITS = 3
 
 
@@ -236,42 +240,81 @@ SONGS = st.builds(
     st.sampled_from(["Foxes", "Foxes", "Owls"]), st.integers(1999, 2000),
 )  # fmt: skip
 FILES = st.one_of(
-    st.tuples(st.sampled_from(["log_data/a", "log_data/b", "log_data/c"]), st.lists(EVENTS, max_size=4)),
+    st.tuples(
+        st.sampled_from(["log_data/2018-11-01-a", "log_data/2018-11-01-b", "log_data/2018-11-02", "log_data/late"]),
+        st.lists(EVENTS, max_size=4),
+    ),
     st.tuples(st.sampled_from(["song_data/a", "song_data/b"]), st.lists(SONGS, max_size=3)),
 )
 DEATHS = st.one_of(st.none(), st.none(), st.integers(2, 10))
-RUNS = st.lists(st.tuples(st.lists(FILES, min_size=1, max_size=3), DEATHS), min_size=2, max_size=5)
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+RUN = st.tuples(st.just("run"), st.lists(FILES, min_size=1, max_size=3), DEATHS)
+RELOAD = st.tuples(st.just("reload"), st.lists(FILES, max_size=1), DEATHS)
+UNDO = st.tuples(st.just("undo"), st.integers(0, 9), DEATHS)
+ACTIONS = st.lists(st.one_of(RUN, RUN, RELOAD, UNDO), min_size=2, max_size=5)
+FIRST_DAY = Days.read("2018-11-01", "2018-11-01", reload=True)
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 
 
-def assert_as_rebuilt(deliveries: Deliveries, runs: list[tuple[list[tuple[str, list[Record]]], int | None]]) -> None:
-    """Run after each few deliveries. A run may die between any two of its steps."""
-    deliveries.deliver("log_data/first.json", [EVENT])
+def assert_as_rebuilt(deliveries: Deliveries, actions: list[tuple[str, Any, int | None]]) -> None:
+    """Run, reload a day, and take batches back. What is done may die between any two of its steps."""
+    deliveries.deliver("log_data/2018-11-01-first.json", [EVENT])
     deliveries.deliver("song_data/first.json", [SONG])
-    for files, death in [([], None), *runs, ([], None)]:
-        for name, records in files:
-            deliveries.deliver(f"{name}.json", records)
-        for step in deliveries.steps()[:death]:
+    for name, what, death in [("run", [], None), *actions, ("run", [], None)]:
+        for step in steps_of(deliveries, name, what)[:death]:
             step.run(0)
         if death is None:
             assert differences(deliveries.place) == {}
+            assert unlisted(deliveries.place) == []
+
+
+def steps_of(deliveries: Deliveries, name: str, what: Any) -> list[Step]:
+    if name == "undo":
+        batches = query(deliveries.place, "select distinct batch_id from batches order by 1")
+        return list(undo_steps(deliveries.place.target, batches[what % len(batches)][0]))
+    for file, records in what:
+        deliveries.deliver(f"{file}.json", records)
+    return deliveries.steps(days=FIRST_DAY) if name == "reload" else deliveries.steps()
+
+
+def unlisted(place: Place) -> list[tuple[Any, ...]]:
+    """Return the batches of which history has more than the ledger says, or anything once they were undone."""
+    in_history = " union all ".join(f"select batch_id, '{each.source}' as source from {each.name}" for each in HISTORY)
+    return query(
+        place,
+        f"""
+select kept.batch_id, kept.source, kept.records, batches.status, batches.records
+from (select batch_id, source, count(*) as records from ({in_history}) as history group by batch_id, source) as kept
+left join batches on batches.batch_id = kept.batch_id and batches.source = kept.source
+where batches.status is null or batches.status <> 'loaded' or kept.records > batches.records""",
+    )
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=SLOW)
-@given(RUNS)
-def test_tables_equal_their_select_over_history(runs: Any) -> None:
+@given(ACTIONS)
+def test_tables_equal_their_select_over_history(actions: Any) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        assert_as_rebuilt(growing(duckdb_place(folder / "test.duckdb"), folder / "source", None), runs)
+        assert_as_rebuilt(growing(duckdb_place(folder / "test.duckdb"), folder / "source", None), actions)
 
 
 @pytest.mark.sweep
 @settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
-@given(RUNS)
-def test_tables_equal_their_select_over_history_in_many_sequences(runs: Any) -> None:
+@given(ACTIONS)
+def test_tables_equal_their_select_over_history_in_many_sequences(actions: Any) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        assert_as_rebuilt(growing(duckdb_place(folder / "test.duckdb"), folder / "source", None), runs)
+        assert_as_rebuilt(growing(duckdb_place(folder / "test.duckdb"), folder / "source", None), actions)
+
+
+@pytest.mark.sweep
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@given(actions=ACTIONS)
+def test_tables_equal_their_select_over_history_on_redshift(
+    standin: Standin, monkeypatch: pytest.MonkeyPatch, actions: Any
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        place = redshift_place(standin, monkeypatch)
+        assert_as_rebuilt(growing(place, Path(name) / "source", standin), actions)
 
 
 @pytest.mark.parametrize(
