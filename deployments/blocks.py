@@ -66,10 +66,15 @@ def save(name: str, block: Block) -> str:
 
 
 def _iam(settings: Settings) -> dict[str, Any]:
+    """Return what the driver asks AWS for a login with. It derives workgroup and region from a Serverless host only."""
     login: dict[str, Any] = {"iam": True}
     if settings.aws_profile:
         login["profile"] = settings.aws_profile
-    if ".redshift-serverless." not in settings.redshift_host:
-        # the driver derives workgroup and region from a Serverless host, but needs these for a cluster
-        login |= {"cluster_identifier": settings.redshift_host.split(".")[0], "group_federation": True}
+    if not settings.tells_warehouse:
+        login["region"] = settings.aws_region
+    if settings.redshift_workgroup:
+        login |= {"is_serverless": True, "serverless_work_group": settings.redshift_workgroup}
+    elif settings.redshift_cluster or ".redshift-serverless." not in settings.redshift_host:
+        cluster = settings.redshift_cluster or settings.redshift_host.split(".")[0]
+        login |= {"cluster_identifier": cluster, "group_federation": True}
     return login

@@ -7,6 +7,7 @@ from sqlalchemy import URL, make_url
 from warehouse import blocks
 from warehouse.base import Warehouse
 from warehouse.duckdb.warehouse import DuckDBWarehouse
+from warehouse.endpoint import Endpoint
 from warehouse.errors import PermanentError
 from warehouse.planned import PlannedWarehouse
 from warehouse.redshift.warehouse import RedshiftWarehouse
@@ -30,6 +31,7 @@ def open_warehouse(target: Target) -> Warehouse:
     block = blocks.load_connector(target.warehouse)
     url = _url(block, target.warehouse)
     if url.drivername == REDSHIFT_DRIVER:
+        url = _taken_apart(url, f"block {target.warehouse!r}: its host")
         return RedshiftWarehouse(url, block.connect_args or {}, target)
     if url.get_backend_name() == "duckdb":
         return DuckDBWarehouse(url.database or "", target)
@@ -37,6 +39,14 @@ def open_warehouse(target: Target) -> Warehouse:
         f"warehouse: block {target.warehouse!r} is a {url.drivername} connection. "
         f"Name a block with the driver {REDSHIFT_DRIVER} or a duckdb driver, or use duckdb:///path"
     )
+
+
+def _taken_apart(url: URL, place: str) -> URL:
+    """Return a URL whose host is one, also if it was pasted with more."""
+    if not url.host:
+        return url
+    endpoint = Endpoint.read(url.host, place).fill(place, url.port, url.database)
+    return url.set(host=endpoint.host, port=endpoint.port, database=endpoint.database)
 
 
 def _url(block: "SqlAlchemyConnector", name: str) -> URL:

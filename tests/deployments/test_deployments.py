@@ -34,6 +34,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEFAULT = yaml.safe_load((ROOT / "prefect.yaml").read_text())
 DOCKER = yaml.safe_load((ROOT / "deployments/prefect.docker.yaml").read_text())
 BY_PASSWORD = SETTINGS
+HOST = SETTINGS["SPARKIFY_REDSHIFT_HOST"]
 BY_IAM = {name: value for name, value in SETTINGS.items() if "USER" not in name and "PASSWORD" not in name} | {
     "SPARKIFY_REDSHIFT_IAM": "true"
 }
@@ -56,7 +57,28 @@ class TestSettings:
         ("change", "line"),
         [
             ({"SPARKIFY_REDSHIFT_HOST": ""}, "SPARKIFY_REDSHIFT_HOST: missing"),
-            ({"SPARKIFY_LOG_DATA": "/canary"}, "SPARKIFY_LOG_DATA: String should match pattern '^s3://.'"),
+            (
+                {"SPARKIFY_LOG_DATA": "/canary"},
+                "SPARKIFY_LOG_DATA: not the s3:// URL of a prefix. Use s3://bucket/prefix/",
+            ),
+            ({"SPARKIFY_LOG_DATA": "s3://canary"}, "SPARKIFY_LOG_DATA: not the s3:// URL of a prefix"),
+            ({"SPARKIFY_SONG_DATA": "s3://canary/"}, "SPARKIFY_SONG_DATA: not the s3:// URL of a prefix"),
+            ({"SPARKIFY_SONG_DATA": "s3://canary/a b/"}, "SPARKIFY_SONG_DATA: not the s3:// URL of a prefix"),
+            ({"SPARKIFY_SONG_DATA": "s3://canary/a/ "}, "SPARKIFY_SONG_DATA: not the s3:// URL of a prefix"),
+            ({"SPARKIFY_REDSHIFT_HOST": "etl:us-west-2/dev"}, "SPARKIFY_REDSHIFT_HOST: not the host of a Redshift"),
+            ({"SPARKIFY_REDSHIFT_HOST": "my host"}, "SPARKIFY_REDSHIFT_HOST: not the host of a Redshift"),
+            (
+                {"SPARKIFY_REDSHIFT_HOST": f"{HOST}:5440", "SPARKIFY_REDSHIFT_PORT": "5439"},
+                "SPARKIFY_REDSHIFT_HOST: contains another port than the port that is set. Remove one of them",
+            ),
+            (
+                {"SPARKIFY_REDSHIFT_HOST": f"{HOST}/dev", "SPARKIFY_REDSHIFT_DATABASE": "sparkify"},
+                "SPARKIFY_REDSHIFT_HOST: contains another database than the database that is set",
+            ),
+            (
+                {"SPARKIFY_REDSHIFT_CLUSTER": "etl", "SPARKIFY_REDSHIFT_WORKGROUP": "etl"},
+                "SPARKIFY_REDSHIFT_CLUSTER contradicts SPARKIFY_REDSHIFT_WORKGROUP",
+            ),
             ({"SPARKIFY_REDSHIFT_PORT": "canary"}, "SPARKIFY_REDSHIFT_PORT: Input should be a valid integer"),
             (
                 {"SPARKIFY_REDSHIFT_PASSWORD": ""},
@@ -76,6 +98,25 @@ class TestSettings:
         assert line in str(caught.value)
         assert "\n" not in str(caught.value)
         assert "canary" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "pasted", [f"{HOST}:5440/dev", f" {HOST}:5440/dev ", f"jdbc:redshift:iam://{HOST}:5440/dev", HOST.upper()]
+    )
+    def test_an_endpoint_is_taken_apart_as_the_console_shows_it(
+        self, monkeypatch: pytest.MonkeyPatch, pasted: str
+    ) -> None:
+        given = settings(monkeypatch, BY_PASSWORD | {"SPARKIFY_REDSHIFT_HOST": pasted})
+        place = (given.redshift_host, given.redshift_port, given.redshift_database)
+        assert place == ((HOST, 5440, "dev") if "5440" in pasted else (HOST, 5439, "sparkify"))
+
+    def test_placeholders_of_the_example_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        example = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+        own = BY_IAM | {"SPARKIFY_AWS_ACCESS_KEY_ID": "", "SPARKIFY_AWS_SECRET_ACCESS_KEY": ""}
+        for name in ("SPARKIFY_REDSHIFT_HOST", "SPARKIFY_LOG_DATA", "SPARKIFY_SONG_DATA"):
+            with pytest.raises(PermanentError, match=f"{name}: still what .env.example has. Put your own"):
+                settings(monkeypatch, own | {name: example[name]})
+        rest = {name: value for name, value in example.items() if name not in own}
+        assert settings(monkeypatch, own | rest).redshift_iam, "the rest of the example is valid"
 
     def test_an_unknown_setting_in_the_env_file_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
@@ -106,6 +147,9 @@ class TestSettings:
         [
             ("etl.123456789012.us-west-2.redshift-serverless.amazonaws.com", {"workgroupName": "etl"}),
             ("etl.abc123.us-west-2.redshift.amazonaws.com", {"ClusterIdentifier": "etl"}),
+            ("vpce-0123.vpce-svc-1.us-west-2.vpce.amazonaws.com", {"ClusterIdentifier": "etl"}),
+            ("localhost", {"workgroupName": "etl"}),
+            ("etl.210987654321.us-west-2.redshift-serverless.amazonaws.com.cn", {"workgroupName": "etl"}),
         ],
     )
     def test_with_iam_the_driver_asks_aws_for_credentials_of_this_warehouse(
@@ -118,22 +162,31 @@ class TestSettings:
             raise OSError("AWS is not here")
 
         monkeypatch.setattr("botocore.client.BaseClient._make_api_call", ask)
-        block = redshift(settings(monkeypatch, BY_IAM | {"SPARKIFY_REDSHIFT_HOST": host}))
+        own = {"vpce-0123": {"SPARKIFY_REDSHIFT_CLUSTER": "etl"}, "localhost": {"SPARKIFY_REDSHIFT_WORKGROUP": "etl"}}
+        named = own.get(host.split(".")[0], {}) | {"SPARKIFY_AWS_REGION": "us-west-2"}
+        block = redshift(settings(monkeypatch, BY_IAM | named | {"SPARKIFY_REDSHIFT_HOST": host}))
         monkeypatch.setattr(blocks, "load_connector", lambda _: block)
         with pytest.raises(TransientError, match="AWS is not here"):
             open_warehouse(Target("sparkify-redshift", "public", "test")).engine.connect()
-        ((operation, arguments),) = questions
+        operation, arguments = questions[-1]  # it may have asked for a domain of this name before
         assert "Credentials" in operation
         assert asked.items() <= arguments.items()
+
+    @pytest.mark.parametrize(
+        "host", ["vpce-0123.vpce-svc-1.us-west-2.vpce.amazonaws.com", "localhost", "dw.example.com"]
+    )
+    @pytest.mark.parametrize("missing", ["SPARKIFY_AWS_REGION", "SPARKIFY_REDSHIFT_CLUSTER"])
+    def test_with_iam_another_host_than_awss_needs_the_cluster_and_its_region(
+        self, monkeypatch: pytest.MonkeyPatch, host: str, missing: str
+    ) -> None:
+        named = {"SPARKIFY_AWS_REGION": "us-west-2", "SPARKIFY_REDSHIFT_CLUSTER": "etl"} | {missing: ""}
+        with pytest.raises(PermanentError, match=r"not a name that AWS gave, so SPARKIFY_REDSHIFT_IAM needs more\."):
+            settings(monkeypatch, BY_IAM | named | {"SPARKIFY_REDSHIFT_HOST": host})
 
     def test_the_example_and_the_guide_list_every_setting(self) -> None:
         example = (ROOT / ".env.example").read_text()
         assert sorted(re.findall(r"^(\w+)=", example, re.MULTILINE)) == sorted(names())
         assert re.findall(r"^\| `(SPARKIFY_\w+)`", REDSHIFT_GUIDE, re.MULTILINE) == names()
-
-    def test_the_example_is_valid_unchanged(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        example = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
-        assert settings(monkeypatch, example).redshift_iam
 
 
 def test_deploying_without_a_server_is_refused() -> None:
@@ -266,7 +319,9 @@ class TestInfrastructure:
         ]
         (query,) = re.findall(r'--query "(.*?)"', REDSHIFT_GUIDE)
         lines = jmespath.search(query, {"Stacks": [{"Outputs": outputs}]})
-        given = settings(monkeypatch, dict(line.split("=", 1) for line in lines))
+        given = settings(
+            monkeypatch, dict(re.sub("=.*Endpoint.Address$", f"={HOST}", line).split("=") for line in lines)
+        )
         assert given.redshift_iam
         assert given.redshift_port == self.template["Resources"]["Workgroup"]["Properties"]["Port"]
         assert given.redshift_database == self.template["Resources"]["Namespace"]["Properties"]["DbName"]

@@ -36,7 +36,7 @@ PARTS = (
     "constraints.txt",
 )
 SETTINGS = {
-    "SPARKIFY_REDSHIFT_HOST": "sparkify.123456789012.us-west-2.redshift-serverless.amazonaws.com",
+    "SPARKIFY_REDSHIFT_HOST": "sparkify.210987654321.us-west-2.redshift-serverless.amazonaws.com",
     "SPARKIFY_REDSHIFT_USER": "loader",
     "SPARKIFY_REDSHIFT_PASSWORD": "canary-of-redshift",
     "SPARKIFY_AWS_ACCESS_KEY_ID": "AKIACANARY",

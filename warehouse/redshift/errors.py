@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from socket import EAI_AGAIN, gaierror
 from traceback import walk_tb
 from typing import Any
 
@@ -61,6 +62,13 @@ ADVICE = (
     (
         Cause("login", "28.{3}", "no password was provided"),
         "Fix the user and the password, or the IAM settings, in the warehouse's block",
+    ),
+    (
+        Cause(
+            "no credentials", message="Unable to locate credentials|Partial credentials|profile .* could not be found"
+        ),
+        "For an IAM login give the worker's machine a role, the warehouse's block a `profile` in connect_args, or the "
+        "worker's environment AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Or log in with a password",
     ),
     (Cause("database", "3D000"), "Name an existing database in the warehouse's block"),
     (Cause("syntax", "42601"), "Fix the SQL file that the statement comes from"),
@@ -134,6 +142,17 @@ def explain(error: BaseException, statement: str | None = None, secrets: Iterabl
     return RefusedError(
         f"Redshift refused: {message} (SQLSTATE {sqlstate}){_advice(sqlstate, message)}{asked}", sqlstate, message
     )
+
+
+def explain_login(error: BaseException, host: str | None) -> Exception:
+    """Return what an error of a login means, as `explain` does. A host whose name is unknown is named."""
+    causes = (error, *error.args, error.__context__)
+    if unresolved := next((each for each in causes if isinstance(each, gaierror)), None):
+        if unresolved.errno == EAI_AGAIN:
+            return TransientError(f"{host}: this host cannot be looked up now, as no name server answers")
+        text = f"{host}: this host is unknown. Check the host in the warehouse's block, and this machine's name server"
+        return RefusedError(text, "", str(unresolved))
+    return explain(error)
 
 
 def _answer(error: BaseException) -> tuple[str, str] | None:

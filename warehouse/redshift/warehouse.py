@@ -20,7 +20,7 @@ from warehouse.files import SourceFile
 from warehouse.preflight import Finding
 from warehouse.redshift.copy import RedshiftCopy
 from warehouse.redshift.copy_statement import Access, s3_location
-from warehouse.redshift.errors import close_failed_connection, disconnect, explain
+from warehouse.redshift.errors import close_failed_connection, disconnect, explain, explain_login
 from warehouse.redshift.insert import insert_rows
 from warehouse.redshift.preflight import RedshiftPreflight, jsonpaths_finding, region_finding
 from warehouse.s3.client import S3
@@ -127,7 +127,7 @@ def _connect(dialect: Dialect, record: Any, arguments: Any, options: Any) -> Any
         return dialect.connect(*arguments, **options)
     except Exception as error:
         close_failed_connection(error)
-        raise explain(error) from None
+        raise explain_login(error, options.get("host")) from None
 
 
 def _explain(context: ExceptionContext) -> Exception:

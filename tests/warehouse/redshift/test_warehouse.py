@@ -1,5 +1,8 @@
 """How the project connects to Redshift."""
 
+import os
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from tests.standin import Standin
 from tests.support.warehouses import Place, connector
 from warehouse import blocks
 from warehouse.connect import open_warehouse
-from warehouse.errors import PermanentError, TransientError
+from warehouse.errors import PermanentError, TransientError, is_transient
 from warehouse.redshift.warehouse import RedshiftWarehouse
 from warehouse.target import Target
 
@@ -82,6 +85,66 @@ def test_a_url_with_a_password_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(PermanentError, match="Save the connection as ConnectionComponents") as raised:
         open_block(monkeypatch, block)
     assert "hunter2" not in str(raised.value)
+
+
+HOST = "etl.abc123.us-west-2.redshift.amazonaws.com"
+
+
+@pytest.mark.parametrize("pasted", [f" {HOST} ", f"{HOST}:5440", f"{HOST}:5440/dev", f"jdbc:redshift:iam://{HOST}/dev"])
+def test_a_blocks_host_is_taken_apart_as_the_console_shows_it(monkeypatch: pytest.MonkeyPatch, pasted: str) -> None:
+    block = SqlAlchemyConnector(connection_info=components(host=pasted))
+    arguments = arguments_of_the_driver(monkeypatch, open_block(monkeypatch, block))
+    assert (arguments["host"], arguments["database"]) == (HOST, "dev")
+    assert arguments.get("port") == (5440 if "5440" in pasted else None)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "reason"),
+    [
+        (f"{HOST}:5440", "contains another port than the port that is set. Remove one of them"),
+        (f"{HOST}/sparkify", "contains another database than the database that is set. Remove one of them"),
+        (f"{HOST}?ssl=true", "not the host of a Redshift. Use its endpoint, without options"),
+        ("my redshift", "not the host of a Redshift. Use its endpoint, without options"),
+        (f"https://u:hunter2@{HOST}", "not the host of a Redshift. Use its endpoint, without options"),
+    ],
+)
+def test_a_blocks_host_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, pasted: str, reason: str) -> None:
+    block = SqlAlchemyConnector(connection_info=components(host=pasted, port=5439))
+    with pytest.raises(PermanentError) as raised:
+        open_block(monkeypatch, block)
+    assert str(raised.value) == f"block 'sparkify-redshift': its host: {reason}"
+
+
+@pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_AGAIN])
+def test_a_host_that_does_not_resolve_is_named(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """A retry may help only if the name server could not be asked."""
+
+    def resolve(*arguments: Any, **options: Any) -> None:
+        raise socket.gaierror(code, "not known")
+
+    warehouse = open_block(monkeypatch, SqlAlchemyConnector(connection_info=components(host=HOST, port=5439)))
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    kind = TransientError if code == socket.EAI_AGAIN else PermanentError
+    with pytest.raises(kind, match=f"^{HOST}: this host ") as raised:
+        warehouse.engine.connect()
+    assert is_transient(raised.value) == (code == socket.EAI_AGAIN)
+    assert "connection to the warehouse was lost" not in str(raised.value)
+
+
+def test_an_iam_login_without_credentials_says_what_would_give_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    login = {"iam": True, "cluster_identifier": "etl", "group_federation": True}
+    block = SqlAlchemyConnector(connection_info=components(host=HOST, port=5439), connect_args=login)
+    with pytest.raises(PermanentError) as raised:
+        open_block(monkeypatch, block).engine.connect()
+    assert "Unable to locate credentials" in str(raised.value)
+    for remedy in ("a role", "`profile`", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "a password"):
+        assert remedy in str(raised.value)
 
 
 def test_a_dba_can_recognise_the_session(monkeypatch: pytest.MonkeyPatch, standin: Standin) -> None:
