@@ -14,10 +14,12 @@ from pydantic import SecretStr
 
 from flows.etl import TABLES, sources_of
 from flows.preflight import preflight
+from sql import catalog
+from tasks.create_tables import create_tables
 from tests.standin import Standin
 from tests.standin.s3 import ROLE
 from tests.support.project import ROOT
-from tests.support.warehouses import BUCKET, JSONPATHS, Place, connector, redshift_place
+from tests.support.warehouses import BUCKET, JSONPATHS, Place, connector, redshift_place, stage_next
 from warehouse import blocks
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
@@ -154,8 +156,40 @@ def test_a_prefix_without_objects_fails(ready: Place) -> None:
     found = findings(ready, f"{BUCKET}/nothing/")
     assert "does not exist" in found["staging_events objects"].text
     assert [subject for subject, finding in found.items() if finding.result == "failed"] == [
-        "COPY", "staging_events objects",
+        "staging_events COPY", "staging_events objects",
     ]  # fmt: skip
+
+
+def test_each_source_is_tried_by_copy(ready: Place, standin: Standin) -> None:
+    standin.faults.fail("XX000", "S3ServiceException:Access Denied,Status 403", pattern=f"^copy preflight.*{SONGS}")
+    found = findings(ready)
+    assert found["staging_events COPY"].result == "passed"
+    assert the_failure(found).startswith(
+        f"failed   staging_songs COPY: cannot read {SONGS}A/A/song.json. Redshift refused"
+    )
+
+
+def test_a_prefix_with_only_its_folder_marker_is_not_tried(ready: Place, standin: Standin) -> None:
+    """The console makes such an object, and a load finds no record in it."""
+    standin.put(f"{BUCKET}/new/", b"")
+    found = findings(ready, f"{BUCKET}/new/")
+    assert str(found["staging_events COPY"]) == (
+        f"unknown  staging_events COPY: not tried, as every object under {BUCKET}/new/ is empty"
+    )
+    assert {each.result for each in found.values()} == {"passed", "unknown"}
+
+
+def test_a_key_with_a_backslash_is_loaded_and_not_tried(ready: Place, standin: Standin) -> None:
+    """COPY is given the prefix, and the trial another object if there is one."""
+    odd = standin.put(f"{BUCKET}/odd/a\\b", EVENT)
+    found = findings(ready, f"{BUCKET}/odd/")
+    assert found["staging_events COPY"].result == "unknown"
+    assert found["staging_events COPY"].text == f"not tried, as COPY cannot be given {odd!r} alone"
+    standin.put(f"{BUCKET}/odd/larger", EVENT * 2)
+    assert findings(ready, f"{BUCKET}/odd/")["staging_events COPY"].text == f"may read {BUCKET}/odd/larger"
+    ready.session()
+    create_tables.fn(ready.target, catalog.TABLES)
+    assert stage_next(ready.target, sources_of(f"{BUCKET}/odd/", SONGS)[0]).staged == 3
 
 
 def test_a_prefix_that_matches_its_neighbours_fails(ready: Place, standin: Standin) -> None:
@@ -181,7 +215,7 @@ def test_names_that_disagree_with_the_compression_fail(
 ) -> None:
     standin.put(f"{LOGS}{name}", EVENT)
     failures = [f for f in findings(ready, compression=compression).values() if f.result == "failed"]
-    assert failures[0].subject in ("COPY", "staging_events compression")
+    assert failures[0].subject in ("staging_events COPY", "staging_events compression")
     assert any(re.search(expected, finding.text) for finding in failures)
 
 
@@ -215,13 +249,15 @@ def test_a_bucket_in_another_region_fails(ready: Place, standin: Standin) -> Non
     standin.put(f"s3://sparkify-far/{JSONPATHS.name}", JSONPATHS.read_bytes())
     found = findings(ready, "s3://sparkify-far/log_data/")
     assert "is in eu-west-1, but COPY would use us-west-2" in found["staging_events region"].text
-    assert found["COPY"].result == "failed"
+    assert found["staging_events COPY"].result == "failed"
 
 
 def test_a_role_that_the_cluster_may_not_assume_fails(ready: Place) -> None:
     role = "arn:aws:iam::123456789012:role/unknown"
     target = replace(ready.target, copy_role=role)
-    assert the_failure(findings(replace(ready, target=target))).startswith("failed   COPY: cannot read s3://")
+    refused = [each for each in findings(replace(ready, target=target)).values() if each.result == "failed"]
+    assert [each.subject for each in refused] == ["staging_events COPY", "staging_songs COPY"]
+    assert all(each.text.startswith("cannot read s3://") for each in refused)
     for good in ("default", ROLE):
         found = findings(replace(ready, target=replace(target, copy_role=good)))
         assert {finding.result for finding in found.values()} == {"passed"}
@@ -229,7 +265,9 @@ def test_a_role_that_the_cluster_may_not_assume_fails(ready: Place) -> None:
 
 def test_an_invalid_role_fails(ready: Place) -> None:
     target = replace(ready.target, copy_role="admin'; drop table users; --")
-    assert "is not a role. Use `default`, or an ARN" in the_failure(findings(replace(ready, target=target)))
+    refused = {each.text for each in findings(replace(ready, target=target)).values() if each.result == "failed"}
+    assert "is not a role. Use `default`, or an ARN" in "".join(refused)
+    assert len(refused) == 1
 
 
 def test_a_worker_lists_objects_but_reads_none_if_copy_has_a_role(
@@ -242,7 +280,7 @@ def test_a_worker_lists_objects_but_reads_none_if_copy_has_a_role(
     assert found["connection"].result == "passed"
     staging = {name: found[name].result for name in found if name.startswith("staging")}
     assert {name for name, result in staging.items() if result == "failed"} == {
-        "staging_events objects", "staging_songs objects"
+        "staging_events COPY", "staging_events objects", "staging_songs COPY", "staging_songs objects"
     }  # fmt: skip
     assert set(staging.values()) == {"failed", "unknown"}
     found = findings(replace(ready, target=replace(target, copy_role="")))
@@ -255,13 +293,13 @@ def test_the_command_prints_each_finding_and_fails_if_one_failed(
     preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws", schema="sparkify")
     passed = capsys.readouterr()
     lines = passed.out.splitlines()
-    assert len(lines) == 15
+    assert len(lines) == 16
     assert {line.split()[0] for line in lines} == {"passed"}
     standin.s3.keys.clear()
-    with pytest.raises(PermanentError, match=r"1 of 15 checks failed\. A run would fail too"):
+    with pytest.raises(PermanentError, match=r"2 of 16 checks failed\. A run would fail too"):
         preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws")
     failed = capsys.readouterr()
-    assert "failed   COPY: cannot read" in failed.out
+    assert failed.out.count(" COPY: cannot read") == 2
     for key in (standin.keys.access_key_id, standin.keys.secret_access_key, standin.password):
         assert key not in f"{passed}{failed}", "no secret is printed"
 

@@ -48,7 +48,7 @@ class Access:
                 "ARN, or aws_credentials to the name of an AWS Credentials block"
             )
         options = {"access_key_id": keys.access_key, "secret_access_key": keys.secret_key, "session_token": keys.token}
-        return [f"{name} {literal(value)}" for name, value in options.items() if value]
+        return [f"{name} {literal(value, name=name)}" for name, value in options.items() if value]
 
 
 def copy_statement(source: Source, access: Access) -> str:
@@ -109,14 +109,15 @@ def s3_location(source: Source) -> str:
     return source.location
 
 
-def literal(value: str) -> str:
-    """Return a string literal.
+def literal(value: str, name: str = "") -> str:
+    """Return a string literal. A message shows the value, unless it has a name.
 
     Raises:
         CopyError: the value contains a backslash, which Redshift might take for an escape, or unprintable characters.
     """
     if "\\" in value or not value.isprintable():
         raise CopyError(
-            "COPY: a name contains a backslash or a control character, which cannot be quoted safely. Rename it"
+            f"COPY: {name or repr(value)} contains a backslash or a control character, which cannot be quoted safely. "
+            "Rename it"
         )
     return "'" + value.replace("'", "''") + "'"

@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Engine, text
 
 from warehouse.errors import CopyError, PermanentError
+from warehouse.files import SourceFile
 from warehouse.jsonpaths import paths_of
-from warehouse.preflight import Finding, probe
+from warehouse.preflight import Finding, UntriedError, probe
 from warehouse.redshift.copy import send
 from warehouse.redshift.copy_statement import Access, jsonpaths_url, literal, trial_statement
 from warehouse.s3.client import S3
@@ -64,8 +67,8 @@ class RedshiftPreflight:
         if connection.result == "passed":
             yield probe("schema", self._may_create)
             yield probe("tables", partial(self._may_write, tables))
-            if sources:
-                yield probe("COPY", partial(self.may_copy, sources[0]))
+            for source in sources:
+                yield probe(f"{source.table.name} COPY", partial(self.may_copy, source))
 
     def _connects(self) -> str:
         (row,) = self.ask(SESSION)
@@ -109,8 +112,9 @@ class RedshiftPreflight:
 
         Raises:
             PermanentError: COPY cannot read it.
+            UntriedError: there is none that COPY can be given alone.
         """
-        smallest = min((each for each in self.s3.objects(source.location) if each.size), key=lambda each: each.size)
+        smallest = _smallest(source, self.s3.objects(source.location))
         with self.engine.connect() as connection:
             connection.exec_driver_sql(TRIAL_TABLE)
             refused = send(connection, trial_statement("preflight", smallest.url, self.access(), source.compression))
@@ -123,6 +127,17 @@ class RedshiftPreflight:
         """Return the rows that answer a query, which runs in a transaction of its own."""
         with self.engine.connect() as connection:
             return connection.execute(text(query), parameters).all()
+
+
+def _smallest(source: Source, objects: Sequence[SourceFile]) -> SourceFile:
+    filled = sorted((each for each in objects if each.size), key=attrgetter("size"))
+    if not filled:
+        raise UntriedError(f"every object under {source.location} is empty")
+    for each in filled:
+        with suppress(CopyError):
+            literal(each.url)
+            return each
+    raise UntriedError(f"COPY cannot be given {filled[0].url!r} alone")
 
 
 def jsonpaths_finding(s3: S3, source: Source, *, may_be_denied: bool) -> Finding:
