@@ -27,7 +27,7 @@ from warehouse.errors import PermanentError
 _SERVER = "flows.server_process"
 _AS_PREFECT_DOES = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 _UNWRITABLE = re.compile(
-    r"(?:PermissionError|Read-only file system|unable to open database file|readonly database)[^\n]*"
+    r"(?:PermissionError|Read-only file system|unable to open database file|readonly database|disk is full)[^\n]*"
 )
 
 
@@ -114,5 +114,6 @@ def why_not(output: str) -> str:
         )
     if reason := _UNWRITABLE.search(output):
         return f"{home}: cannot be written ({reason[0].strip()}). {remedy}, one that can be"
-    last = (output.strip().splitlines() or ["it said nothing"])[-1]
+    errors = re.findall(r"^\S*(?:Error|Exception)\b.*", output, re.MULTILINE) or output.strip().split("\n")[-1:]
+    last = errors[-1] or "it said nothing"
     return f"the temporary Prefect server did not start ({last[:200]}). Run again with --debug to see its output"

@@ -46,11 +46,17 @@ def generate(
     _refuse_wrong_options(days=days, users=users, songs=songs, out=out)
     part = out.absolute().with_name(f"{out.absolute().name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    with duckdb.connect() as connection:
-        count = _write(connection, part, days=days, users=users, songs=songs, seed=seed)
-    if dirty:
-        write_dirty(part)
-    part.rename(out)
+    try:
+        with duckdb.connect() as connection:
+            count = _write(connection, part, days=days, users=users, songs=songs, seed=seed)
+        if dirty:
+            write_dirty(part)
+        part.rename(out)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PermanentError(
+            f"{out}: cannot be written ({reason}). Make room there, or name another directory"
+        ) from None
     print(f"{out}: {count:,} events of {days} days, {songs:,} songs")
 
 

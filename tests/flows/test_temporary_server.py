@@ -34,9 +34,13 @@ HOME = f"Prefect's home {PREFECT_HOME.value()}"
             "Set PREFECT_HOME to another folder, or use that version",
         ),
         (NOT_A_FOLDER, f"{HOME}: cannot be written (unable to open database file). Set PREFECT_HOME to another folder"),
+        ("sqlite3.OperationalError: database or disk is full\n", f"{HOME}: cannot be written (disk is full). Set"),
         (READ_ONLY, f"{HOME}: cannot be written (readonly database). Set PREFECT_HOME to another folder"),
         (NO_RIGHTS, f"{HOME}: cannot be written (PermissionError: [Errno 13] Permission denied: '/prefect')."),
-        ("a\nKeyError: 'x'\n", "the temporary Prefect server did not start (KeyError: 'x'). Run again with --debug"),
+        (
+            "a\nKeyError: 'x'\n\n09:47:50 | ERROR | Application startup failed. Exiting.\n",
+            "the temporary Prefect server did not start (KeyError: 'x'). Run again with --debug",
+        ),
         ("", "the temporary Prefect server did not start (it said nothing)."),
     ],
 )

@@ -22,7 +22,7 @@ def explained(path: str) -> Iterator[None]:
     """Explain why the block could not write the database at a path.
 
     Raises:
-        PermanentError: the disk is full.
+        PermanentError: the disk is full, or the memory too small.
     """
     try:
         yield
@@ -30,6 +30,11 @@ def explained(path: str) -> Iterator[None]:
         if any(reason in str(error) for reason in _NO_ROOM):
             raise PermanentError(
                 f"the disk under {path} is full. Make room on it, or name a file on another disk"
+            ) from None
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise PermanentError(
+                "DuckDB has too little memory for this, though it uses the disk too. "
+                "Give the machine or the container more, or stop what else runs there"
             ) from None
         raise
 

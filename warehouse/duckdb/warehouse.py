@@ -15,6 +15,7 @@ from warehouse.duckdb.dialect import READ_ONLY, Dialect, deadline, may_write
 from warehouse.duckdb.errors import explained, without_connections
 from warehouse.duckdb.files import list_files
 from warehouse.duckdb.locks import TableLocks
+from warehouse.duckdb.memory import limits
 from warehouse.duckdb.preflight import file_findings
 from warehouse.errors import PermanentError
 from warehouse.files import File, SourceFile
@@ -32,7 +33,6 @@ _KEPT_OPEN: dict[tuple[str, str], PoolProxiedConnection] = {}
 _CONFIG = {
     "integer_division": True,  # as in Redshift, 1 / 2 = 0
     "preserve_insertion_order": False,
-    "memory_limit": "768MiB",
 }
 _REDSHIFT_TYPES = {"double": "double precision", "float": "real"}
 
@@ -162,7 +162,7 @@ def _engine(path: str, schema: str, config: dict[str, Any]) -> Engine:
     engine = create_engine(
         URL.create("redshift+duckdb", database=path),  # not parsed: a path may contain what has a meaning in a URL
         poolclass=NullPool,
-        connect_args={"config": config},
+        connect_args={"config": config | limits()},
         hide_parameters=True,
     )
     assert isinstance(engine.dialect, Dialect)

@@ -1,0 +1,46 @@
+"""How much memory DuckDB takes, and what it says where that is too little."""
+
+import duckdb
+import pytest
+
+from warehouse.duckdb import memory
+from warehouse.duckdb.errors import explained
+from warehouse.duckdb.memory import limits, limits_of
+from warehouse.errors import PermanentError
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("total", "threads", "settings"),
+    [
+        (24 * GIB, 16, {"memory_limit": "768MiB"}),
+        (2 * GIB, 2, {"memory_limit": "768MiB"}),
+        (1 * GIB, 8, {"memory_limit": "544MiB", "threads": 5}),
+        (640 << 20, 8, {"memory_limit": "160MiB", "threads": 1}),
+        (400 << 20, 8, {"memory_limit": "64MiB", "threads": 1}),
+    ],
+)
+def test_memory_and_threads_fit_the_machine(total: int, threads: int, settings: dict[str, object]) -> None:
+    assert limits_of(total, threads) == settings
+
+
+@pytest.mark.parametrize(("share", "total"), [("800 MiB", 1000 << 20), ("1.6 GiB", 2 * GIB)])
+def test_the_container_is_known_by_what_duckdb_would_take(
+    share: str, total: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(memory, "limits_of", lambda total, threads: asked.append(total))
+    connect = duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", lambda: connect(config={"memory_limit": share.replace(" ", "")}))
+    limits.__wrapped__()
+    assert asked == [pytest.approx(total, rel=0.07)]
+
+
+def test_too_little_memory_is_named() -> None:
+    with (
+        duckdb.connect(config={"memory_limit": "8MB", "threads": 1}) as connection,
+        pytest.raises(PermanentError, match=r"^DuckDB has too little memory for this, though it uses the disk too\."),
+        explained("w.duckdb"),
+    ):
+        connection.execute("select len(list(range)) from range(10_000_000)")
