@@ -1,13 +1,20 @@
 -- Each of the last seven whole days has a third to three times the plays of its weekday in the eight weeks before.
 with numbers as (
     select 1 as n
-    union all select 2
-    union all select 3
-    union all select 4
-    union all select 5
-    union all select 6
-    union all select 7
-    union all select 8
+    union all
+    select 2
+    union all
+    select 3
+    union all
+    select 4
+    union all
+    select 5
+    union all
+    select 6
+    union all
+    select 7
+    union all
+    select 8
 ),
 
 newest as (
