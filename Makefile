@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help etl serve deploy test check sweep mutants format lint bench screenshots docs lock clean
+.PHONY: help etl report serve deploy test check sweep mutants format lint bench screenshots docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ endef
 
 etl: $(VENV)/ready ## Run the pipeline on a generated sample
 	$(BIN)/python -m flows.etl
+
+report: $(VENV)/ready ## Answer the questions in a page, report.html, from sparkify.duckdb; load the sample if there is none
+	@test -e sparkify.duckdb || $(BIN)/python -m flows.etl
+	$(BIN)/python -m flows.analytics
+	@echo 'Open file://$(CURDIR)/report.html'
 
 serve: $(VENV)/ready ## Start a Prefect server with its UI, a worker, and a deployment that needs no AWS
 	$(BIN)/python -m deployments.serve --port $(PORT)

@@ -8,7 +8,7 @@ from flows.command_line import run_command
 if __name__ == "__main__":  # before the imports below, which take seconds
     run_command("flows.analytics:analytics")
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
+from flows.artifacts import about_target, artifact_key
 from flows.escape import escape_cell, escape_control, escape_markdown
-from flows.etl import TABLES
 from flows.parameters import Count, WarehouseName, refuse_unwritable
 from flows.report.headlines import about, verdict
 from flows.report.page import write_report
+from flows.report.texts import with_repairs
 from flows.terminal import terminal
 from sql import catalog
 from tasks.answer import Answers, answer
@@ -34,7 +35,7 @@ class Report:
     """The answers, and the page that shows them."""
 
     answers: Answers
-    source: str
+    target: Target
     path: Path
 
     def publish(self) -> None:
@@ -42,15 +43,21 @@ class Report:
         for item in self.answers.items:
             create_table_artifact(
                 [_cells(row) for row in item.rows],
-                key=f"analytics-{item.question.name.replace('_', '-')}",
-                description=f"**{item.question.title}**\n\n{escape_markdown(item.headline)}",
+                key=artifact_key(f"analytics {item.question.name}", self.target),
+                description=f"**{item.question.title}**\n\n{escape_markdown(item.headline)}\n\n{self._source}",
             )
-        create_markdown_artifact(self.markdown, key="analytics-summary", description="What Sparkify listens to")
+        description = f"What Sparkify listens to\n\n{self._source}"
+        create_markdown_artifact(self.markdown, key=artifact_key("analytics", self.target), description=description)
+
+    @property
+    def _source(self) -> str:
+        return escape_markdown(f"From {about_target(self.target)}.")
 
     @property
     def markdown(self) -> str:
         """The headlines as Markdown."""
-        head = "\n\n".join(escape_markdown(line) for line in [*about(self.answers, self.source), verdict(self.answers)])
+        lines = [*about(self.answers, about_target(self.target)), verdict(self.answers)]
+        head = "\n\n".join(escape_markdown(line) for line in lines)
         return f"# What Sparkify listens to\n\n{head}\n\n" + "\n".join(map(_item, self.answers.items)) + "\n"
 
     def show(self) -> None:
@@ -84,9 +91,10 @@ def analytics(
     path = Path(report)
     refuse_unwritable(path)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
-    answers = answer(target, TABLES, with_table_checks(catalog.STAR, catalog.CHECKS), catalog.QUESTIONS)
-    result = Report(answers, f"{warehouse}, schema {schema}", path)
-    write_report(answers, result.source, path)
+    answers = answer(target, catalog.TABLES, with_table_checks(catalog.STAR, catalog.CHECKS), catalog.QUESTIONS)
+    answers = replace(answers, items=[with_repairs(item) for item in answers.items])
+    write_report(answers, about_target(target), path)
+    result = Report(answers, target, path)
     result.publish()
     return result
 

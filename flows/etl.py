@@ -156,9 +156,9 @@ def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool,
     audits = [result for each in staged for result in each.checks]
     is_up_to_date = opening.is_current and not any(each.is_news for each in staged)
     if (is_up_to_date and not full_refresh) or any(result.fails_run for result in audits):
-        return Summary(staged, [], audits, where_to_look(target), batch)
+        return Summary(target, staged, [], audits, where_to_look(target), batch)
     tables, checks = load_star(target, full_refresh=full_refresh)
-    return Summary(staged, tables, [*audits, *checks], where_to_look(target), batch)
+    return Summary(target, staged, tables, [*audits, *checks], where_to_look(target), batch)
 
 
 def load_star(target: Target, *, full_refresh: bool = False) -> tuple[list[TableResult], list[CheckResult]]:

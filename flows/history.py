@@ -20,7 +20,8 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from flows.escape import escape_cell, escape_control
+from flows.artifacts import about_target, artifact_key
+from flows.escape import escape_cell, escape_control, escape_markdown
 from flows.parameters import Count, WarehouseName
 from flows.terminal import terminal
 from sql import catalog
@@ -38,13 +39,15 @@ class Listing:
     """Rows by title, for people or for programs."""
 
     tables: dict[str, list[Row]]
+    target: Target
     as_json: bool = False
 
     def publish(self) -> None:
         """Keep each table as an artifact of the run."""
         for title, rows in self.tables.items():
             cells = [{name: _cell(value) for name, value in row.items()} for row in rows]
-            create_table_artifact(cells, key=f"history-{title}", description=f"History: {title}")
+            description = f"History: {title}\n\n{escape_markdown(f'Of {about_target(self.target)}.')}"
+            create_table_artifact(cells, key=artifact_key(f"history {title}", self.target), description=description)
 
     def show(self) -> None:
         """Print the tables."""
@@ -76,10 +79,10 @@ def history(
     """
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}")
     if batch or file:
-        listing = Listing({"files": _files(target, batch, file)}, as_json)
+        listing = Listing({"files": _files(target, batch, file)}, target, as_json)
     else:
         batches, days = (look(target, catalog.OVERVIEW[name], "batches") for name in ("batches", "days"))
-        listing = Listing({"batches": batches, "days": calendar(days)}, as_json)
+        listing = Listing({"batches": batches, "days": calendar(days)}, target, as_json)
     listing.publish()
     return listing
 

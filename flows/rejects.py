@@ -45,7 +45,7 @@ def rejects(
     tables = {"rejects": "rejects", "rejected-files": "rejected_files"}
     found = {title: look(target, catalog.OVERVIEW[name], "load_errors") for title, name in tables.items()}
     chosen = {title: [row for row in rows if batch in (0, row["batch_id"])] for title, rows in found.items()}
-    listing = Listing({title: [_row(row, as_json) for row in rows] for title, rows in chosen.items()}, as_json)
+    listing = Listing({title: [_row(row, as_json) for row in rows] for title, rows in chosen.items()}, target, as_json)
     listing.publish()
     return listing
 

@@ -8,11 +8,13 @@ from prefect.artifacts import create_table_artifact
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as Grid
 
-from flows.escape import escape_cell, escape_control
+from flows.artifacts import about_target, artifact_key
+from flows.escape import escape_cell, escape_control, escape_markdown
 from flows.run_events import emit_check_failed, emit_table_loaded
 from flows.terminal import terminal
 from tasks.results import CheckResult, StageResult, TableResult
 from warehouse.errors import ChecksFailedError
+from warehouse.target import Target
 
 _NAMED_BATCHES = 3
 
@@ -29,6 +31,7 @@ class Places:
 class Summary:
     """The results of one run by source, by table and by check, and where to look for more."""
 
+    target: Target
     sources: list[StageResult]
     tables: list[TableResult]
     checks: list[CheckResult]
@@ -47,15 +50,15 @@ class Summary:
 
     def publish(self) -> None:
         """Save sources, tables and checks as artifacts of the run, and emit its events."""
-        create_table_artifact(
-            [_source_row(result) for result in self.sources], key="sparkify-sources", description="Files by source"
-        )
-        create_table_artifact(
-            [asdict(result) for result in self.tables], key="sparkify-tables", description="Rows by table"
-        )
-        create_table_artifact(
-            [_check_row(result) for result in self.checks], key="sparkify-checks", description="Checks"
-        )
+        artifacts = {
+            "sources": ("Files by source", [_source_row(result) for result in self.sources]),
+            "tables": ("Rows by table", [asdict(result) for result in self.tables]),
+            "checks": ("Checks", [_check_row(result) for result in self.checks]),
+        }
+        about = escape_markdown(f"Of {about_target(self.target)}{f', batch {self.batch}' if self.batch else ''}.")
+        for name, (title, rows) in artifacts.items():
+            key = artifact_key(f"sparkify {name}", self.target)
+            create_table_artifact(rows, key=key, description=f"{title}\n\n{about}")
         for table in self.tables:
             emit_table_loaded(table)
         for check in self.checks:

@@ -55,7 +55,7 @@ def undo(
         sources = {part["source"] for part in parts}
         undo_batch(target, batch, [table for table in catalog.HISTORY if table.source in sources])
         tables, checks = load_star(target)
-    return Summary([], tables, checks, where_to_look(target)).published()
+    return Summary(target, [], tables, checks, where_to_look(target)).published()
 
 
 def parts_of(batches: list[Row], batch: int, source: SourceName) -> list[Row]:

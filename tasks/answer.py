@@ -10,9 +10,12 @@ from sqlalchemy import Connection
 from tasks.check import offending_rows
 from tasks.results import CheckResult
 from tasks.retries import RETRIES
+from warehouse.base import Warehouse
 from warehouse.checks import Check
 from warehouse.connect import open_warehouse
+from warehouse.errors import PermanentError
 from warehouse.questions import Answer, Question, python_value
+from warehouse.tables import Table
 from warehouse.target import Target
 
 
@@ -38,21 +41,36 @@ class Answers:
 
 
 @task(task_run_name="answer", **RETRIES)
-def answer(target: Target, tables: Sequence[str], checks: Sequence[Check], questions: Sequence[Question]) -> Answers:
+def answer(target: Target, tables: Sequence[Table], checks: Sequence[Check], questions: Sequence[Question]) -> Answers:
     """Answer questions about tables, and check rules. One read-only transaction, without the lease.
 
-    If the tables do not exist yet, no question has an answer and no rule is checked.
+    Raises:
+        PermanentError: the schema lacks tables or columns. The message names them.
     """
     warehouse = open_warehouse(target)
     with warehouse.reading() as connection:
-        asked_at = connection.exec_driver_sql("select getdate()").scalar_one()
-        if not all(warehouse.columns(connection, name) for name in tables):
-            return Answers([Answer(question) for question in questions], [], asked_at)
+        _refuse_other_tables(warehouse, connection, tables)
         return Answers(
             [ask(connection, question) for question in questions],
             [offending_rows(connection, each) for each in checks],
-            asked_at,
+            connection.exec_driver_sql("select getdate()").scalar_one(),
             connection.exec_driver_sql("select max(expires_at) from run_lease").scalar_one(),
+        )
+
+
+def _refuse_other_tables(warehouse: Warehouse, connection: Connection, tables: Sequence[Table]) -> None:
+    lacking = []
+    for table in tables:
+        present = {column.name for column in warehouse.columns(connection, table.name)}
+        missing = [column.name for column in table.columns if column.name not in present]
+        if not present:
+            lacking.append(f"no table {table.name}")
+        elif missing:
+            lacking.append(f"a table {table.name} without {', '.join(missing)}")
+    if lacking:
+        raise PermanentError(
+            f"schema {warehouse.target.schema}: the pipeline never loaded it ({'; '.join(lacking)}). "
+            "Load it first, or name another warehouse or schema"
         )
 
 

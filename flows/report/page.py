@@ -1,6 +1,7 @@
 """The report: one HTML page without external resources."""
 
 import os
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,17 +9,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from flows.report import charts
-from flows.report.headlines import about, description, verdict
+from flows.report.headlines import about, change, description, state, verdict, weeks
+from flows.report.texts import csv_of, is_repaired, loaded_texts, shown
 from tasks.answer import Answers
 from warehouse.questions import Answer, readable
 
-LIGHT = {"ink": charts.INK, "quiet": charts.QUIET, "grid": charts.GRID} | {
-    f"series-{n}": colour for n, colour in enumerate(charts.SERIES, start=1)
-}
+LIGHT = {"ink": charts.INK, "quiet": charts.QUIET, "grid": charts.GRID, "accent": charts.ACCENT} | charts.PLANS
 DARK = {
-    "ink": "#e8eaf0", "quiet": "#a3aabb", "grid": "#323846",
-    "series-1": "#7aa5ff", "series-2": "#ff9d5c", "series-3": "#5fcca2", "series-4": "#c493ea",
-    "series-5": "#f0869f", "series-6": "#c6cb5a", "series-7": "#7fd0e2",
+    "ink": "#e8eaf0", "quiet": "#a3aabb", "grid": "#323846", "accent": "#7aa5ff", "free": "#ff9d5c", "paid": "#5fcca2",
 }  # fmt: skip
 WIDTHS = {"wide": charts.WIDE, "narrow": charts.NARROW}
 
@@ -35,17 +33,22 @@ def page(answers: Answers, source: str) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters |= {"readable": readable, "words": _words, "description": description}
+    environment.filters |= {"readable": readable, "shown": shown, "words": _words, "data": _data_url}
+    environment.filters |= {"change": change, "weeks": weeks, "description": description}
     environment.tests["numeric_in"] = _is_numeric
-    drawn = [answer for answer in answers.items if answer.question.chart != "figures"]
+    environment.tests["repaired"] = is_repaired
+    drawn = [answer for answer in answers.items if answer.question.section]
+    sections = dict.fromkeys(answer.question.section for answer in drawn)
     return environment.get_template("page.html").render(
         about=about(answers, source),
         verdict=verdict(answers),
-        holds=bool(answers.checks) and not answers.broken,
+        holds=not answers.broken,
         broken=answers.broken,
+        state=state(answers),
         figures=[answer for answer in answers.items if answer.question.chart == "figures"],
-        answers=drawn,
+        sections={name: [answer for answer in drawn if answer.question.section == name] for name in sections},
         charts={answer.question.name: _drawn(answer) for answer in drawn},
+        count_repaired=len(loaded_texts(answers.items)),
         light=Markup(_variables(LIGHT)),
         dark=Markup(_variables(DARK)),
     )
@@ -59,12 +62,17 @@ def _drawn(answer: Answer) -> Mapping[str, Markup]:
 
 def _with_variables(svg: str) -> str:
     for name, colour in LIGHT.items():
-        svg = svg.replace(f": {colour}", f": var(--{name})")
+        svg = svg.replace(f": {colour}", f": var(--{name})").replace(f'"{colour}"', f'"var(--{name})"')
     return svg
 
 
 def _variables(colours: Mapping[str, str]) -> str:
     return " ".join(f"--{name}: {colour};" for name, colour in colours.items())
+
+
+def _data_url(answer: Answer) -> str:
+    """Return the address of the answer's rows as a CSV file, within the page. The mark at its start is for Excel."""
+    return "data:text/csv;base64," + b64encode(csv_of(answer).encode("utf-8-sig")).decode("ascii")
 
 
 def _words(column: str) -> str:

@@ -1,20 +1,25 @@
 -- title: Most played songs
--- question: Which songs in the catalogue are played the most?
+-- question: Which songs are played the most, whether the catalogue has them or not?
+-- section: Music
 -- chart: bars
 -- x: plays (plays)
--- y: song (song)
--- headline: “{first[song]}” by {first[artist]} leads the catalogue with {first[plays]:play}.
--- nothing: No played song is in the catalogue.
+-- y: song (song), artist (artist)
+-- mark: in_catalogue (not in the catalogue)
+-- with: heard, entries
+-- rank: plays
+-- headline: “{first[song]}” by {first[artist]} is played the most, with {first[plays]:play} by {first[listeners]:listener}.
 select
-    songs.title as song,
-    artists.name as artist,
+    heard.song,
+    heard.artist,
     count(*) as plays,
-    count(distinct songplays.user_id) as listeners
-from songplays
-inner join songs
-    on songs.song_id = songplays.song_id
-left join artists
-    on artists.artist_id = songplays.artist_id
-group by songs.song_id, songs.title, artists.name
-order by plays desc, song, artist
+    count(distinct heard.user_id) as listeners,
+    case when count(entries.title) > 0 then 'yes' else 'no' end as in_catalogue
+from heard
+left join entries
+    on entries.title = heard.song
+    and entries.artist_name = heard.artist
+    and entries.duration = heard.length
+where heard.song is not null and heard.artist is not null
+group by heard.song, heard.artist
+order by plays desc, heard.song, heard.artist
 limit 15

@@ -1,18 +1,33 @@
 -- title: Most played artists
--- question: Which artists in the catalogue are played the most?
+-- question: Which artists are played the most, whether the catalogue has them or not?
+-- section: Music
 -- chart: bars
--- x: plays (plays)
+-- x: plays (plays), listeners (listeners)
 -- y: artist (artist)
--- headline: {first[artist]} leads the catalogue with {first[plays]:play} by {first[listeners]:listener}.
--- nothing: No played artist is in the catalogue.
+-- mark: in_catalogue (not in the catalogue)
+-- with: heard, entries
+-- rank: plays
+-- headline: {first[artist]} is played the most, with {first[plays]:play} of {first[songs]:song} by {first[listeners]:listener}. The catalogue has the song of {first[catalogued]} of these plays.
+with artists as (
+    select distinct artist_name
+    from entries
+)
+
 select
-    artists.name as artist,
+    heard.artist,
     count(*) as plays,
-    count(distinct songplays.user_id) as listeners,
-    count(distinct songplays.song_id) as songs
-from songplays
-inner join artists
-    on artists.artist_id = songplays.artist_id
-group by artists.artist_id, artists.name
-order by plays desc, artist
+    count(distinct heard.user_id) as listeners,
+    count(distinct heard.song) as songs,
+    count(entries.title) as catalogued,
+    case when count(artists.artist_name) > 0 then 'yes' else 'no' end as in_catalogue
+from heard
+left join entries
+    on entries.title = heard.song
+    and entries.artist_name = heard.artist
+    and entries.duration = heard.length
+left join artists
+    on artists.artist_name = heard.artist
+where heard.artist is not null
+group by heard.artist
+order by plays desc, heard.artist
 limit 15

@@ -273,6 +273,7 @@ def test_no_color_turns_off_all_escape_codes(
     assert ("\x1b" in capsys.readouterr().out) == has_codes
 
 
+TARGET = Target("duckdb:///a.duckdb", "public", "test run")
 CONTROL = "a\x1b]0;title\x07\x9b1m\u202eb\rc"
 SHOWN = r"a\x1b]0;title\x07\x9b1m\u202eb\rc"
 
@@ -281,10 +282,10 @@ def test_a_terminal_obeys_no_text_of_the_data(
     ends: Callable[..., tuple[int, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ends(raising(PermanentError(f"{CONTROL}\n  second line")))[1] == f"\n{SHOWN}\n  second line\n"
-    Summary([], [], [CheckResult("c", "A rule.", "warn", 1, [{"x": CONTROL}])], Places("", "")).show()
-    Listing({"files": [{"url": f"[red]{CONTROL}"}]}).show()
+    Summary(TARGET, [], [], [CheckResult("c", "A rule.", "warn", 1, [{"x": CONTROL}])], Places("", "")).show()
+    Listing({"files": [{"url": f"[red]{CONTROL}"}]}, TARGET).show()
     answer = cast(Answer, SimpleNamespace(question=SimpleNamespace(title="A question"), headline=CONTROL))
-    Report(Answers([answer], [], datetime.now(UTC)), "", Path()).show()
+    Report(Answers([answer], [], datetime.now(UTC)), TARGET, Path()).show()
     printed = capsys.readouterr().out
     assert printed.count(SHOWN) == 3
     assert f"[red]{SHOWN}" in printed

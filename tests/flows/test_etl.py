@@ -23,7 +23,7 @@ from flows.history import history
 from flows.rejects import rejects
 from flows.summary import Summary
 from sql import catalog
-from tests.support.artifacts import artifacts_of, rows_of
+from tests.support.artifacts import artifacts_of, kinds, rows_of
 from tests.support.deliveries import Deliveries
 from tests.support.deployed import free_port
 from tests.support.project import ROOT
@@ -65,7 +65,7 @@ class TestFlow:
         assert [report.check for report in summary.checks if not report.holds] == []
         audits = [audit for audits in catalog.AUDITS.values() for audit in audits]
         assert {report.check for report in summary.checks} >= {check.name for check in [*catalog.CHECKS, *audits]}
-        artifacts = artifacts_of(state)
+        artifacts = kinds(artifacts_of(state), place.target)
         assert set(artifacts) == {"sparkify-sources", "sparkify-tables", "sparkify-checks"}
         assert rows_of(artifacts["sparkify-tables"]) == [asdict(report) for report in summary.tables]
         assert [row["check"] for row in rows_of(artifacts["sparkify-checks"])] == [one.check for one in summary.checks]

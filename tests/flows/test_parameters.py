@@ -13,10 +13,12 @@ from flows.analytics import analytics
 from flows.etl import etl
 from flows.preflight import preflight
 from flows.summary import Places, Summary
+from sql import catalog
 from tests.standin import Standin
-from tests.support.warehouses import BUCKET, JSONPATHS, connector, credentials
+from tests.support.warehouses import BUCKET, JSONPATHS, Place, connector, credentials
 from warehouse.days import Days
 from warehouse.errors import PermanentError
+from warehouse.target import Target
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -93,7 +95,7 @@ def test_every_parameter_about_files_reaches_the_tasks(monkeypatch: pytest.Monke
 
     def run(target: Any, sources: Any, rules: Any, **options: Any) -> Summary:
         runs.append((sources, rules, options))
-        return Summary([], [], [], Places("", ""))
+        return Summary(target, [], [], [], Places("", ""))
 
     monkeypatch.setattr("flows.etl.run_tasks", run)
     etl("logs", "songs", **OF_FILES)
@@ -123,6 +125,9 @@ def test_every_parameter_of_the_preflight_command_takes_effect(
 
 def test_every_parameter_of_the_analytics_flow_takes_effect(standin: Standin, tmp_path: Path) -> None:
     report = tmp_path / "given.html"
+    session = Place(Target("parameters-redshift", "music", "test run")).session()
+    session.run(*(table.ddl for table in catalog.TABLES))
+    session.warehouse.release_lease()
     assert_all_covered(analytics, [*CONNECTION, "report"])
     analytics(**values(CONNECTION), report=str(report))
     assert_reached(CONNECTION, "\n".join(standin.counts.statements))

@@ -8,10 +8,12 @@ from prefect import flow
 
 from flows.summary import Places, Summary
 from tasks.results import CheckResult, StageResult, TableResult
-from tests.support.artifacts import artifacts_of, rows_of
+from tests.support.artifacts import artifacts_of, kinds, rows_of
 from warehouse.errors import ChecksFailedError
+from warehouse.target import Target
 
 HOLDS = CheckResult("users_not_empty", "users has rows.", "error")
+TARGET = Target("duckdb:///a_b.duckdb", "public", "test run")
 SOURCE = StageResult(
     source="log_data", table="staging_events", is_news=True, new=2, changed=1, known=30, set_aside=4, gone=5,
     staged=1200, rejected=1, seconds=0.5, checks=[HOLDS],
@@ -23,7 +25,8 @@ FAILS = CheckResult("levels_known", "Every level is known.", "error", 3, [{"key"
 
 
 def summary(*checks: CheckResult) -> Summary:
-    return Summary([SOURCE], [TABLE], list(checks), Places("The tables are in [here].", "Look at [these]: rejects"), 3)
+    places = Places("The tables are in [here].", "Look at [these]: rejects")
+    return Summary(TARGET, [SOURCE], [TABLE], list(checks), places, 3)
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -33,7 +36,8 @@ class TestArtifacts:
         def publish() -> None:
             summary(*checks).publish()
 
-        return {key: rows_of(artifact) for key, artifact in artifacts_of(publish(return_state=True)).items()}
+        artifacts = kinds(artifacts_of(publish(return_state=True)), TARGET)
+        return {kind: rows_of(artifact) for kind, artifact in artifacts.items()}
 
     def test_each_source_and_each_table_has_a_row(self) -> None:
         found = self.published(HOLDS)

@@ -9,7 +9,7 @@ import pytest
 
 from flows.history import calendar, history
 from flows.undo import describe, parts_of, undo
-from tests.support.artifacts import artifacts_of, rows_of
+from tests.support.artifacts import artifacts_of, kinds, rows_of
 from tests.support.deliveries import Deliveries
 from tests.support.records import EVENT, SONG
 from tests.support.warehouses import LOADED
@@ -112,7 +112,7 @@ def test_history_lists_batches_days_and_files(
     ]
     listing.show()
     assert json.loads(capsys.readouterr().out)["days"] == listing.tables["days"]
-    assert rows_of(artifacts_of(state)["history-days"]) == listing.tables["days"]
+    assert rows_of(kinds(artifacts_of(state), deliveries.place.target)["history-days"]) == listing.tables["days"]
     one = history(batch=2, **options(deliveries)).tables["files"]
     assert [Path(row["url"]).name for row in one] == ["b.json", "b.json"]
     versions = history(file="log_data/a.json", **options(deliveries))

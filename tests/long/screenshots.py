@@ -30,8 +30,8 @@ def take_all() -> None:
 
 
 def artifact(project: Clone, key: str) -> str:
-    """Return the id of the newest artifact of a key."""
-    found = project.ask("artifacts/filter", artifacts={"key": {"any_": [key]}}, sort="CREATED_DESC")
+    """Return the id of the newest artifact of a kind."""
+    found = project.ask("artifacts/filter", artifacts={"key": {"like_": f"{key}-%"}}, sort="CREATED_DESC")
     return str(found[0]["id"])
 
 

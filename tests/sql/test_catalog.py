@@ -117,6 +117,7 @@ def test_tables_have_the_declared_columns(tmp_path: Path) -> None:
 
 def test_every_sql_file_is_in_the_catalogue_and_vice_versa() -> None:
     lines = [table.path for table in catalog.TABLES] + [question.path for question in catalog.QUESTIONS]
+    lines += {view for question in catalog.QUESTIONS for view in question.views}
     lines += [catalog.SQL / f"checks/{check.name}.sql" for check in catalog.CHECKS]
     lines += [catalog.SQL / f"audits/{audit.name}.sql" for audit in AUDITS]
     lines += [catalog.SQL / f"overview/{name}.sql" for name in catalog.OVERVIEW]

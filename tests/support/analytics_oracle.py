@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median
@@ -12,61 +12,81 @@ from typing import Any, NamedTuple
 from tests.support.oracle import EPOCH, read_records, songplay_id
 
 Rows = list[tuple[Any, ...]]
+Record = dict[str, Any]
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+EARLIEST = datetime(2000, 1, 1)
 SIZES = ((1, "1 song"), (5, "2–5 songs"), (10, "6–10 songs"), (20, "11–20 songs"), (50, "21–50 songs"))  # noqa: RUF001
 
 
 class Play(NamedTuple):
     key: str
-    start: Any
+    start: datetime
     user: int | None
     level: str
-    session: int
+    session: tuple[int | None, int | None]
     location: str
     agent: str
     song: Any
     artist: Any
     length: Any
-    match: dict[str, Any] | None
+    match: bool
 
     @property
     def day(self) -> date:
-        return self.start.date()  # type: ignore[no-any-return]
+        return self.start.date()
 
     @property
-    def entry(self) -> dict[str, Any]:
-        """The catalogue's song, of a play that matches one."""
-        assert self.match
-        return self.match
+    def week(self) -> date:
+        return self.day - timedelta(self.day.weekday())
 
 
 def answers(log_data: Path, song_data: Path) -> dict[str, Rows]:
     """Return the rows that answer each question, once the data is loaded into an empty warehouse."""
-    songs = sorted(read_records(song_data), key=lambda s: (s["song_id"], s["artist_id"]))
-    plays = sorted(_plays(list(read_records(log_data)), songs), key=lambda p: (p.start, p.key))
-    matched = [play for play in plays if play.match]
-    names = {s["artist_id"]: s["artist_name"] for s in sorted(songs, key=lambda s: s["artist_name"], reverse=True)}
+    return answers_of(list(read_records(log_data)), list(read_records(song_data)))
+
+
+def answers_of(events: list[Record], songs: list[Record]) -> dict[str, Rows]:
+    """Return the rows that answer each question about events and a catalogue, without those about batches."""
+    every = sorted(_plays(events, songs), key=lambda p: (p.start, p.key))
+    plays = [play for play in every if _is_plausible(play.start)]
+    days = sorted({start.date() for start in map(_start, events) if _is_plausible(start)})
+    people = _people(events)
     return {
-        "overview": _overview(plays),
-        "daily_activity": _daily(plays),
-        "hours_and_weekdays": _hours(plays),
-        "most_played_songs": _top(matched, lambda p: (p.entry["song_id"], p.song, names[p.entry["artist_id"]])),
-        "most_played_artists": _artists(matched, names),
+        "overview": _overview(plays, days),
+        "daily_activity": _daily(plays, days),
+        "hours_and_weekdays": _hours(plays, days),
         "sessions": _sessions(plays),
         "session_sizes": _sizes(plays),
+        "top_listeners": _listeners_by_plays(plays, people),
         "top_locations": _locations(plays),
-        "plan_changes": _changes(plays),
-        "before_upgrading": _before(plays),
-        "weekly_retention": _retention(plays),
+        "listeners_by_gender": _genders(plays, people),
         "browsers_and_platforms": _agents(plays),
+        "weekly_retention": _retention(plays, days),
+        "growth_of_paid": _growth(plays, days),
+        "plan_changes": _changes(plays, days),
+        "before_upgrading": _before(plays),
+        "most_played_songs": _songs(plays),
+        "most_played_artists": _artists(plays, {song["artist_name"] for song in songs}),
+        "replayed_songs": _replayed(plays),
         "catalogue_coverage": _coverage(plays),
-        "missing_songs": _missing(plays, songs),
+        "missing_songs": _missing(plays),
         "near_misses": _near(plays, songs),
+        "implausible_times": _implausible(every),
+        "days_without_events": _gaps(days),
+        "broken_texts": _broken(plays),
     }
 
 
-def _plays(events: list[dict[str, Any]], songs: list[dict[str, Any]]) -> Iterator[Play]:
-    catalogue = {(s["title"], s["artist_name"], s["duration"]): s for s in reversed(songs)}
+def _start(event: Record) -> datetime:
+    return EPOCH + timedelta(milliseconds=event["ts"])
+
+
+def _is_plausible(start: datetime) -> bool:
+    return EARLIEST <= start <= datetime.now(UTC).replace(tzinfo=None) + timedelta(1)
+
+
+def _plays(events: list[Record], songs: list[Record]) -> Iterator[Play]:
+    catalogue = {(s["title"], s["artist_name"], s["duration"]) for s in songs}
     deliveries = defaultdict(list)
     for event in events:
         if event["page"] == "NextSong":
@@ -76,9 +96,21 @@ def _plays(events: list[dict[str, Any]], songs: list[dict[str, Any]]) -> Iterato
         e = min(sources, key=lambda e: [(e[name] is None, e[name]) for name in names])
         song = (e["song"], e["artist"], e["length"])
         user = int(e["userId"]) if e["userId"] else None
-        start = EPOCH + timedelta(milliseconds=e["ts"])
-        match = catalogue.get(song)
-        yield Play(key, start, user, e["level"], e["sessionId"], e["location"], e["userAgent"], *song, match)
+        session = (user, e["sessionId"])
+        match = None not in song and song in catalogue
+        yield Play(key, _start(e), user, e["level"], session, e["location"], e["userAgent"], *song, match)
+
+
+def _people(events: list[Record]) -> dict[int, Record]:
+    """Return the latest event of each user."""
+    people: dict[int, tuple[Any, Record]] = {}
+    names = ("firstName", "lastName", "gender", "level")
+    for e in events:
+        if e["page"] == "NextSong" and e["userId"]:
+            moment = e["ts"] if _start(e).year < 2100 else 0
+            rank = (-moment, [(e[name] is None, e[name]) for name in names])
+            people[int(e["userId"])] = min(people.get(int(e["userId"]), (rank, e)), (rank, e), key=lambda pair: pair[0])
+    return {user: event for user, (_, event) in people.items()}
 
 
 def _grouped(plays: Iterable[Play], key: Callable[[Play], Any]) -> dict[Any, list[Play]]:
@@ -92,46 +124,120 @@ def _listeners(plays: Iterable[Play]) -> int:
     return len({play.user for play in plays} - {None})
 
 
-def _overview(plays: list[Play]) -> Rows:
+def _overview(plays: list[Play], days: list[date]) -> Rows:
     if not plays:
         return []
+    latest, earlier = ([d for d in days if (days[-1] - d).days // 7 == ago] for ago in (0, 1))
+    now, then = (_measures([p for p in plays if p.day in some]) for some in (latest, earlier))
+    complete = len(latest) == len(earlier) == 7
+    changes = [100 * (new / old - 1) if complete and old else None for new, old in zip(now, then, strict=True)][:3]
+    points = now[3] - then[3] if complete and now[0] and then[0] else None
+    span = (plays[0].day, plays[-1].day)
+    return [(*_measures(plays), *span, len(latest), len(earlier), *changes, points)]
+
+
+def _measures(plays: list[Play]) -> tuple[int, int, int, float]:
     paid = sum(play.level == "paid" for play in plays)
-    sessions = len({play.session for play in plays})
-    return [(len(plays), _listeners(plays), sessions, 100 * paid / len(plays), plays[0].day, plays[-1].day)]
+    return len(plays), _listeners(plays), len({p.session for p in plays}), 100 * paid / len(plays) if plays else 0.0
 
 
-def _daily(plays: list[Play]) -> Rows:
+def _daily(plays: list[Play], days: list[date]) -> Rows:
     groups = _grouped(plays, lambda p: (p.day, p.level))
-    cells = [(d, level) for d in {p.day for p in plays} for level in {p.level for p in plays}]
-    days = Counter(p.day for p in plays)
-    return sorted(
-        (*c, _listeners(groups[c]), len({p.session for p in groups[c]}), len(groups[c]), days[c[0]]) for c in cells
-    )
-
-
-def _hours(plays: list[Play]) -> Rows:
-    counts = Counter((p.start.weekday(), p.start.hour) for p in plays)
-    return [(WEEKDAYS[weekday], hour, count) for (weekday, hour), count in sorted(counts.items())]
-
-
-def _top(plays: list[Play], key: Callable[[Play], tuple[Any, ...]]) -> Rows:
-    groups = _grouped(plays, key)
-    counted = [(*name[1:], len(group), _listeners(group)) for name, group in groups.items()]
-    return sorted(counted, key=lambda row: (-row[2], row[0], row[1]))[:15]
-
-
-def _artists(plays: list[Play], names: dict[str, str]) -> Rows:
-    groups = _grouped(plays, lambda p: p.entry["artist_id"])
-    counted = [
-        (names[artist], len(group), _listeners(group), len({p.entry["song_id"] for p in group}))
-        for artist, group in groups.items()
+    counts = Counter(p.day for p in plays)
+    rows = [
+        (*c, _listeners(groups[c]), len({p.session for p in groups[c]}), len(groups[c]), counts[c[0]])
+        for c in [(d, level) for d in days for level in {p.level for p in plays}]
     ]
-    return sorted(counted, key=lambda row: (-row[1], row[0]))[:15]
+    return [(*row, len(plays) / len(days), len(days)) for row in sorted(rows)]
+
+
+def _hours(plays: list[Play], days: list[date]) -> Rows:
+    if not plays:
+        return []
+    counts = Counter((p.start.weekday(), p.start.hour) for p in plays)
+    of_weekday = Counter(p.start.weekday() for p in plays)
+    rows = []
+    for weekday, occurred in sorted(Counter(day.weekday() for day in days).items()):
+        for hour in range(24):
+            n = counts[weekday, hour]
+            rows.append((WEEKDAYS[weekday], hour, n, occurred, n / occurred, of_weekday[weekday] / occurred))
+    return rows
+
+
+def _songs(plays: list[Play]) -> Rows:
+    groups = _grouped((p for p in plays if None not in (p.song, p.artist)), lambda p: (p.song, p.artist))
+    rows = [(*name, len(g), _listeners(g), "yes" if any(p.match for p in g) else "no") for name, g in groups.items()]
+    return sorted(rows, key=lambda row: (-row[2], row[0], row[1]))[:15]
+
+
+def _artists(plays: list[Play], known: set[str]) -> Rows:
+    rows = [
+        (
+            name,
+            len(g),
+            _listeners(g),
+            len({p.song for p in g} - {None}),
+            sum(p.match for p in g),
+            "yes" if name in known else "no",
+        )
+        for name, g in _grouped((p for p in plays if p.artist is not None), lambda p: p.artist).items()
+    ]
+    return sorted(rows, key=lambda row: (-row[1], row[0]))[:15]
+
+
+def _replayed(plays: list[Play]) -> Rows:
+    whole = (p for p in plays if None not in (p.user, p.song, p.artist))
+    rows = []
+    for name, g in _grouped(whole, lambda p: (p.song, p.artist)).items():
+        by_user = Counter(p.user for p in g)
+        again = sum(n > 1 for n in by_user.values())
+        if again:
+            row = (*name, again, len(by_user), 100 * again / len(by_user), len(g), max(by_user.values()))
+            rows.append(row)
+    return sorted(rows, key=lambda row: (-row[2], -row[5], row[0], row[1]))[:15]
+
+
+def _listeners_by_plays(plays: list[Play], people: dict[int, Record]) -> Rows:
+    users = sorted(_by_user(plays).items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    known = sum(len(own) for _, own in users)
+    half = next((n for n in range(len(users) + 1) if 2 * sum(len(own) for _, own in users[:n]) >= known), 0)
+    rows = []
+    for user, own in users[:15]:
+        person = people[user]
+        name = f"{person['firstName']} " if person["firstName"] is not None else ""
+        spans = (len(own), len({p.day for p in own}), len({p.session for p in own}))
+        share = 100 * len(own) / known
+        rows.append((name + (person["lastName"] or ""), user, person["level"], *spans, share, len(users), half))
+    return rows
+
+
+def _genders(plays: list[Play], people: dict[int, Record]) -> Rows:
+    names = {"F": "female", "M": "male"}
+    groups = defaultdict(list)
+    for user, own in _by_user(plays).items():
+        groups[names.get(people[user]["gender"], "not known")].append((len(own), people[user]["level"] == "paid"))
+    return [
+        (name, len(g), sum(n for n, _ in g), median(n for n, _ in g), 100 * fmean(paid for _, paid in g))
+        for name, g in sorted(groups.items())
+    ]
+
+
+def _growth(plays: list[Play], days: list[date]) -> Rows:
+    observed = Counter(day - timedelta(day.weekday()) for day in days)
+    weeks: dict[date, dict[int, str]] = defaultdict(dict)
+    for user, own in _by_user(plays).items():
+        for play in own:
+            weeks[play.week][user] = play.level
+    rows = []
+    for week, levels in sorted(weeks.items()):
+        paid = sum(level == "paid" for level in levels.values())
+        rows.append((week, observed[week], len(levels), paid, 100 * paid / len(levels)))
+    return rows
 
 
 def _by_session(plays: list[Play]) -> dict[str, list[list[Play]]]:
     levels = defaultdict(list)
-    for group in _grouped(plays, lambda p: (p.user, p.session)).values():
+    for group in _grouped(plays, lambda p: p.session).values():
         levels["paid" if any(p.level == "paid" for p in group) else "free"].append(group)
     return levels
 
@@ -158,67 +264,63 @@ def _sizes(plays: list[Play]) -> Rows:
 
 
 def _locations(plays: list[Play]) -> Rows:
-    groups = _grouped(plays, lambda p: p.location)
-    counted = [(place, len(g), _listeners(g), 100 * len(g) / len(plays)) for place, g in groups.items()]
-    return sorted(counted, key=lambda row: (-row[1], row[0]))[:15]
+    known = [p for p in plays if p.user is not None]
+    rows = []
+    for place, g in _grouped(known, lambda p: p.location).items():
+        by_user = Counter(p.user for p in g)
+        most = 100 * max(by_user.values()) / len(g)
+        rows.append((place, len(by_user), len(g), len(g) / len(by_user), most, _listeners(known)))
+    return sorted(rows, key=lambda row: (-row[1], -row[2], row[0] is None, row[0]))[:15]
 
 
 def _by_user(plays: list[Play]) -> dict[int, list[Play]]:
     return _grouped((p for p in plays if p.user is not None), lambda p: p.user)
 
 
-def _changes(plays: list[Play]) -> Rows:
-    days = {p.day: [0, 0] for p in plays if p.user is not None}
-    for own in _by_user(plays).values():
+def _changes(plays: list[Play], days: list[date]) -> Rows:
+    users, counts = _by_user(plays), {day: [0, 0] for day in days}
+    changing = set()
+    for user, own in users.items():
         for before, after in pairwise(own):
             if before.level != after.level:
-                days[after.day][after.level == "free"] += 1
-    return [(day, *counts) for day, counts in sorted(days.items())]
+                changing.add(user)
+                counts[after.day][after.level == "free"] += 1
+    return [(day, *found, len(changing), len(users)) for day, found in sorted(counts.items()) if users]
 
 
 def _before(plays: list[Play]) -> Rows:
     groups = defaultdict(list)
     for own in _by_user(plays).values():
         turns = [n for n in range(1, len(own)) if (own[n - 1].level, own[n].level) == ("free", "paid")]
-        free = [p for p in (own[: turns[0]] if turns else own) if p.level == "free"]
+        # plays at the moment of the upgrade still count as before it
+        free = [p for p in own if p.level == "free" and (not turns or p.start <= own[turns[0]].start)]
         if free:
-            groups["before upgrading" if turns else "never upgraded"].append(free)
+            groups["before upgrading" if turns else "never upgraded"].append((len(free), len({p.day for p in free})))
     return [
-        (
-            name,
-            len(group),
-            median(map(len, group)),
-            fmean(map(len, group)),
-            fmean(len({p.session for p in free}) for free in group),
-        )
-        for name, group in sorted(groups.items())
+        (name, len(g), median(n / days for n, days in g), median(n for n, _ in g), median(days for _, days in g))
+        for name, g in sorted(groups.items())
     ]
 
 
-def _retention(plays: list[Play]) -> Rows:
-    weeks = {user: {_monday(p.day) for p in own} for user, own in _by_user(plays).items()}
+def _retention(plays: list[Play], days: list[date]) -> Rows:
+    observed = Counter(day - timedelta(day.weekday()) for day in days)
     cohorts = defaultdict(list)
-    for own in weeks.values():
-        cohorts[min(own)].append(own)
+    for own in _by_user(plays).values():
+        weeks = {p.week for p in own}
+        cohorts[min(weeks)].append(weeks)
     rows = []
     for first in sorted(cohorts)[-12:]:
-        for week in sorted({w for own in weeks.values() for w in own if w > first}):
+        for week in (w for w in sorted(observed) if w > first):
             back, size = sum(week in own for own in cohorts[first]), len(cohorts[first])
-            rows.append((first, (week - first).days // 7, size, back, 100 * back / size))
+            rows.append((first, (week - first).days // 7, size, back, 100 * back / size, observed[week]))
     return rows
 
 
-def _monday(day: date) -> date:
-    return day - timedelta(day.weekday())
-
-
 def _agents(plays: list[Play]) -> Rows:
-    groups = _grouped(plays, lambda p: (_browser(p.agent or ""), _platform(p.agent or "")))
-    browsers = Counter(_browser(p.agent or "") for p in plays)
-    counted = [
-        (*name, len(g), _listeners(g), 100 * len(g) / len(plays), browsers[name[0]]) for name, g in groups.items()
-    ]
-    return sorted(counted, key=lambda row: (-row[5], row[0], -row[2], row[1]))
+    known = [p for p in plays if p.user is not None]
+    groups = _grouped(known, lambda p: f"{_browser(p.agent or '')} on {_platform(p.agent or '')}")
+    rows = [(name, _listeners(g), len(g), len(g) / _listeners(g), _listeners(known)) for name, g in groups.items()]
+    return sorted(rows, key=lambda row: (-row[1], -row[2], row[0]))
 
 
 def _browser(agent: str) -> str:
@@ -237,14 +339,14 @@ def _platform(agent: str) -> str:
 
 def _coverage(plays: list[Play]) -> Rows:
     days = _grouped(plays, lambda p: p.day)
-    counts = {day: (len(group), sum(p.match is not None for p in group)) for day, group in days.items()}
+    counts = {day: (len(group), sum(p.match for p in group)) for day, group in days.items()}
     return [(day, all_, had, 100 * had / all_) for day, (all_, had) in sorted(counts.items())]
 
 
-def _missing(plays: list[Play], songs: list[dict[str, Any]]) -> Rows:
+def _missing(plays: list[Play]) -> Rows:
     groups = _grouped((p for p in plays if not p.match), lambda p: (p.song, p.artist))
     counted = [(*name, len(group), _listeners(group)) for name, group in groups.items()]
-    return sorted(counted, key=lambda row: (-row[2], row[0], row[1]))[:15]
+    return sorted(counted, key=lambda row: (-row[2], row[0] is None, row[0], row[1] is None, row[1]))[:15]
 
 
 def _near(plays: list[Play], songs: list[dict[str, Any]]) -> Rows:
@@ -254,17 +356,26 @@ def _near(plays: list[Play], songs: list[dict[str, Any]]) -> Rows:
         near = [(s["title"], s["artist_name"], s["duration"]) for s in songs if _alike(s, song, artist)]
         if near:
             title, name, duration = min(
-                near, key=lambda s: (_distance(s, song, artist), abs(s[2] - length), s[0], s[1], s[2])
+                near,
+                key=lambda s: (
+                    _distance(s, song, artist),
+                    abs(s[2] - length) if length is not None else 0,
+                    s[0],
+                    s[1],
+                    s[2],
+                ),
             )
             why = ("another duration", "case or spacing", "encoding or punctuation")[
                 _distance((title, name), song, artist)
             ]
-            rows.append((song, artist, float(length), why, title, name, float(duration), count))
-    return sorted(rows, key=lambda row: (-row[-1], *row[:3]))[:50]
+            rows.append(
+                (song, artist, None if length is None else float(length), why, title, name, float(duration), count)
+            )
+    return sorted(rows, key=lambda row: (-row[-1], *row[:2], row[2] is None, row[2]))[:50]
 
 
-def _letters(text: str) -> str:
-    return re.sub("[^a-z0-9]", "", text.lower())
+def _letters(text: str | None) -> str:
+    return re.sub("[^a-z0-9]", "", (text or "").lower())
 
 
 def _alike(entry: dict[str, Any], song: str, artist: str) -> bool:
@@ -277,3 +388,38 @@ def _distance(entry: tuple[Any, ...], song: str, artist: str) -> int:
         return 0
     squeezed = [text.lower().replace(" ", "") for text in (*entry[:2], song, artist)]
     return 1 if squeezed[:2] == squeezed[2:] else 2
+
+
+def _implausible(plays: list[Play]) -> Rows:
+    groups = _grouped(
+        (p for p in plays if not _is_plausible(p.start)),
+        lambda p: "before 2000" if p.start < EARLIEST else "after tomorrow",
+    )
+    rows = []
+    for name, g in groups.items():
+        years = [p.start.year for p in g]
+        rows.append((name, len(g), _listeners(g), str(min(years)), str(max(years))))
+    return sorted(rows, key=lambda row: int(row[3]))
+
+
+def _gaps(days: list[date]) -> Rows:
+    return [
+        (before + timedelta(1), after - timedelta(1), (after - before).days - 1)
+        for before, after in pairwise(days)
+        if (after - before).days > 1
+    ]
+
+
+def _broken(plays: list[Play]) -> Rows:
+    counts = Counter((kind, text) for p in plays for kind, text in (("artist", p.artist), ("song", p.song)) if text)
+    broken = {key: n for key, n in counts.items() if _is_utf8_read_as_latin1(key[1])}
+    return [
+        (text, kind, n, len(broken)) for (kind, text), n in sorted(broken.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def _is_utf8_read_as_latin1(text: str) -> bool:
+    try:
+        return len(text.encode("latin-1").decode("utf-8")) < len(text)
+    except UnicodeError:
+        return False

@@ -1,17 +1,20 @@
 -- title: Listening before the upgrade
 -- question: How much do listeners play on the free plan before their first upgrade, compared with those who never upgrade?
+-- section: Plans
 -- chart: bars
--- x: median_plays (median plays on the free plan), average_sessions (sessions, on average)
+-- x: median_plays_a_day (median plays on a day of listening), median_days (median days of listening)
 -- y: listener (listeners)
--- headline: Median songs played on the free plan: {each[listener median_plays]}.
-with plays as (
+-- with: plays
+-- few: listeners
+-- headline: Songs on a day of listening on the free plan, as the median of listeners: {each[listener median_plays_a_day listeners]:listener}.
+with ordered as (
     select
         user_id,
-        session_id,
+        day,
         start_time,
         level,
         lag(level) over (partition by user_id order by start_time, songplay_id) as level_before
-    from songplays
+    from plays
     where user_id is not null
 ),
 
@@ -19,30 +22,30 @@ upgrades as (
     select
         user_id,
         min(start_time) as upgraded_at
-    from plays
+    from ordered
     where level_before = 'free' and level = 'paid'
     group by user_id
 ),
 
 listening as (
     select
-        plays.user_id,
+        ordered.user_id,
         case when upgrades.user_id is null then 'never upgraded' else 'before upgrading' end as listener,
         count(*) as plays,
-        count(distinct plays.session_id) as sessions
-    from plays
+        count(distinct ordered.day) as days
+    from ordered
     left join upgrades
-        on upgrades.user_id = plays.user_id
-    where plays.level = 'free' and (upgrades.user_id is null or plays.start_time <= upgrades.upgraded_at)
-    group by plays.user_id, upgrades.user_id
+        on upgrades.user_id = ordered.user_id
+    where ordered.level = 'free' and (upgrades.user_id is null or ordered.start_time <= upgrades.upgraded_at)
+    group by ordered.user_id, upgrades.user_id
 )
 
 select
     listener,
     count(*) as listeners,
+    median(plays::float / days)::float as median_plays_a_day,
     median(plays)::float as median_plays,
-    avg(plays::float) as average_plays,
-    avg(sessions::float) as average_sessions
+    median(days)::float as median_days
 from listening
 group by listener
 order by listener

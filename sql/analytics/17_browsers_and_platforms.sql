@@ -1,10 +1,12 @@
 -- title: Browsers and platforms
 -- question: Which browsers and systems do people listen with?
+-- section: Audience
 -- chart: bars
--- x: plays (plays)
--- y: browser (browser)
--- series: platform
--- headline: {peak[plays][browser]} on {peak[plays][platform]} plays the most: {peak[plays][plays]:song}, {peak[plays][share]:.1f} % of all.
+-- x: listeners (listeners), plays_per_listener (plays per listener)
+-- y: agent (browser and system)
+-- with: plays
+-- rank: listeners
+-- headline: {first[agent]} has the most listeners: {first[listeners]} of {first[all_listeners]}, with {first[plays_per_listener]:play} each on average.
 with agents as (
     select
         user_id,
@@ -27,16 +29,22 @@ with agents as (
             when user_agent like '%Linux%' then 'Linux'
             else 'other'
         end as platform
-    from songplays
+    from plays
+    where user_id is not null
+),
+
+everybody as (
+    select count(distinct user_id) as listeners
+    from agents
 )
 
 select
-    browser,
-    platform,
+    agents.browser || ' on ' || agents.platform as agent,
+    count(distinct agents.user_id) as listeners,
     count(*) as plays,
-    count(distinct user_id) as listeners,
-    100 * count(*)::float / sum(count(*)) over () as share,
-    sum(count(*)) over (partition by browser) as plays_of_browser
+    count(*)::float / count(distinct agents.user_id) as plays_per_listener,
+    everybody.listeners as all_listeners
 from agents
-group by browser, platform
-order by plays_of_browser desc, browser, plays desc, platform
+cross join everybody
+group by agents.browser || ' on ' || agents.platform, everybody.listeners
+order by count(distinct agents.user_id) desc, count(*) desc, agent

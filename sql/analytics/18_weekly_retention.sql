@@ -1,17 +1,20 @@
 -- title: Who comes back
--- question: What share of a week's new listeners listen again in each later week (latest 12 weeks)?
+-- question: What share of those first seen in a week listen again in each later week (latest 12 weeks)?
+-- section: Audience
 -- chart: heatmap
 -- x: weeks_later (weeks later)
--- y: first_week (first week)
--- value: share (% of the week's new listeners)
--- headline: Of {first[new_listeners]:listener} first seen in the week from {first[first_week]}, {first[share]:.0f} % came back {first[weeks_later]:week} later.
+-- y: first_week (first week), new_listeners (listeners)
+-- value: percent_back (% of them back)
+-- with: plays, days
+-- few: new_listeners
+-- headline: Of {first[new_listeners]:listener} first seen in the week from {first[first_week]}, {first[percent_back]} % came back {first[weeks_later]:week} later ({first[days_of_week]:day} of which have events).
 -- nothing: This needs plays from at least two weeks.
 with activity as (
     select distinct
         user_id,
-        date_trunc('week', start_time)::date as week
-    from songplays
-    where user_id is not null and start_time between timestamp '2000-01-01' and dateadd(day, 1, getdate())
+        week
+    from plays
+    where user_id is not null
 ),
 
 firsts as (
@@ -32,8 +35,11 @@ cohorts as (
 ),
 
 weeks as (
-    select distinct week
-    from activity
+    select
+        date_trunc('week', day)::date as week,
+        count(*) as days_of_week
+    from days
+    group by date_trunc('week', day)
 ),
 
 returns as (
@@ -52,7 +58,8 @@ select
     datediff(day, cohorts.first_week, weeks.week) / 7 as weeks_later,
     cohorts.new_listeners,
     coalesce(returns.returned, 0) as returned,
-    100 * coalesce(returns.returned, 0)::float / cohorts.new_listeners as share
+    100 * coalesce(returns.returned, 0)::float / cohorts.new_listeners as percent_back,
+    weeks.days_of_week
 from cohorts
 inner join weeks
     on weeks.week > cohorts.first_week

@@ -1,23 +1,12 @@
 -- title: Plays that nearly match the catalogue
 -- question: Which plays would match if a duration or a spelling were fixed?
+-- section: Catalogue
 -- chart: table
+-- with: heard, entries
 -- headline: Fixing these would match {total[plays]:play}, {first[plays]} of them of “{first[song]}” by {first[artist]}.
 -- nothing: No play nearly matches the catalogue.
-with deliveries as (
-    select
-        song,
-        artist,
-        length,
-        row_number() over (
-            partition by ts, user_id, session_id, item_in_session
-            order by batch_id desc, level, location, user_agent, song, artist, length
-        ) as delivery
-    from events
-    where page = 'NextSong'
-),
-
 -- texts without case, spacing, punctuation, and characters that an encoding may have broken
-plays as (
+with plays as (
     select
         song,
         artist,
@@ -25,40 +14,28 @@ plays as (
         regexp_replace(lower(song), '[^a-z0-9]', '') as song_letters,
         regexp_replace(lower(artist), '[^a-z0-9]', '') as artist_letters,
         count(*) as plays
-    from deliveries
-    where delivery = 1
+    from heard
     group by song, artist, length
 ),
 
-live as (
-    select
-        title,
-        artist_name,
-        duration,
-        batch_id,
-        max(batch_id) over (partition by song_id) as newest
-    from catalogue
-),
-
-entries as (
+spelled as (
     select
         title,
         artist_name,
         duration,
         regexp_replace(lower(title), '[^a-z0-9]', '') as song_letters,
         regexp_replace(lower(artist_name), '[^a-z0-9]', '') as artist_letters
-    from live
-    where batch_id = newest
+    from entries
 ),
 
 missed as (
     select plays.*
     from plays
-    left join entries
-        on entries.title = plays.song
-        and entries.artist_name = plays.artist
-        and entries.duration = plays.length
-    where entries.title is null
+    left join spelled
+        on spelled.title = plays.song
+        and spelled.artist_name = plays.artist
+        and spelled.duration = plays.length
+    where spelled.title is null
 ),
 
 alike as (
@@ -67,20 +44,20 @@ alike as (
         missed.artist,
         missed.length,
         missed.plays,
-        entries.title as catalogue_song,
-        entries.artist_name as catalogue_artist,
-        entries.duration as catalogue_length,
+        spelled.title as catalogue_song,
+        spelled.artist_name as catalogue_artist,
+        spelled.duration as catalogue_length,
         case
-            when entries.title = missed.song and entries.artist_name = missed.artist then 1
+            when spelled.title = missed.song and spelled.artist_name = missed.artist then 1
             when
-                replace(lower(entries.title), ' ', '') = replace(lower(missed.song), ' ', '')
-                and replace(lower(entries.artist_name), ' ', '') = replace(lower(missed.artist), ' ', '') then 2
+                replace(lower(spelled.title), ' ', '') = replace(lower(missed.song), ' ', '')
+                and replace(lower(spelled.artist_name), ' ', '') = replace(lower(missed.artist), ' ', '') then 2
             else 3
         end as distance
     from missed
-    inner join entries
-        on entries.song_letters = missed.song_letters
-        and entries.artist_letters = missed.artist_letters
+    inner join spelled
+        on spelled.song_letters = missed.song_letters
+        and spelled.artist_letters = missed.artist_letters
     where missed.song_letters <> '' and missed.artist_letters <> ''
 ),
 

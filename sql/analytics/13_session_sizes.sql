@@ -1,18 +1,20 @@
 -- title: Songs in a session
 -- question: How many sessions are short, and how many are long?
+-- section: Audience
 -- chart: columns
 -- x: songs (songs in the session)
 -- y: sessions (sessions)
 -- series: level
--- headline: Sessions of {peak[sessions_of_size][songs]} are the most common: there were {peak[sessions_of_size][sessions_of_size]}.
+-- with: plays
+-- rank: sessions_of_size
+-- headline: Sessions of {peak[sessions_of_size][songs]} are the most common: {peak[sessions_of_size][sessions_of_size]} of {total[sessions]:session}.
 with sessions as (
     select
-        user_id,
-        session_id,
+        session,
         max(level) as level,  -- paid if the plan changed during the session
         count(*) as songs
-    from songplays
-    group by user_id, session_id
+    from plays
+    group by session
 ),
 
 sized as (
