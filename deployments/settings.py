@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     copy_role: str | None = Field(
         default=None, description="Role that COPY reads with, `default` or an ARN. Without it: keys"
     )
+    manifests: str | None = Field(
+        default=None, pattern="^s3://.", description="s3:// prefix for COPY's manifests. Without it: prefixes"
+    )
     aws_region: str | None = Field(
         default=None, description="Region of the buckets, and of Redshift if its host does not tell"
     )

@@ -55,6 +55,7 @@ def etl(
     schema: str = "public",
     aws_credentials: str = "",
     copy_role: str = "",
+    manifests: str = "",
     compression: Compression = "none",
     max_errors: MaxErrors = 0,
     since: str = "",
@@ -81,6 +82,8 @@ def etl(
         schema: Schema that holds the tables. Created if it is missing.
         aws_credentials: Name of an AWS Credentials block that may read the s3:// prefixes.
         copy_role: Redshift only: the IAM role that COPY reads with, `default` or an ARN. Takes precedence over keys.
+        manifests: Redshift only: an s3:// prefix that the worker may write and COPY may read. With it COPY is told
+            exactly which files are new, and without it by which prefixes they are found.
         compression: Compression of the files under both prefixes.
         max_errors: Records of each source that may be rejected before its load fails. load_errors keeps them.
         since: First day, YYYY-MM-DD, of which files are loaded, by the date in their names.
@@ -99,7 +102,8 @@ def etl(
     aside: dict[str, Any] = {"set_aside": set_aside, "retry_set_aside": retry_set_aside}
     options: dict[str, Any] = {"max_errors": max_errors, "compression": compression, "days": days, **aside}
     sources = [] if full_refresh else sources_of(*_sources(log_data, song_data), log_jsonpaths, **options)
-    target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout, aws_credentials, copy_role)
+    access = (aws_credentials, copy_role, manifests)
+    target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout, *access)
     if plan:
         return _plan(target, sources, full_refresh=full_refresh)
     rules = [catalog.newest_event(max_age_hours)] if max_age_hours else []

@@ -25,6 +25,7 @@ def preflight(
     schema: str = "public",
     aws_credentials: str = "",
     copy_role: str = "",
+    manifests: str = "",
     compression: Compression = "none",
 ) -> None:
     """Check that a run with these options would find what it needs. Changes nothing.
@@ -37,12 +38,13 @@ def preflight(
         schema: Schema that holds the tables.
         aws_credentials: Name of an AWS Credentials block.
         copy_role: Redshift only: the IAM role that COPY reads with, `default` or an ARN.
+        manifests: Redshift only: an s3:// prefix that the worker may write and COPY may read.
         compression: Compression of the files under both prefixes.
 
     Raises:
         PermanentError: the run would fail.
     """
-    target = Target(warehouse, schema, "preflight", aws_credentials=aws_credentials, copy_role=copy_role)
+    target = Target(warehouse, schema, "preflight", 0, aws_credentials, copy_role, manifests)
     sources = sources_of(log_data, song_data, log_jsonpaths, compression=compression)
     findings = open_warehouse(target).preflight(sources, TABLES)
     for finding in findings:

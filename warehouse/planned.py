@@ -66,7 +66,8 @@ class PlannedWarehouse(DuckDBWarehouse):
         return [SourceFile(source.location, 0, "etag", datetime.now(UTC))]
 
     def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
-        return _PlannedCopy(self._write, connection, source, arrivals, self._access(), self.s3).run(progress)
+        manifest = copy.manifest_url(self.target, source, arrivals.batch)
+        return _PlannedCopy(self._write, connection, source, arrivals, self._access(), self.s3, manifest).run(progress)
 
     def insert(self, connection: Connection, table: str, rows: Sequence[Values]) -> None:
         super().insert(connection, table, rows)
@@ -108,6 +109,9 @@ class _PlannedCopy(copy.RedshiftCopy):
     def send(self, statement: str) -> RefusedError | None:
         self.write(redacted(statement))
         return None
+
+    def write_manifest(self) -> None:
+        """Do nothing: nothing is sent."""
 
     def refuse_changed(self, copied: Sequence[str]) -> None:
         """Do nothing: S3 is not asked."""

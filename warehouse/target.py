@@ -16,8 +16,8 @@ class Target:
 
     `warehouse` is a block's name or a duckdb:/// URL, `schema` is folded to lower case, as Redshift folds names (quoted
     ones too), `holder` names the run, `statement_timeout` is in seconds (0: none), and `aws_credentials` and
-    `copy_role`, what S3 is read with, may be empty. If `plan` names a directory, statements are recorded there and
-    nothing is sent.
+    `copy_role`, what S3 is read with, may be empty. COPY's manifests are written under `manifests`, an s3:// prefix; if
+    it is empty, COPY takes prefixes. If `plan` names a directory, statements are recorded there and nothing is sent.
     """
 
     warehouse: str
@@ -26,6 +26,7 @@ class Target:
     statement_timeout: int = 0
     aws_credentials: str = ""
     copy_role: str = ""
+    manifests: str = ""
     plan: str = ""
 
     def __post_init__(self) -> None:

@@ -152,7 +152,7 @@ def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
     flow: Flow[..., Any] = load_flow_from_entrypoint("flows/etl.py:etl", use_placeholder_flow=False)
     properties = flow.parameters.properties
     assert set(properties) == {
-        "log_data", "song_data", "log_jsonpaths", "warehouse", "schema", "aws_credentials", "copy_role",
+        "log_data", "song_data", "log_jsonpaths", "warehouse", "schema", "aws_credentials", "copy_role", "manifests",
         "compression", "max_errors", "since", "until", "reload", "yes", "set_aside", "retry_set_aside", "full_refresh",
         "max_age_hours", "statement_timeout", "plan",
     }  # fmt: skip

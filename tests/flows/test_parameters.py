@@ -39,6 +39,8 @@ ACCESS: dict[str, tuple[Any, str]] = {
     "compression": ("gzip", "\ngzip\n"),
 }
 """The value of a parameter, and the text that shows that it took effect."""
+MANIFESTS: dict[str, tuple[Any, str]] = {"manifests": (f"{BUCKET}/manifests/", f"from '{BUCKET}/manifests/")}
+"""With it, COPY no longer names the source."""
 
 
 @pytest.fixture(autouse=True)
@@ -70,12 +72,13 @@ def assert_all_covered(command: Callable[..., Any], given: Iterable[str]) -> Non
 def test_every_parameter_of_a_run_reaches_redshift(standin: Standin) -> None:
     given = SOURCES | CONNECTION | ACCESS
     given |= {"max_errors": (5, "maxerror 6")}
-    assert_all_covered(etl, [*given, *OF_FILES, "set_aside", "full_refresh", "plan"])
+    assert_all_covered(etl, [*given, *MANIFESTS, *OF_FILES, "set_aside", "full_refresh", "plan"])
     with pytest.raises(PermanentError, match="since: 2018-11-02 is after until, 2018-11-01"):
         etl(**values(given), since="2018-11-02", until="2018-11-01")
     plan = etl(**values(given), plan=True)
     assert standin.counts.statements == [], "a plan sends nothing"
     assert_reached(given, str(plan))
+    assert_reached(MANIFESTS, str(etl(**values(given | MANIFESTS), plan=True)))
     etl(**values(given), return_state=True)  # there are no plays: its checks fail
     assert_reached(given, "\n".join(standin.counts.statements))
     by_preflight = "\n".join(sent for sent in standin.counts.statements if sent.startswith("copy preflight"))
@@ -118,9 +121,11 @@ def test_every_parameter_of_the_preflight_command_takes_effect(
         "warehouse": ("parameters-redshift", "connection: as sparkify to dev"),
         "schema": ("music", "tables may be created in music"),
     }
-    assert_all_covered(preflight, given)
+    assert_all_covered(preflight, given | MANIFESTS)
     preflight(**values(given))
     assert_reached(given, "\n".join([*standin.counts.statements, capsys.readouterr().out]))
+    preflight(**values(given | MANIFESTS))
+    assert_reached(MANIFESTS, "\n".join(standin.counts.statements))
 
 
 def test_every_parameter_of_the_analytics_flow_takes_effect(standin: Standin, tmp_path: Path) -> None:

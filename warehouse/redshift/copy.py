@@ -1,8 +1,10 @@
 """COPY in Redshift: what it loaded, and what Redshift says about the records that it rejected."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import md5
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -16,6 +18,7 @@ from warehouse.redshift.prefixes import prefixes
 from warehouse.redshift.rejected_records import Record, RejectedRecords
 from warehouse.s3.client import S3, refuse_changed
 from warehouse.sources import Arrivals, CopyResult, Progress, Source
+from warehouse.target import Target
 
 _DESCRIBED_REJECTS = 3
 
@@ -62,10 +65,27 @@ def rejects_of(query_id: str) -> str:
     return _REJECTS.format(query_id=query_id)
 
 
+def manifest_url(target: Target, source: Source, batch: int) -> str:
+    """Return where the manifest of a batch is written, or "" if none is. No other run writes there."""
+    if not target.manifests:
+        return ""
+    run = md5(target.holder.encode(), usedforsecurity=False).hexdigest()[:8]
+    return f"{target.manifests.rstrip('/')}/{target.schema}-{batch}-{source.table.name}-{run}.json"
+
+
+def manifest_of(urls: Sequence[str]) -> bytes:
+    """Return a manifest of objects that must all be there: by default COPY passes over those that are missing."""
+    return json.dumps({"entries": [{"url": url, "mandatory": True} for url in urls]}, indent=1).encode()
+
+
 class RedshiftCopy:
     """One COPY into a table, on a connection that is in a transaction."""
 
-    def __init__(self, connection: Connection, source: Source, arrivals: Arrivals, access: Access, s3: S3) -> None:
+    def __init__(
+        self, connection: Connection, source: Source, arrivals: Arrivals, access: Access, s3: S3, manifest: str = ""
+    ) -> None:
+        """Prepare to load what arrived, from a manifest that is written to a URL, or else from prefixes."""
+        self.manifest = manifest
         self.connection = connection
         self.source = source
         self.arrivals = arrivals
@@ -73,7 +93,7 @@ class RedshiftCopy:
         self.s3 = s3
 
     def run(self, progress: Progress) -> CopyResult:
-        """Load the objects that arrived, by a COPY for each of their prefixes.
+        """Load the objects that arrived, by one COPY of a manifest, or by one for each of their prefixes.
 
         Raises:
             CopyError: more than `max_errors` records were rejected, or objects cannot be read. Nothing was loaded.
@@ -81,8 +101,10 @@ class RedshiftCopy:
         """
         loaded = 0
         rejects: list[Reject] = []
-        copied = prefixes(self.source.location, self.arrivals)
-        for prefix in copied:
+        copied = [] if self.manifest else prefixes(self.source.location, self.arrivals)
+        if self.manifest:
+            self.write_manifest()
+        for prefix in copied or [self.source.location]:
             rows, rejected = self._load(prefix, self.source.max_errors - len(rejects), progress)
             loaded += rows
             rejects += rejected
@@ -90,13 +112,20 @@ class RedshiftCopy:
         self._keep(rejects)
         return CopyResult(loaded, len(rejects))
 
+    def write_manifest(self) -> None:
+        """List what is to be read in a manifest, in which a missing object fails COPY."""
+        self.s3.write(self.manifest, manifest_of([each.url for each in self.arrivals.read]))
+
     def _load(self, prefix: str, max_errors: int, progress: Progress) -> tuple[int, list[Reject]]:
-        """Load the objects under a prefix. Return the number of rows, and the rejects."""
+        """Load the objects of the manifest, or those under a prefix. Return the number of rows, and the rejects."""
         name = self.source.table.name
-        progress(f"{name}: COPY from {prefix}")
+        progress(f"{name}: COPY from {self.manifest or prefix}")
         (session,) = self.ask(SESSION)
-        refused = self.send(copy_statement(replace(self.source, location=prefix, max_errors=max_errors), self.access))
+        source = replace(self.source, location=prefix, max_errors=max_errors)
+        refused = self.send(copy_statement(source, self.access, self.manifest))
         if refused:
+            if self.manifest:
+                self.refuse_changed([])  # COPY fails at an object that has gone: the next attempt will not list it
             raise self._why_not_loaded(refused, session)
         (counts,) = self.ask(COUNTS)
         rejects = self._rejects(rejects_of("pg_last_copy_id()")) if self.source.max_errors else []
@@ -109,7 +138,7 @@ class RedshiftCopy:
         return counts.loaded, rejects
 
     def refuse_changed(self, copied: Sequence[str]) -> None:
-        """List the objects again: a prefix pins no version, and the copied ones match objects that came meanwhile.
+        """List the objects again: nothing pins a version, and the copied prefixes match objects that came meanwhile.
 
         Raises:
             TransientError: COPY may have read others than were listed.

@@ -51,8 +51,8 @@ class Access:
         return [f"{name} {literal(value, name=name)}" for name, value in options.items() if value]
 
 
-def copy_statement(source: Source, access: Access) -> str:
-    """Return the COPY of a source into its table.
+def copy_statement(source: Source, access: Access, manifest: str = "") -> str:
+    """Return the COPY of a source, or of those of its objects that the manifest at a URL lists, into its table.
 
     Raises:
         CopyError: a location is not in S3, or a name cannot be written as a literal.
@@ -62,6 +62,7 @@ def copy_statement(source: Source, access: Access) -> str:
     by_name = "auto ignorecase" if source.table.ignore_case else "auto"
     options = [
         *access.clauses(),
+        *(["manifest"] if manifest else []),
         f"format json {literal(jsonpaths_url(source) or by_name)}",
         *([source.compression] if source.compression != "none" else []),
         *([f"timeformat {literal(source.table.time_format)}"] if source.table.time_format else []),
@@ -69,19 +70,22 @@ def copy_statement(source: Source, access: Access) -> str:
         "compupdate off",
         "statupdate off",
     ]
-    return "\n".join([f"copy {source.table.name} ({columns})", f"from {literal(s3_location(source))}", *options])
+    return "\n".join(
+        [f"copy {source.table.name} ({columns})", f"from {literal(manifest or s3_location(source))}", *options]
+    )
 
 
-def trial_statement(table: str, url: str, access: Access, compression: Compression) -> str:
+def trial_statement(table: str, url: str, access: Access, compression: Compression, manifest: str = "") -> str:
     """Return a COPY that reads one object as a load would, tolerates any content, and loads nothing."""
     options = [
         *access.clauses(),
+        *(["manifest"] if manifest else []),
         "format json 'auto'",
         *([compression] if compression != "none" else []),
         "maxerror 100000",
         "noload",
     ]
-    return "\n".join([f"copy {table}", f"from {literal(url)}", *options])
+    return "\n".join([f"copy {table}", f"from {literal(manifest or url)}", *options])
 
 
 def jsonpaths_url(source: Source) -> str:

@@ -13,7 +13,7 @@ from warehouse.errors import CopyError, PermanentError
 from warehouse.files import SourceFile
 from warehouse.jsonpaths import paths_of
 from warehouse.preflight import Finding, UntriedError, probe
-from warehouse.redshift.copy import send
+from warehouse.redshift.copy import manifest_of, send
 from warehouse.redshift.copy_statement import Access, jsonpaths_url, literal, trial_statement
 from warehouse.s3.client import S3
 from warehouse.sources import Source
@@ -56,7 +56,7 @@ class RedshiftPreflight:
     def __init__(self, engine: Engine, target: Target, access: Callable[[], Access], s3: S3) -> None:
         self.engine = engine
         self.schema = target.schema
-        self.role = target.copy_role
+        self.manifests = target.manifests
         self.access = access
         self.s3 = s3
 
@@ -108,20 +108,25 @@ class RedshiftPreflight:
         return "all existing tables may be read and written"
 
     def may_copy(self, source: Source) -> str:
-        """Let COPY parse the smallest object without loading anything.
+        """Let COPY parse the smallest object without loading anything. Writes a manifest of it where a load does.
 
         Raises:
-            PermanentError: COPY cannot read it.
+            PermanentError: COPY cannot read it, or the manifest cannot be written.
             UntriedError: there is none that COPY can be given alone.
         """
         smallest = _smallest(source, self.s3.objects(source.location))
+        manifest = f"{self.manifests.rstrip('/')}/preflight-{self.schema}.json" if self.manifests else ""
+        if manifest:
+            self.s3.write(manifest, manifest_of([smallest.url]))
+        trial = trial_statement("preflight", smallest.url, self.access(), source.compression, manifest)
         with self.engine.connect() as connection:
             connection.exec_driver_sql(TRIAL_TABLE)
-            refused = send(connection, trial_statement("preflight", smallest.url, self.access(), source.compression))
+            refused = send(connection, trial)
             connection.rollback()
+        what = f"{smallest.url}{f' by {manifest}' if manifest else ''}"
         if refused:
-            raise PermanentError(f"cannot read {smallest.url}. {refused}")
-        return f"may read {smallest.url}"
+            raise PermanentError(f"cannot read {what}. {refused}")
+        return f"may read {what}"
 
     def ask(self, query: str, **parameters: str) -> Sequence[Any]:
         """Return the rows that answer a query, which runs in a transaction of its own."""

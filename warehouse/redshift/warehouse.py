@@ -18,7 +18,7 @@ from warehouse.base import Values, Warehouse
 from warehouse.errors import PermanentError, TransientError
 from warehouse.files import SourceFile
 from warehouse.preflight import Finding
-from warehouse.redshift.copy import RedshiftCopy
+from warehouse.redshift.copy import RedshiftCopy, manifest_url
 from warehouse.redshift.copy_statement import Access, s3_location
 from warehouse.redshift.errors import close_failed_connection, disconnect, explain, explain_login
 from warehouse.redshift.insert import insert_rows
@@ -105,7 +105,8 @@ class RedshiftWarehouse(Warehouse):
         return self.s3.objects(s3_location(source))
 
     def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
-        return RedshiftCopy(connection, source, arrivals, self.access(), self.s3).run(progress)
+        manifest = manifest_url(self.target, source, arrivals.batch)
+        return RedshiftCopy(connection, source, arrivals, self.access(), self.s3, manifest).run(progress)
 
     def insert(self, connection: Connection, table: str, rows: Sequence[Values]) -> None:
         insert_rows(connection, table, rows)

@@ -108,6 +108,12 @@ class S3:
             content: bytes = body.read()
         return content
 
+    def write(self, url: str, content: bytes) -> None:
+        """Write one object."""
+        bucket, key = _bucket_and_key(url)
+        with explained(url):
+            self._client.put_object(Bucket=bucket, Key=key, Body=content)
+
     @contextmanager
     def downloaded(self, objects: Iterable[SourceFile], progress: Progress) -> Iterator[list[File]]:
         """Yield the objects, except empty ones, as local files until the block ends.

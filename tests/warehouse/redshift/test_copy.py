@@ -1,6 +1,7 @@
 """COPY on Redshift's stand-in: what is loaded, what is reported about the rest, and the statement that is sent."""
 
 import gzip
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -335,6 +336,7 @@ def test_characters_that_could_end_a_literal_are_refused(table: Table, name: str
         copy_statement(Source(table, name, PATHS), Access(role="default"))
 
 
+MANIFESTS = f"{BUCKET}/manifests"
 CHANGES: dict[str, Callable[[Standin], Any]] = {
     "b.json: written again": lambda standin: standin.put(f"{SOURCE}b.json", GOOD * 2),
     "b.json: deleted": lambda standin: standin.s3.client.delete_object(
@@ -344,11 +346,12 @@ CHANGES: dict[str, Callable[[Standin], Any]] = {
 }
 
 
+@pytest.mark.parametrize("manifests", ["", MANIFESTS], ids=["prefixes", "manifest"])
 @pytest.mark.parametrize("message", CHANGES)
 def test_objects_that_change_after_they_were_listed_undo_the_copy(
-    session: Session, standin: Standin, table: Table, monkeypatch: pytest.MonkeyPatch, message: str
+    session: Session, standin: Standin, table: Table, monkeypatch: pytest.MonkeyPatch, message: str, manifests: str
 ) -> None:
-    """A prefix pins no version: COPY may have read what the listing did not show."""
+    """Nothing pins a version: COPY may have read what the listing did not show."""
     for name in ("a.json", "b.json"):
         standin.put(SOURCE + name, GOOD)
     send = RedshiftCopy.send
@@ -359,9 +362,29 @@ def test_objects_that_change_after_they_were_listed_undo_the_copy(
         return answer
 
     monkeypatch.setattr(RedshiftCopy, "send", send_and_change)
+    if manifests and "neighbours" in message:
+        assert run_copy(session, Source(table, SOURCE), manifests=manifests) == CopyResult(3), "it lists no other"
+        return
     with pytest.raises(TransientError, match=message):
-        run_copy(session, Source(table, SOURCE))
+        run_copy(session, Source(table, SOURCE), manifests=manifests)
     assert session.rows("select * from things") == []
+
+
+def test_an_object_that_goes_before_a_copy_from_a_manifest_is_no_silent_gap(
+    session: Session, standin: Standin, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.json", "b.json"):
+        standin.put(SOURCE + name, GOOD)
+    send = RedshiftCopy.send
+
+    def change_and_send(copy: RedshiftCopy, statement: str) -> Any:
+        CHANGES["b.json: deleted"](standin)
+        return send(copy, statement)
+
+    monkeypatch.setattr(RedshiftCopy, "send", change_and_send)
+    with pytest.raises(TransientError, match=r"b\.json: deleted"):
+        run_copy(session, Source(table, SOURCE), manifests=MANIFESTS)
+    monkeypatch.undo()
 
 
 def test_only_what_arrived_is_copied(session: Session, standin: Standin, table: Table) -> None:
@@ -374,6 +397,26 @@ def test_only_what_arrived_is_copied(session: Session, standin: Standin, table: 
     with session.warehouse.task() as connection:
         assert session.warehouse.copy(connection, source, arrivals, lambda news: None) == CopyResult(2)
     assert session.rows("select id from things order by id") == [(1102,), (1201,)]
+
+
+def test_a_manifest_may_list_a_file_whose_name_another_begins_with(
+    session: Session, standin: Standin, table: Table
+) -> None:
+    """No prefix matches the first and not the second. The manifests of two batches stand beside each other."""
+    warehouse = open_warehouse(replace(session.target, manifests=MANIFESTS))
+    for name in ("day", "day-late"):
+        standin.put(f"{SOURCE}days/{name}", GOOD)
+    source = Source(table, f"{SOURCE}days/")
+    first, other = warehouse.files(source)
+    for batch, arrivals in ((1, Arrivals(new=[other], known=[first])), (2, Arrivals(new=[first], known=[other]))):
+        with warehouse.task() as connection:
+            assert warehouse.copy(connection, source, replace(arrivals, batch=batch), lambda news: None).rows == 1
+    (one, two) = (each.url for each in warehouse.s3.objects(MANIFESTS))  # type: ignore[attr-defined]
+    assert json.loads(warehouse.s3.read(two)) == {  # type: ignore[attr-defined]
+        "entries": [{"url": first.url, "mandatory": True}]
+    }
+    assert re.fullmatch(rf"{MANIFESTS}/{session.target.schema}-1-things-[0-9a-f]{{8}}\.json", one)
+    assert sum(sent.startswith("copy things") for sent in standin.counts.statements) == 2
 
 
 OLD, NEW = "s3://b/logs/2018/11/", "s3://b/logs/"
