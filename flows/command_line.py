@@ -18,10 +18,9 @@ from typing import Any, NoReturn
 from cyclopts import App, CycloptsError
 
 from flows.declared import declared
-from flows.escape import escape_control
 from flows.failures import UNTOLD, last_lines
 from flows.parameters import refuse_contradictions
-from flows.terminal import accept_any_character, terminal
+from flows.terminal import accept_any_character, tell, terminal
 from warehouse.errors import PermanentError, was_interrupted
 
 # Pydantic warns about a parameter that has the name of a deprecated method of its models, which is harmless.
@@ -58,13 +57,13 @@ def run_app(app: App) -> NoReturn:
     try:
         parsed, arguments = _parsed(app, [token for token in sys.argv[1:] if token != _DEBUG])
     except (CycloptsError, PermanentError) as error:
-        leave(2, partial(_tell, [str(error)]))
+        leave(2, partial(tell, [str(error)]))
     try:
         result = parsed(*arguments.args, **arguments.kwargs)
     except (Exception, KeyboardInterrupt) as error:
         if UNTOLD.is_off:
             traceback.print_exc()
-        leave(128 + _received[-1] if was_interrupted(error) else 1, partial(_tell, last_lines(error)))
+        leave(128 + _received[-1] if was_interrupted(error) else 1, partial(tell, last_lines(error)))
     leave(0, result.show if result else lambda: None)
 
 
@@ -110,7 +109,3 @@ def _stop(number: int, _: Any) -> NoReturn:
     _received.append(signal.Signals(number))
     os.write(2, b"\nStopping ...\n")
     raise KeyboardInterrupt
-
-
-def _tell(lines: list[str]) -> None:
-    terminal(stderr=True).print("", *map(escape_control, lines), sep="\n", style="bold red", markup=False)

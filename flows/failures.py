@@ -12,7 +12,7 @@ from warehouse.errors import PermanentError, TransientError, was_interrupted
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = ("deployments", "flows", "sql", "tasks", "warehouse")
 _RUNS = ("prefect.flow_runs", "prefect.task_runs")
-_BAD_ENDS = ("Finished in state Failed", "Finished in state Crashed")
+_BAD_ENDS = ("Finished in state Failed", "Finished in state Crashed", "Finished in state Running")
 _REPEATED = re.compile(r"^(Finished in state Failed)\(.*", re.DOTALL)
 """The line before it has the reason."""
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from http.client import HTTPConnection, HTTPException
+from threading import Thread
 from typing import IO
 
 import prefect
@@ -22,8 +23,10 @@ from prefect.settings import (
 )
 
 from flows.failures import UNTOLD
+from flows.terminal import tell
 from warehouse.errors import PermanentError
 
+_END_SECONDS = 5
 _SERVER = "flows.server_process"
 _AS_PREFECT_DOES = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 _UNWRITABLE = re.compile(
@@ -68,6 +71,25 @@ class TemporaryServer(SubprocessASGIServer):
                 process.kill()
                 process.communicate()
                 raise
+        Thread(target=self._end_with, args=[process], daemon=True).start()
+
+    def _end_with(self, process: subprocess.Popen[bytes]) -> None:
+        """End the command if its server ends first. Prefect would ask a server that is gone for minutes."""
+        code = process.wait()
+        if self.server_process is process:
+            cause = f"exit code {code}" if code >= 0 else f"signal {-code}"
+            tell([f"the temporary Prefect server has ended ({cause}). Run again: each step is complete or undone"])
+            os._exit(1)
+
+    def stop(self) -> None:
+        """Stop the server."""
+        process, self.server_process, self.running = self.server_process, None, False
+        if process:
+            process.terminate()
+            try:
+                process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     def _wait(self, process: subprocess.Popen[bytes], output: IO[bytes], seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -2,8 +2,11 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
+
+from flows.escape import escape_control
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +26,11 @@ def terminal(*, stderr: bool = False, width: int | None = _WIDTH) -> "Console":
         width=width,
         color_system=None if os.environ.get("NO_COLOR") else "auto",
     )
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Print the last lines of a command that failed."""
+    terminal(stderr=True).print("", *map(escape_control, lines), sep="\n", style="bold red", markup=False)
 
 
 def accept_any_character() -> None:

@@ -1,8 +1,10 @@
 """The temporary Prefect server: it ends with its parent, and says in one line why it does not start."""
 
+import os
 import subprocess
 import sys
 import time
+from threading import Thread
 
 import prefect
 import pytest
@@ -68,3 +70,26 @@ def test_the_server_ends_with_its_parent_even_while_it_starts() -> None:
         assert server.stdin
         server.stdin.close()
         assert server.wait(timeout=20) == 0
+
+
+@pytest.mark.usefixtures("processes")
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_server_that_ends_by_itself_ends_the_command_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_stopped: bool
+) -> None:
+    """Prefect asked the server that was gone for three minutes, and said "Finished in state Running()"."""
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(TemporaryServer, "_instances", {})
+    server = TemporaryServer()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        server.server_process = process
+        watching = Thread(target=server._end_with, args=[process])
+        watching.start()
+        if is_stopped:
+            server.stop()
+        else:
+            process.kill()
+        watching.join(20)
+    message = "\nthe temporary Prefect server has ended (signal 9). Run again: each step is complete or undone\n"
+    assert (ended, capsys.readouterr().err) == (([], "") if is_stopped else ([1], message))
