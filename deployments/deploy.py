@@ -23,7 +23,7 @@ from warehouse.errors import PermanentError
 def deploy() -> None:
     """Save the blocks and the automations, create the work pool, and send the deployments of prefect.yaml.
 
-    Paused deployments stay paused.
+    What somebody paused stays paused: deployments, and the automations behind their triggers.
 
     Raises:
         PermanentError: no server is configured, a setting is missing or wrong, or Prefect refuses. No deployment is
@@ -38,11 +38,16 @@ def deploy() -> None:
     save_automations()
     with get_client(sync_client=True) as client:
         make_pool(client)
+        paused = [automation.name for automation in client.read_automations() if not automation.enabled]
         ours = client.read_deployments(work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])))
         try:
             prefect(os.environ | {"PWD": os.getcwd()}, "--no-prompt", "deploy", "--all")
-        finally:  # Prefect's command resumes paused deployments, even those that it sent before it failed
+        finally:  # Prefect's command resumes what is paused, even if it fails after that
             for deployment in ours:
                 if deployment.paused:
                     client.pause_deployment(deployment.id)
-    print(f"sent the deployments of prefect.yaml to {PREFECT_API_URL.value()}")
+            for automation in client.read_automations():
+                if automation.enabled and automation.name in paused:
+                    client.pause_automation(automation.id)
+                    print(f"{automation.name}: made anew, and paused as it was")
+    print(f"sent the deployments of prefect.yaml to {PREFECT_API_URL.value()}. Workers run them in {os.getcwd()}")

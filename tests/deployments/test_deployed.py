@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import get_client
 
 from deployments.deploy import deploy
 from flows.artifacts import artifact_key
@@ -69,6 +70,9 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, received: tuple[str, list
         yield project
 
 
+TRIGGER = "analytics__automation_1"
+
+
 def database(socket: Path) -> dict[str, str]:
     url = f"postgresql+asyncpg://{SUPERUSER}@/postgres?host={socket.parent}"
     return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": url}
@@ -82,9 +86,16 @@ def test_deploying_again_updates_only_what_changed(
     for name, value in (deployed.environment | SETTINGS_AND_ALERTS | {"SPARKIFY_AWS_REGION": "eu-west-1"}).items():
         monkeypatch.setenv(name, value)
     with speaking_to(deployed), _paused(deployed, "hourly") as is_paused:
-        deploy()
+        with get_client(sync_client=True) as client:
+            (trigger,) = client.read_automations_by_name(TRIGGER)
+            client.pause_automation(trigger.id)
+            deploy()
+            (trigger,) = client.read_automations_by_name(TRIGGER)
+            client.resume_automation(trigger.id)
+        assert not trigger.enabled, "and so does the automation behind a trigger, which Prefect makes anew"
         assert is_paused(), "a paused deployment stays paused"
     again = capsys.readouterr().out
+    assert f"Workers run them in {deployed.folder}\n" in again
     assert [what_was_done(first), what_was_done(again)] == [
         ["created"] * 6, ["unchanged", "updated", *["unchanged"] * 4]
     ]  # fmt: skip
