@@ -67,6 +67,7 @@ CHECKS = (
     Check.read(SQL / "checks/users_up_to_date.sql"),
     Check.read(SQL / "checks/songplays_matched.sql", severity="warn"),
     Check.read(SQL / "checks/songplays_times_plausible.sql", severity="warn"),
+    Check.read(SQL / "checks/deliveries_agree_with_earlier.sql", severity="warn"),
     Check.read(SQL / "checks/days_usual.sql", severity="warn"),
     Check.read(SQL / "checks/files_not_set_aside.sql", severity="warn"),
 )

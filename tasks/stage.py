@@ -14,7 +14,8 @@ from warehouse import ledger
 from warehouse.base import Warehouse
 from warehouse.checks import Check
 from warehouse.connect import open_warehouse
-from warehouse.errors import CopyError
+from warehouse.errors import CopyError, NotAllowedError
+from warehouse.first_records import unexpected_keys
 from warehouse.reload import replace_days
 from warehouse.set_aside import bad_files
 from warehouse.sources import MOST_REJECTS, Arrivals, CopyResult, Source
@@ -43,7 +44,9 @@ def stage(target: Target, source: Source, batch: int, audits: Sequence[Check]) -
     files, copied = committed or (len(arrivals.new), None)
     checks: list[CheckResult] = []
     if not committed and arrivals.files:
+        keys = _check_keys(warehouse, source, arrivals)
         arrivals, copied, checks = _load(warehouse, source, arrivals, audits)
+        checks += keys
         files = len(arrivals.new)
     set_aside = arrivals.set_aside_before + len(arrivals.set_aside)
     return StageResult(
@@ -60,6 +63,16 @@ def stage(target: Target, source: Source, batch: int, audits: Sequence[Check]) -
         seconds=round(monotonic() - started, 2),
         checks=checks,
     )
+
+
+def _check_keys(warehouse: Warehouse, source: Source, arrivals: Arrivals) -> list[CheckResult]:
+    """Compare the keys of a few new files with those that columns read. Return no result where they may not be read."""
+    rule = "The new files have the keys that columns read, and no others. Looks at the first records of three."
+    try:
+        rows = unexpected_keys(source, [file.url for file in arrivals.files if file.size], warehouse.beginning)
+    except NotAllowedError:
+        return []
+    return [CheckResult("keys_read", rule, "warn", len(rows), rows)]
 
 
 def _load(

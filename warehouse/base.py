@@ -114,6 +114,14 @@ class Warehouse(ABC):
             CopyError: there are none, or they cannot be listed.
         """
 
+    @abstractmethod
+    def beginning(self, url: str) -> bytes:
+        """Return what a file begins with, some kilobytes.
+
+        Raises:
+            NotAllowedError: it may not be read here.
+        """
+
     def name_of(self, source: Source, file: SourceFile) -> str:
         """Return how messages and load_errors name a file."""
         return file.url

@@ -1,4 +1,4 @@
-"""A look at the first records of a source: where they are another table's, the sources are swapped."""
+"""A look at the first records of a source: whether the sources are swapped, and whether keys came or went."""
 
 import json
 import zlib
@@ -20,13 +20,35 @@ def refuse_swapped(source: Source, sources: Sequence[Source], names: Sequence[st
     Raises:
         CopyError: each of them has keys of another source's table, and none of this one's.
     """
-    sample = list(dict.fromkeys(names[place] for place in (0, len(names) // 2, -1)))
+    sample = _sample(names)
     found = {_table_of(_first_record(read(name), source.compression), source, sources) for name in sample}
     if source.table.name in found or len(found) != 1:
         return f"those looked at are not another source's ({len(sample):,} of {len(names):,} files)"
     raise CopyError(
         f"{sample[0]} has the keys of {found.pop()}, and none of {source.table.name}. Swap the sources, or name another"
     )
+
+
+def unexpected_keys(source: Source, names: Sequence[str], read: ReadBeginning) -> list[dict[str, str]]:
+    """Return the few files looked at whose first record has keys that no column reads, or that lack keys of columns.
+
+    COPY says nothing of either. A key counts as missing if none of the files has it.
+    """
+    own = _keys(source)
+    records = {name: _first_record(read(name), source.compression) for name in _sample(names)}
+    records = {name: record for name, record in records.items() if record}
+    if not own or not records:
+        return []
+    missing = ", ".join(sorted(own.difference(*records.values())))
+    found = {name: ", ".join(sorted(record - own)) for name, record in records.items()}
+    return [{"file": name, "unread": keys, "missing": missing} for name, keys in found.items() if keys or missing]
+
+
+def _sample(names: Sequence[str]) -> list[str]:
+    """Return the first, the last, and one between them."""
+    if not names:
+        return []
+    return list(dict.fromkeys(names[place] for place in (0, len(names) // 2, -1)))
 
 
 def _table_of(record: frozenset[str], source: Source, sources: Sequence[Source]) -> str:

@@ -65,6 +65,10 @@ class PlannedWarehouse(DuckDBWarehouse):
         """Return one that stands for all: S3 is not asked, and a warehouse without history loads everything."""
         return [SourceFile(source.location, 0, "etag", datetime.now(UTC))]
 
+    def beginning(self, url: str) -> bytes:
+        """Return nothing: S3 is not asked."""
+        return b""
+
     def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
         manifest = copy.manifest_url(self.target, source, arrivals.batch)
         return _PlannedCopy(self._write, connection, source, arrivals, self._access(), self.s3, manifest).run(progress)

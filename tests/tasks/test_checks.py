@@ -52,6 +52,16 @@ def planted_event(table: str = "staging_events", **values: str) -> str:
     )
 
 
+def redelivered(**values: str) -> str:
+    """The first play, once more in batch 2, with some values changed."""
+    columns = [column.name for column in declared("events").columns]
+    selected = ", ".join(({"batch_id": "2"} | values).get(name, name) for name in columns)
+    return (
+        f"insert into events ({', '.join(columns)}) select {selected} from events where batch_id = 1 "
+        "and page = 'NextSong' and ts = (select min(ts) from events where page = 'NextSong') limit 1"
+    )
+
+
 def plays_on(days: dict[int, int]) -> list[str]:
     """A number of plays on days in December 2018."""
     return [
@@ -145,6 +155,29 @@ VIOLATIONS = {
     "songplays_matched": Violation(
         ["update songplays set song_id = null"],
         sample=[{"count_songplays": ..., "count_matched": 0, "percent_matched": 0}],
+    ),
+    "deliveries_agree_with_earlier": Violation(
+        [
+            "insert into loaded_files (source, url, etag, size, modified_at, batch_id) "
+            "values ('log_data', 'new.json', 'x', 1, getdate(), 2)",
+            redelivered(),
+            redelivered(page="'Home'", level="'gold'"),  # no play
+            redelivered(session_id="1000", level="'gold'"),  # another play
+            redelivered(level="'gold'"),
+            redelivered(song="null"),
+        ],
+        sample=[
+            {
+                "ts": ...,
+                "user_id": ...,
+                "session_id": ...,
+                "item_in_session": ...,
+                "batch_id": 2,
+                "file": "new.json",
+                "earlier_batch_id": 1,
+                "earlier_file": ...,
+            },
+        ],
     ),
     "days_usual": Violation(
         [
@@ -274,7 +307,8 @@ class UndoneError(Exception):
 
 def test_only_checks_of_the_sources_are_warnings() -> None:
     assert {rule.name for rule in RULES if rule.severity == "warn"} == {
-        "days_usual", "deliveries_agree", "files_not_set_aside", "songplays_matched", "songplays_times_plausible",
+        "days_usual", "deliveries_agree", "deliveries_agree_with_earlier", "files_not_set_aside", "songplays_matched",
+        "songplays_times_plausible",
     }  # fmt: skip
 
 

@@ -13,12 +13,13 @@ from warehouse.base import Values, Warehouse
 from warehouse.duckdb.copy import DuckDBCopy
 from warehouse.duckdb.dialect import READ_ONLY, Dialect, deadline, may_write
 from warehouse.duckdb.errors import explained, without_connections
-from warehouse.duckdb.files import list_files
+from warehouse.duckdb.files import list_files, read_beginning
 from warehouse.duckdb.locks import TableLocks
 from warehouse.duckdb.memory import limits
 from warehouse.duckdb.preflight import file_findings
 from warehouse.errors import PermanentError
 from warehouse.files import File, SourceFile
+from warehouse.first_records import BEGINNING_BYTES
 from warehouse.jsonpaths import read_local
 from warehouse.preflight import Finding
 from warehouse.s3.client import S3, is_s3
@@ -117,6 +118,9 @@ class DuckDBWarehouse(Warehouse):
 
     def files(self, source: Source) -> list[SourceFile]:
         return self.s3.objects(source.location) if is_s3(source.location) else list_files(source.location)
+
+    def beginning(self, url: str) -> bytes:
+        return self.s3.read(url, BEGINNING_BYTES) if is_s3(url) else read_beginning(url)
 
     def name_of(self, source: Source, file: SourceFile) -> str:
         """Return its path as a person would write it, relative if the source's is."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
 from warehouse.base import Values, Warehouse
 from warehouse.errors import PermanentError, TransientError
 from warehouse.files import SourceFile
+from warehouse.first_records import BEGINNING_BYTES
 from warehouse.preflight import Finding
 from warehouse.redshift.copy import RedshiftCopy, manifest_url
 from warehouse.redshift.copy_statement import Access, s3_location
@@ -103,6 +104,9 @@ class RedshiftWarehouse(Warehouse):
 
     def files(self, source: Source) -> list[SourceFile]:
         return self.s3.objects(s3_location(source))
+
+    def beginning(self, url: str) -> bytes:
+        return self.s3.read(url, BEGINNING_BYTES)
 
     def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
         manifest = manifest_url(self.target, source, arrivals.batch)
