@@ -9,7 +9,25 @@ class PermanentError(Exception):
 
 
 class TransientError(Exception):
-    """A failure that a retry may fix."""
+    """A failure that a retry may fix, such as a lost connection.
+
+    `wait` is the time in seconds before the first retry. Before each further one it doubles, because what it takes to
+    pass is known by its order of magnitude only.
+    """
+
+    wait = 10.0
+
+
+class ConflictError(TransientError):
+    """Another transaction was in the way. It has ended, or will soon."""
+
+    wait = 2.0
+
+
+class UnavailableError(TransientError):
+    """The warehouse is stopped, or starts, which takes minutes."""
+
+    wait = 30.0
 
 
 class CopyError(PermanentError):
@@ -54,6 +72,11 @@ def is_transient(error: BaseException) -> bool:
         return True
     cause = getattr(error, "orig", error)  # SQLAlchemy's DBAPIError has the driver's; its import would slow --help down
     return type(cause).__name__ == "TransactionException" and "conflict" in str(cause).lower()
+
+
+def wait_of(error: BaseException) -> float:
+    """Return the time in seconds before the first retry after a transient error."""
+    return error.wait if isinstance(error, TransientError) else ConflictError.wait
 
 
 def was_interrupted(error: BaseException | None) -> bool:

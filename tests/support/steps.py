@@ -23,7 +23,7 @@ from warehouse.errors import ChecksFailedError, is_transient
 from warehouse.sources import Source
 from warehouse.target import Target
 
-RETRIES = 3
+RETRIES = 5
 
 
 @dataclass(frozen=True)

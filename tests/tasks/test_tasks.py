@@ -1,22 +1,27 @@
 """Tasks are retried when that may help, are safe to repeat, and name the differences of tables."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from time import monotonic
 from typing import Any
 
 import duckdb
 import pytest
 from prefect import Task, flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import disable_run_logger
+from prefect.states import Failed
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
 import tasks
+import tasks.retries
 from flows.etl import etl, sources_of
 from sql import catalog
 from tasks.create_tables import create_tables
@@ -25,7 +30,7 @@ from tasks.results import TableResult
 from tasks.retries import BACKOFF_SECONDS, RETRIES, is_retryable
 from tests.support.records import EVENT, SONG, write_data
 from tests.support.warehouses import Place, Session, stage_next
-from warehouse.errors import CopyError, PermanentError
+from warehouse.errors import ConflictError, CopyError, PermanentError, TransientError, UnavailableError
 from warehouse.sources import Source
 from warehouse.tables import Table, split_statements
 
@@ -51,9 +56,8 @@ def test_every_task_is_known_to_these_tests() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_is_retried_with_growing_delays(name: str) -> None:
     one = TASKS[name]
-    assert one.retries == 3, f"{name}: a task tries three times more"
-    assert one.retry_delay_seconds == [BACKOFF_SECONDS * factor for factor in (1, 2, 4)]
-    assert one.retry_jitter_factor == 0.5
+    assert one.retries == 5, f"{name}: a task tries five times more"
+    assert one.retry_delay_seconds is RETRIES["retry_delay_seconds"]
     assert one.retry_condition_fn is is_retryable
     assert one.cache_policy == NO_CACHE
 
@@ -65,7 +69,7 @@ def test_the_retry_delay_is_a_setting_and_zero_in_tests() -> None:
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize(
     ("error", "failures", "attempts"),
-    [(CONFLICT, 3, 4), (CONFLICT, 4, 4), (PermanentError("fix the file"), 1, 1), (ValueError("a bug"), 1, 1)],
+    [(CONFLICT, 5, 6), (CONFLICT, 6, 6), (PermanentError("fix the file"), 1, 1), (ValueError("a bug"), 1, 1)],
     ids=["transient", "transient for too long", "permanent", "bug"],
 )
 def test_only_transient_errors_are_retried(error: Exception, failures: int, attempts: int) -> None:
@@ -85,6 +89,58 @@ def test_only_transient_errors_are_retried(error: Exception, failures: int, atte
     assert len(tried) == attempts
     assert state.is_completed() == (failures < attempts)
     assert state.is_failed() == (failures >= attempts)
+
+
+WAITS = {
+    "a lost connection": (TransientError("lost"), [10, 20, 40, 80, 160]),
+    "a conflict": (ConflictError("1023"), [2, 4, 8, 16, 32]),
+    "a conflict on DuckDB": (CONFLICT, [2, 4, 8, 16, 32]),
+    "a cluster that resumes": (UnavailableError("paused"), [30, 60, 120, 240, 480]),
+}
+"""Seconds before each retry. A resume takes minutes, and a conflict is over when it is reported."""
+
+
+@pytest.mark.parametrize("what", WAITS)
+def test_waits_fit_what_is_waited_for_and_the_log_tells_the_next_attempt(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    error, waits = WAITS[what]
+    monkeypatch.setattr(tasks.retries, "BACKOFF_SECONDS", 10)
+    one = TASKS["check"]
+    monkeypatch.setattr(tasks.retries, "task_run_logger", lambda run, task: logging.getLogger("waits"))
+    caplog.set_level("INFO", "waits")
+    for number, seconds in enumerate(waits, 1):
+        run = TaskRun(task_key="check", dynamic_key="0", run_count=number)
+        before = datetime.now(UTC)
+        assert is_retryable(one, run, Failed(data=error))
+        waited = one.retry_delay_seconds[0]
+        assert seconds / 2 <= waited <= seconds * 1.5
+        at = before + timedelta(seconds=waited)
+        times = {f"{at + timedelta(seconds=late):%H:%M:%S}" for late in (0, 1)}
+        assert caplog.messages[-1] in {f"attempt {number + 1} of 6 is at {time} UTC" for time in times}
+    assert not is_retryable(one, run, Failed(data=PermanentError("fix it")))
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_prefect_waits_as_long_as_the_error_of_the_attempt_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.retries, "BACKOFF_SECONDS", 0.2)
+    began: list[float] = []
+    errors = iter([UnavailableError("paused"), ConflictError("1023")])
+
+    @task(**RETRIES)
+    def work() -> None:
+        began.append(monotonic())
+        if error := next(errors, None):
+            raise error
+
+    @flow
+    def run() -> None:
+        work()
+
+    run()
+    long, short = began[1] - began[0], began[2] - began[1]
+    assert long > 0.3, "half of 0.6 s"
+    assert short < long
 
 
 @pytest.mark.usefixtures("prefect_server")

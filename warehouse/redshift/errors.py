@@ -12,18 +12,22 @@ from botocore.exceptions import ClientError, HTTPClientError
 from redshift_connector.core import Connection
 from redshift_connector.error import Error, InterfaceError, OperationalError
 
-from warehouse.errors import PermanentError, TransientError
+from warehouse.errors import ConflictError, PermanentError, TransientError, UnavailableError
 
 ROLLED_BACK = "any open transaction was rolled back"
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A cause of errors, recognised by SQLSTATE (a regular expression for all of it) or by message (for a part)."""
+    """A cause of errors, recognised by SQLSTATE (a regular expression for all of it) or by message (for a part).
+
+    `kind` says how long it takes to pass, if it does.
+    """
 
     name: str
     sqlstate: str | None = None
     message: str | None = None
+    kind: type[TransientError] = TransientError
 
     def explains(self, sqlstate: str, message: str) -> bool:
         """Whether an error has this cause."""
@@ -43,14 +47,19 @@ TRANSIENT = (
         "two transactions were in conflict",
         sqlstate="40001",
         message=r"^1023\b|(?i:serializable isolation|conflict with concurrent transaction)",
+        kind=ConflictError,
     ),
-    Cause("two transactions waited for each other", sqlstate="40P01"),
+    Cause("two transactions waited for each other", sqlstate="40P01", kind=ConflictError),
     Cause("S3 asked for fewer requests", message="SlowDown|(?i:reduce your request rate)"),
     Cause(
         "S3 was not ready", message=r"S3\w*Exception.*(InternalError|ServiceUnavailable|RequestTimeout|Status 50[03])"
     ),
     Cause("AWS asked for fewer requests", message="Throttling|TooManyRequests"),
-    Cause("the cluster is paused or resuming", message=r"(?i)\b(is|being) (paused|resuming|pausing|resumed)\b"),
+    Cause(
+        "the cluster is paused or resuming",
+        message=r"(?i)\b(is|being) (paused|resuming|pausing|resumed)\b",
+        kind=UnavailableError,
+    ),
 )
 """Errors that a retry may fix. All others are permanent: syntax, permissions, missing objects, bad rows.
 
@@ -137,7 +146,7 @@ def explain(error: BaseException, statement: str | None = None, secrets: Iterabl
     sqlstate, message = answer[0], _mask(secrets, answer[1])
     cause = next((cause for cause in TRANSIENT if cause.explains(sqlstate, message)), None)
     if cause:
-        return TransientError(f"{cause.name}, and {ROLLED_BACK}: {message} (SQLSTATE {sqlstate})")
+        return cause.kind(f"{cause.name}, and {ROLLED_BACK}: {message} (SQLSTATE {sqlstate})")
     asked = f"\n{_shortened(redacted(statement))}" if statement else ""
     return RefusedError(
         f"Redshift refused: {message} (SQLSTATE {sqlstate}){_advice(sqlstate, message)}{asked}", sqlstate, message
