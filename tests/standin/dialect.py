@@ -46,13 +46,14 @@ class Dialect(Redshift):
 class Statement:
     """A statement for PostgreSQL.
 
-    `writes` is the table that it writes, which is to be locked before. `repeated` is a query that gives a row
-    where a MERGE's source has a key twice. A statement that `commits` ends the transaction it is in. One that
-    `copies` is Redshift's COPY, which PostgreSQL cannot run.
+    `writes` is the table that it writes, which is to be locked before. `repeated` is a query that gives a row where a
+    MERGE's source has a key twice, and `denied` one where the user may not run the statement. A statement that
+    `commits` ends the transaction it is in. One that `copies` is Redshift's COPY, which PostgreSQL cannot run.
     """
 
     sql: str
     writes: str | None = None
+    denied: str | None = None
     repeated: str | None = None
     commits: bool = False
     copies: bool = False
@@ -168,7 +169,17 @@ def _lock(sql: str, tokens: list[Token]) -> Statement:
     match = re.fullmatch(r"lock\s+(?:table\s+)?([\w\".,\s]+)", _plain(sql), re.IGNORECASE)
     if not match or re.search(r"\bin\b|\bmode\b", sql, re.IGNORECASE):
         raise syntax_error("syntax error: LOCK [ TABLE ] table [, ...] has no mode in Redshift")
-    return Statement(f"lock table {match[1]} in access exclusive mode")
+    return Statement(f"lock table {match[1]} in access exclusive mode", denied=_others(match[1]))
+
+
+def _others(tables: str) -> str:
+    """Return a query for those of the tables that are another user's.
+
+    The guide names no privilege for LOCK, and says that owners alone may do what no privilege is named for.
+    https://docs.aws.amazon.com/redshift/latest/dg/r_LOCK.html and r_Privileges.html
+    """
+    names = ", ".join(f"to_regclass({exp.Literal.string(table.strip())})" for table in tables.split(","))
+    return f"select 1 from pg_class where oid in ({names}) and not pg_has_role(relowner, 'usage')"
 
 
 def _truncate(sql: str, tokens: list[Token]) -> Statement:

@@ -166,9 +166,11 @@ class Session(Connection):
         """Do what Redshift does before it runs a statement.
 
         Raises:
-            ServerError: a MERGE's source has a key twice.
+            ServerError: a MERGE's source has a key twice, or a table to lock is another user's.
         """
         if self.postgres.status != b"E":
+            if statement.denied and self.postgres.query(statement.denied):
+                self._raise(ServerError("42501", "permission denied: must be owner of relation"))
             if statement.writes:
                 self._lock_table(statement.writes)
             if statement.repeated and self.postgres.query(statement.repeated):

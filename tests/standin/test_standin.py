@@ -612,6 +612,15 @@ def test_a_locked_table_makes_readers_wait(connect: Connect) -> None:
     assert not thread.is_alive()
 
 
+def test_only_its_owner_locks_a_table(standin: Standin, connection: Connection) -> None:
+    """https://docs.aws.amazon.com/redshift/latest/dg/r_Privileges.html"""
+    make(connection, "create table own (a integer)")
+    standin.admin.query("create table public.others (a integer); grant all on public.others to sparkify")
+    make(connection, "insert into public.others values (1)", "lock table own")
+    assert failure(connection, "lock table public.others")[0] == "42501"
+    assert failure(connection, "lock own, public.others")[0] == "42501"
+
+
 def test_writers_of_one_table_wait_for_each_other(connect: Connect) -> None:
     one, other = connect(), connect()
     make(one, "create table t (a integer)")

@@ -137,6 +137,26 @@ def test_tables_without_privileges_fail(ready: Place, standin: Standin) -> None:
     assert "failed   tables: this user may not write users. Grant" in the_failure(findings(ready))
 
 
+def test_a_lease_that_this_user_may_not_lock_fails(ready: Place, standin: Standin) -> None:
+    """SELECT, INSERT, UPDATE and DELETE are not enough to take it."""
+    standin.admin.query(f"create schema sparkify; grant usage, create on schema sparkify to {standin.user}")
+    standin.admin.query("create table sparkify.run_lease (holder varchar(256) not null, expires_at timestamp not null)")
+    standin.admin.query(f"grant all on sparkify.run_lease to {standin.user}")
+    assert the_failure(findings(ready)) == (
+        "failed   lease: run_lease belongs to postgres, and this user may not lock it. Run "
+        "`alter table sparkify.run_lease owner to sparkify`, or load as postgres"
+    )
+
+
+def test_the_lease_of_a_run_at_work_passes(ready: Place, standin: Standin) -> None:
+    assert findings(ready)["lease"].text == "run_lease does not exist yet"
+    run = ready.session()
+    assert findings(ready)["lease"].text == "run_lease belongs to sparkify, and may be locked"
+    with run.warehouse.task():
+        assert findings(ready)["lease"].text == "run_lease belongs to sparkify, and is in use"
+    assert run.one("1") == 1
+
+
 NEEDED = {"songs": "select", "artists": "insert", "users": "update", "time": "delete"}
 
 
@@ -293,10 +313,10 @@ def test_the_command_prints_each_finding_and_fails_if_one_failed(
     preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws", schema="sparkify")
     passed = capsys.readouterr()
     lines = passed.out.splitlines()
-    assert len(lines) == 16
+    assert len(lines) == 17
     assert {line.split()[0] for line in lines} == {"passed"}
     standin.s3.keys.clear()
-    with pytest.raises(PermanentError, match=r"2 of 16 checks failed\. A run would fail too"):
+    with pytest.raises(PermanentError, match=r"2 of 17 checks failed\. A run would fail too"):
         preflight(LOGS, SONGS, warehouse="sparkify-redshift", aws_credentials="sparkify-aws")
     failed = capsys.readouterr()
     assert failed.out.count(" COPY: cannot read") == 2

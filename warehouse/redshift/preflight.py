@@ -43,6 +43,14 @@ where schemaname = :schema
     )
 order by tablename"""
 
+LEASE_OWNER = """\
+select tableowner
+from pg_tables
+where schemaname = :schema and tablename = 'run_lease'"""
+
+_LOCK_MILLISECONDS = 2000
+_CANCELLED = "57014"
+
 TRIAL_TABLE = "create temp table preflight (record varchar(1))"
 
 
@@ -67,6 +75,7 @@ class RedshiftPreflight:
         if connection.result == "passed":
             yield probe("schema", self._may_create)
             yield probe("tables", partial(self._may_write, tables))
+            yield probe("lease", self._may_lock)
             for source in sources:
                 yield probe(f"{source.table.name} COPY", partial(self.may_copy, source))
 
@@ -106,6 +115,27 @@ class RedshiftPreflight:
                 "the user, or make the user their owner"
             )
         return "all existing tables may be read and written"
+
+    def _may_lock(self) -> str:
+        """Check, by doing it, that the run may lock the table of the lease, and say who owns it.
+
+        Raises:
+            PermanentError: it may not.
+        """
+        if not (found := self.ask(LEASE_OWNER, schema=self.schema)):
+            return "run_lease does not exist yet"
+        owner = found[0].tableowner
+        with self.engine.connect() as connection:
+            (user,) = connection.exec_driver_sql("select current_user").one()
+            connection.exec_driver_sql(f"set statement_timeout to {_LOCK_MILLISECONDS}")
+            refused = send(connection, f'lock table "{self.schema}".run_lease')
+            connection.rollback()
+        if refused and refused.sqlstate != _CANCELLED:
+            raise PermanentError(
+                f"run_lease belongs to {owner}, and this user may not lock it. Run "
+                f"`alter table {self.schema}.run_lease owner to {user}`, or load as {owner}"
+            )
+        return f"run_lease belongs to {owner}, and {'is in use' if refused else 'may be locked'}"
 
     def may_copy(self, source: Source) -> str:
         """Let COPY parse the smallest object without loading anything. Writes a manifest of it where a load does.
