@@ -91,7 +91,8 @@ def _is_unanswered(error: BaseException | None) -> bool:
 def _defect(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = [f"{path.relative_to(_ROOT)}, line {f.lineno}" for f in frames if _is_ours(path := Path(f.filename))][-1]
-    reason = " ".join(f"{type(error).__name__} {error}".split())
+    cause = getattr(error, "orig", None) or error  # a driver's error, without the statement that SQLAlchemy adds
+    reason = " ".join(f"{type(cause).__name__} {cause}".split())
     return (
         f"a defect of the pipeline in {place}: {reason[:200]}. "
         "Run again with --debug, which prints where it comes from, and report that"

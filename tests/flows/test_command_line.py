@@ -13,17 +13,16 @@ from importlib.metadata import entry_points
 from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import duckdb
 import httpx
 import pytest
 from cyclopts import App
 
-from flows import command_line
 from flows.__main__ import COMMANDS, main, sparkify
 from flows.analytics import Report
-from flows.command_line import new_app, run_app
+from flows.command_line import new_app
 from flows.declared import declared
 from flows.etl import where_to_look
 from flows.failures import UNTOLD
@@ -33,15 +32,12 @@ from flows.summary import Places, Summary
 from flows.terminal import accept_any_character, terminal
 from tasks.answer import Answers
 from tasks.results import CheckResult, TableResult
+from tests.support.command import exit_code_of
 from tests.support.project import ROOT
 from warehouse.days import Days
 from warehouse.errors import CopyError, PermanentError, TransientError
 from warehouse.questions import Answer
 from warehouse.target import Target
-
-
-class Ended(BaseException):
-    """Raised instead of ending the process."""
 
 
 def because_of(cause: BaseException) -> RuntimeError:
@@ -72,23 +68,9 @@ ENDS = [
 
 
 @pytest.fixture
-def ends(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+def ends(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     """Runs a command line, and returns its exit code and what it prints to standard error."""
-
-    def leave(code: int, print_last: Any) -> NoReturn:
-        print_last()
-        raise Ended(code)
-
-    def run(app: App, *arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["command", *arguments])
-        monkeypatch.setattr(UNTOLD, "errors", [])
-        with pytest.raises(Ended) as ended:
-            run_app(app)
-        return ended.value.args[0], capsys.readouterr().err
-
-    monkeypatch.setattr(command_line, "leave", leave)
-    monkeypatch.setattr(command_line, "_stop_on_signals", lambda: None)
-    return run
+    return lambda app, *arguments: (exit_code_of(app, *arguments), capsys.readouterr().err)
 
 
 def app_of(function: Callable[..., Any]) -> App:
@@ -228,6 +210,7 @@ def test_wrong_options_end_with_one_line_and_exit_code_2(
 LIGHT = """
 import os, sys
 from flows.command_line import run_command
+from tests.support.command import exit_code_of
 from tests.support.project import ROOT
 
 class Ended(BaseException): pass

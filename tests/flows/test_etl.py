@@ -208,16 +208,6 @@ class TestCommandLine:
         assert "sparkify.duckdb" in again.stdout
         assert "Traceback" not in again.stderr
 
-    @pytest.mark.usefixtures("prefect_server")
-    def test_a_failure_ends_with_a_message_and_exit_code_1(self, tmp_path: Path) -> None:
-        nowhere = ("--log-data", "nowhere", "--song-data", "nowhere")
-        failed = self.run(*nowhere, cwd=tmp_path, PREFECT_API_URL=PREFECT_API_URL.value())
-        assert failed.returncode == 1
-        (line,) = [line for line in failed.stderr.splitlines() if "nowhere" in line]
-        assert "nowhere: cannot be read (No such file or directory)" in line
-        assert "Finished in state Failed" not in failed.stderr
-        assert "Traceback" not in failed.stderr
-
     def test_an_unreachable_prefect_server_is_named(self, tmp_path: Path) -> None:
         api = f"http://127.0.0.1:{free_port()}/api"
         failed = self.run(cwd=tmp_path, PREFECT_API_URL=api)
