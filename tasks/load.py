@@ -14,7 +14,7 @@ from warehouse.base import Warehouse
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
 from warehouse.ledger import TableState
-from warehouse.loads import LoadResult, refresh, replace
+from warehouse.loads import LoadResult, is_empty, refresh, replace
 from warehouse.tables import Table
 from warehouse.target import Target
 
@@ -44,19 +44,11 @@ def load_dimension(
 def _load(target: Target, table: Table, history: Sequence[Table], *, full_refresh: bool) -> TableResult:
     started = monotonic()
     warehouse = open_warehouse(target)
-    with warehouse.task() as connection:
-        state = ledger.state_of(connection, table.name)
-    with warehouse.task() as connection:
-        loaded = LoadResult()
-        if state.loads and not state.follows(table.definition):
-            _follow_columns(warehouse, connection, table)
-        present = _count(connection, table)
-        if full_refresh:
-            loaded = _replace(connection, table)
-        elif not present or ledger.is_due(connection, table, history, state):
-            loaded = _refresh(connection, table, history, state, warehouse.schema)
-        if loaded != LoadResult() or not state.is_current(table.definition):
-            ledger.record_load(warehouse, connection, table, state, loaded)
+    with warehouse.session() as transaction:
+        with transaction() as connection:  # of its own: two loads that also read what both write would conflict
+            state = ledger.state_of(connection, table.name)
+        with transaction() as connection:
+            loaded = _bring_up(warehouse, connection, table, history, state, full_refresh=full_refresh)
             present = _count(connection, table)
     return TableResult(
         table=table.name,
@@ -66,6 +58,28 @@ def _load(target: Target, table: Table, history: Sequence[Table], *, full_refres
         present=present,
         seconds=round(monotonic() - started, 2),
     )
+
+
+def _bring_up(
+    warehouse: Warehouse,
+    connection: Connection,
+    table: Table,
+    history: Sequence[Table],
+    state: TableState,
+    *,
+    full_refresh: bool,
+) -> LoadResult:
+    """Load what the table lacks of history, and record it."""
+    loaded = LoadResult()
+    if state.loads and not state.follows(table.definition):
+        _follow_columns(warehouse, connection, table)
+    if full_refresh:
+        loaded = _replace(connection, table)
+    elif is_empty(connection, table) or ledger.is_due(connection, table, history, state):
+        loaded = _refresh(connection, table, history, state, warehouse.schema)
+    if loaded != LoadResult() or not state.is_current(table.definition):
+        ledger.record_load(warehouse, connection, table, state, loaded)
+    return loaded
 
 
 def _follow_columns(warehouse: Warehouse, connection: Connection, table: Table) -> None:

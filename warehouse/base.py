@@ -1,8 +1,8 @@
 """A warehouse: its connections, its transactions, and what a run needs to know about it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,9 @@ from warehouse.tables import Column
 from warehouse.target import Target
 
 Values = tuple[Any, ...]
+
+Transaction = Callable[[], AbstractContextManager[Connection]]
+"""Begins a transaction, which commits when its block ends, and rolls back if it raises."""
 
 _STOPPABLE = {"sparkify_stoppable": True}
 
@@ -45,6 +48,16 @@ class Warehouse(ABC):
         Raises:
             LeaseLostError: the run does not hold the lease, or no longer does.
         """
+        with self.session() as transaction, transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def session(self) -> Iterator[Transaction]:
+        """One connection for a task of the run that holds the lease. Yields what begins each of its transactions.
+
+        Raises:
+            LeaseLostError: the run does not hold the lease, or no longer does.
+        """
         with self.engine.connect() as connection, WORK.stoppable(partial(self.interrupt, connection)):
             connection = connection.execution_options(**_STOPPABLE)
             with connection.begin():
@@ -53,9 +66,13 @@ class Warehouse(ABC):
             if renewal_due:
                 with connection.begin():
                     lease.renew(connection, self.holder)
-            with connection.begin():
-                lease.verify(connection, self.holder)
-                yield connection
+            yield partial(self._transaction, connection)
+
+    @contextmanager
+    def _transaction(self, connection: Connection) -> Iterator[Connection]:
+        with connection.begin():
+            lease.verify(connection, self.holder)
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

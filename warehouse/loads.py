@@ -18,6 +18,11 @@ class LoadResult:
     removed: int = 0
 
 
+def is_empty(connection: Connection, table: Table) -> bool:
+    """Whether the table has no rows."""
+    return connection.exec_driver_sql(f"select 1 from {table.name} limit 1").first() is None
+
+
 def replace(connection: Connection, table: Table) -> LoadResult:
     """Delete all rows, then insert those of the SELECT. TRUNCATE would commit in between."""
     removed = connection.exec_driver_sql(f"delete from {table.name}").rowcount
@@ -34,7 +39,7 @@ def refresh(
     DELETE and INSERT, not MERGE: that cannot also remove rows. EXCEPT treats NULLs as equal, unlike <>.
     """
     name, names = table.name, _names(table)
-    if not connection.exec_driver_sql(f"select 1 from {name} limit 1").first():
+    if is_empty(connection, table):
         return LoadResult(_insert(connection, table))
     present = restrict(connection, table, history, schema, taken) if table.touched and taken is not None else name
     # with the table's own types: values that only the types change would differ each time

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, PoolProxiedConnection, create_engine, text
 
-from warehouse.base import Values, Warehouse
+from warehouse.base import Transaction, Values, Warehouse
 from warehouse.duckdb.copy import DuckDBCopy
 from warehouse.duckdb.dialect import READ_ONLY, Dialect, deadline, may_write
 from warehouse.duckdb.errors import explained, without_connections
@@ -56,9 +56,9 @@ class DuckDBWarehouse(Warehouse):
         self.holder = f"{target.holder} ({_PROCESS})"
 
     @contextmanager
-    def task(self) -> Iterator[Connection]:
-        with without_connections(), super().task() as connection:
-            yield connection
+    def session(self) -> Iterator[Transaction]:
+        with without_connections(), super().session() as transaction:
+            yield transaction
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
