@@ -155,14 +155,15 @@ def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool,
     """
     create_tables(target, catalog.TABLES)
     opening = open_batch(target, catalog.STAR, with_table_checks(catalog.STAR, catalog.CHECKS))
-    batch = opening.batch
-    staged = _results([stage.submit(target, source, batch, audits_of(source, may_lose=may_lose)) for source in sources])
+    staged = _results(
+        [stage.submit(target, source, opening.batch, audits_of(source, may_lose=may_lose)) for source in sources]
+    )
     audits = [result for each in staged for result in each.checks]
     is_up_to_date = opening.is_current and not any(each.is_news for each in staged)
     if (is_up_to_date and not full_refresh) or any(result.fails_run for result in audits):
-        return Summary(target, staged, [], audits, where_to_look(target), batch)
+        return Summary(target, staged, [], audits, where_to_look(target), opening)
     tables, checks = load_star(target, full_refresh=full_refresh)
-    return Summary(target, staged, tables, [*audits, *checks], where_to_look(target), batch)
+    return Summary(target, staged, tables, [*audits, *checks], where_to_look(target), opening)
 
 
 def load_star(target: Target, *, full_refresh: bool = False) -> tuple[list[TableResult], list[CheckResult]]:

@@ -14,6 +14,7 @@ from flows.run_events import emit_check_failed, emit_table_loaded
 from flows.terminal import terminal
 from tasks.results import CheckResult, StageResult, TableResult
 from warehouse.errors import ChecksFailedError
+from warehouse.ledger import Opening
 from warehouse.target import Target
 
 _NAMED_BATCHES = 3
@@ -36,7 +37,7 @@ class Summary:
     tables: list[TableResult]
     checks: list[CheckResult]
     where_to_look: Places
-    batch: int = 0
+    opening: Opening | None = None
 
     def published(self) -> Self:
         """Publish the summary, and return it.
@@ -82,13 +83,20 @@ class Summary:
         console.print(self.where_to_look.tables, markup=False)
 
     @property
+    def batch(self) -> int:
+        """The number of the batch; 0 if the run had none."""
+        return self.opening.batch if self.opening else 0
+
+    @property
     def headline(self) -> str:
         """Say which batch was loaded, or that there was nothing to load."""
         if any(result.fails_run for each in self.sources for result in each.checks):
             return "The new files break a rule, so they were not added to history."
         if any(each.is_news for each in self.sources):
             return f"The new files are batch {self.batch}."
-        return f"Nothing is new since batch {self.batch - 1}, and all tables are up to date."
+        newest = self.opening and self.opening.newest
+        when = f" ({newest:%-d %b %Y %H:%M} UTC)" if newest else ""
+        return f"Nothing is new since batch {self.batch - 1}{when}, and all tables are up to date."
 
     def raise_for_checks(self) -> None:
         """Fail if a check of severity `error` found rows.

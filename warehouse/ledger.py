@@ -27,10 +27,14 @@ CHECKS = "checks"
 
 @dataclass(frozen=True)
 class Opening:
-    """What a run begins with: the number of its batch, and whether tables and checks have seen all earlier ones."""
+    """What a run begins with: the number of its batch, and whether tables and checks have seen all earlier ones.
+
+    `newest` is when the newest of these was loaded.
+    """
 
     batch: int
     is_current: bool
+    newest: datetime | None = None
 
 
 def open_batch(connection: Connection, tables: Sequence[Table], checks: Sequence[Check]) -> Opening:
@@ -39,7 +43,8 @@ def open_batch(connection: Connection, tables: Sequence[Table], checks: Sequence
     definitions = {table.name: table.definition for table in tables} | {CHECKS: _select_of(checks)}
     is_current = all(loaded.get(name, never).is_current(definition) for name, definition in definitions.items())
     filled = (connection.exec_driver_sql(f"select 1 from {table.name} limit 1").first() for table in tables)
-    return Opening(never.newest_batch + 1, is_current and all(filled))
+    newest = cast(datetime | None, connection.exec_driver_sql("select max(loaded_at) from batches").scalar_one())
+    return Opening(never.newest_batch + 1, is_current and all(filled), newest)
 
 
 def compare(connection: Connection, source: Source, files: Sequence[SourceFile], batch: int) -> Arrivals:

@@ -10,6 +10,7 @@ from flows.summary import Places, Summary
 from tasks.results import CheckResult, StageResult, TableResult
 from tests.support.artifacts import artifacts_of, kinds, rows_of
 from warehouse.errors import ChecksFailedError
+from warehouse.ledger import Opening
 from warehouse.target import Target
 
 HOLDS = CheckResult("users_not_empty", "users has rows.", "error")
@@ -26,7 +27,7 @@ FAILS = CheckResult("levels_known", "Every level is known.", "error", 3, [{"key"
 
 def summary(*checks: CheckResult) -> Summary:
     places = Places("The tables are in [here].", "Look at [these]: rejects")
-    return Summary(TARGET, [SOURCE], [TABLE], list(checks), places, 3)
+    return Summary(TARGET, [SOURCE], [TABLE], list(checks), places, Opening(3, is_current=True))
 
 
 @pytest.mark.usefixtures("prefect_server")
