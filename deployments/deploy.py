@@ -8,16 +8,24 @@ from flows.command_line import run_command
 if __name__ == "__main__":  # before the imports below, which take seconds
     run_command("deployments.deploy:deploy")
 
+import asyncio
 import os
+import sys
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.server.schemas import schedules
 from prefect.settings import PREFECT_API_URL
+from prefect.utilities.urls import url_for
 
 from deployments.automations import save_automations
 from deployments.blocks import save_blocks
 from deployments.prefect_command import POOL, make_pool, prefect
 from warehouse.errors import PermanentError
+
+OURS = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
 
 
 def deploy() -> None:
@@ -39,7 +47,7 @@ def deploy() -> None:
     with get_client(sync_client=True) as client:
         make_pool(client)
         paused = [automation.name for automation in client.read_automations() if not automation.enabled]
-        ours = client.read_deployments(work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])))
+        ours = client.read_deployments(work_pool_filter=OURS)
         try:
             prefect(os.environ | {"PWD": os.getcwd()}, "--no-prompt", "deploy", "--all")
         finally:  # Prefect's command resumes what is paused, even if it fails after that
@@ -50,4 +58,27 @@ def deploy() -> None:
                 if automation.enabled and automation.name in paused:
                     client.pause_automation(automation.id)
                     print(f"{automation.name}: made anew, and paused as it was")
-    print(f"sent the deployments of prefect.yaml to {PREFECT_API_URL.value()}. Workers run them in {os.getcwd()}")
+        print(f"sent the deployments of prefect.yaml to {PREFECT_API_URL.value()}. Workers run them in {os.getcwd()}")
+        _tell(client)
+
+
+def _tell(client: SyncPrefectClient) -> None:
+    """Print where the deployments are, when each runs next, and what to type next."""
+    names = {}
+    for deployment in client.read_deployments(work_pool_filter=OURS):
+        flow = client.read_flow(deployment.flow_id).name
+        names[f"{flow}/{deployment.name}"] = f"{url_for('deployment', obj_id=deployment.id)}{_next_run(deployment)}"
+    width = max(map(len, names))
+    for name in sorted(names):
+        print(f"  {name:<{width}}  {names[name]}")
+    command = os.path.relpath(os.path.join(os.path.dirname(sys.executable), "prefect"))
+    print(f"Next, in two terminals:\n  {command} worker start --pool {POOL}")
+    print(f"  {command} deployment run sparkify-etl/manual --watch")
+
+
+def _next_run(deployment: DeploymentResponse) -> str:
+    if deployment.paused:
+        return "  paused"
+    crons = [each.schedule for each in deployment.schedules if each.active and isinstance(each.schedule, CronSchedule)]
+    dates = [asyncio.run(schedules.CronSchedule(**cron.model_dump()).get_dates(1))[0] for cron in crons]
+    return f"  runs next at {min(dates):%Y-%m-%d %H:%M %Z}" if dates else ""

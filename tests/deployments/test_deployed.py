@@ -1,8 +1,10 @@
 """Deployments on a real Prefect server, run by a real worker, with the commands of docs/deploying.md."""
 
 import json
+import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,6 +26,7 @@ from tests.standin.postgres import SUPERUSER, run_postgres
 from tests.support import warehouses
 from tests.support.browser import Page
 from tests.support.deployed import SETTINGS, Clone, Json, clone, served, speaking_to, wait_for, webhook
+from tests.support.project import ROOT
 from tests.support.records import EVENT, SONG, write_data
 from warehouse.target import Target
 
@@ -99,11 +102,25 @@ def test_deploying_again_updates_only_what_changed(
     assert [what_was_done(first), what_was_done(again)] == [
         ["created"] * 6, ["unchanged", "updated", *["unchanged"] * 4]
     ]  # fmt: skip
+    url = re.escape(deployed.environment["PREFECT_API_URL"].removesuffix("/api"))
+    names = r"sparkify-(etl/(local|manual|hourly)|analytics/analytics|history/history|undo/undo)"
+    for output, hourly in ((first, r"runs next at \S+ \d\d:00 UTC"), (again, "paused")):
+        assert len(re.findall(rf"^  {names} +{url}/deployments/deployment/\S+(?=  |$)", output, re.MULTILINE)) == 6
+        assert re.search(rf"^  sparkify-etl/hourly +\S+  {hourly}$", output, re.MULTILINE)
+    assert again.splitlines()[-3:] == ["Next, in two terminals:", *(f"  {line}" for line in typed())]
     ours = [one["name"] for one in deployed.ask("automations/filter") if one["name"].startswith("sparkify: ")]
     assert len(ours) == 4
     deployments = deployed.ask("deployments/filter")
     assert {one["name"] for one in deployments} == {"local", "manual", "hourly", "analytics", "history", "undo"}
     assert {one["version"] for one in deployments} == {version("sparkify-pipeline")}
+
+
+def typed() -> list[str]:
+    """Return the commands that the guide tells to type after `make deploy`, with this environment's own path."""
+    guide = (ROOT / "docs/deploying.md").read_text(encoding="utf-8").partition("make deploy\n")[2]
+    lines = [line.partition("#")[0].strip() for line in guide.splitlines()[:2]]
+    command = os.path.relpath(Path(sys.executable).with_name("prefect"))
+    return [line.replace(".venv/bin/prefect", command) for line in lines]
 
 
 @contextmanager
