@@ -19,7 +19,7 @@ from cyclopts import App, CycloptsError
 
 from flows.declared import declared
 from flows.failures import UNTOLD, last_lines
-from flows.parameters import refuse_contradictions
+from flows.parameters import refuse_contradictions, refuse_missing
 from flows.terminal import accept_any_character, tell, terminal
 from warehouse.errors import PermanentError, was_interrupted
 
@@ -95,6 +95,7 @@ def _parsed(app: App, tokens: list[str]) -> tuple[Callable[..., Any], BoundArgum
     if getattr(parsed, "__func__", None) is not App.help_print:
         arguments.apply_defaults()
         refuse_contradictions(**arguments.arguments)
+        refuse_missing(**arguments.arguments)
     return parsed, arguments
 
 

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from warehouse.days import Days
 from warehouse.errors import PermanentError
-from warehouse.target import DUCKDB_URL, refuse_url
+from warehouse.target import DUCKDB_URL, Target, refuse_missing_file, refuse_url
 
 WarehouseName = Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))]
 """Names a warehouse. The command line refuses a URL, except duckdb:///, before Prefect stores it."""
@@ -54,6 +54,22 @@ def refuse_contradictions(**parameters: Any) -> None:
         )
     if report := given.get("report"):
         refuse_unwritable(Path(report))
+
+
+def refuse_missing(**parameters: Any) -> None:
+    """Refuse parameters of a command that name nothing on this machine: a source, or a DuckDB file that is only read.
+
+    Raises:
+        PermanentError: the message names it.
+    """
+    for name in ("log_data", "song_data"):
+        location = parameters.get(name)
+        if location and not location.startswith("s3://") and not Path(location).exists():
+            raise PermanentError(f"{name}: {location} does not exist. Name a directory, a file or an s3:// prefix")
+    if "warehouse" in parameters:
+        file = Target(parameters["warehouse"], parameters["schema"], "").duckdb_file
+        if file and "log_data" not in parameters:
+            refuse_missing_file(file)
 
 
 def refuse_unwritable(page: Path) -> None:

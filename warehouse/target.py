@@ -1,5 +1,6 @@
 """Where a run loads to."""
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -58,6 +59,16 @@ def _folded(schema: str) -> str:
             f"schema: {schema!r} cannot be a schema's name. Use letters, digits and underscores, at most 127"
         )
     return folded
+
+
+def refuse_missing_file(path: str) -> None:
+    """Refuse a DuckDB file that should be read.
+
+    Raises:
+        PermanentError: it does not exist.
+    """
+    if not os.path.exists(path):
+        raise PermanentError(f"{path} does not exist. Load it first (`python -m flows.etl`), or name another file")
 
 
 def refuse_url(name: str) -> None:

@@ -174,12 +174,15 @@ WRONG = {
         ("--log-data logs", "song_data is missing. Name both sources, or neither to run on a generated sample"),
         ("--plan", "plan: only runs on Redshift can be planned. Set warehouse to the name of a Redshift block"),
         ("--warehouse a.duckdb", "warehouse: a DuckDB file needs a URL. Use duckdb:///a.duckdb"),
+        ("--log-data no --song-data no", "log_data: no does not exist. Name a directory, a file or an s3:// prefix"),
+        ("--schema pg_catalog", "schema: 'pg_catalog' belongs to the database itself. Name another schema"),
         ("--compression zip", 'Invalid value "zip" for --compression. Choose from: "none", "gzip".'),
     ],
     "flows.analytics:analytics": [
         ("--report missing/a.html", "report: missing/a.html cannot be written. Name a file in an existing directory"),
         ("--statement-timeout -5", 'Invalid value "-5" for --statement-timeout. Use 0 or more.'),
     ],
+    "flows.rejects:rejects": [("--warehouse duckdb:///no.duckdb", "no.duckdb does not exist. Load it first")],
     "flows.history:history": [("--batch -1", 'Invalid value "-1" for --batch. Use 0 or more.')],
     "flows.undo:undo": [
         ("", "Parameter --batch requires an argument."),

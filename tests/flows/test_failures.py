@@ -101,8 +101,8 @@ ON_DUCKDB = [
     Failure(
         "a folder that does not exist",
         lambda setting: shutil.rmtree(setting.data / "song_data"),
-        "preflight failed, nothing was changed: staging_songs files: {data}/song_data: cannot be read (No such file or "
-        "directory). Check the path and its permissions",
+        "song_data: {data}/song_data does not exist. Name a directory, a file or an s3:// prefix",
+        code=2,
     ),
     Failure(
         "a rule of a batch is broken",

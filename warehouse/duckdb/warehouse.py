@@ -26,7 +26,7 @@ from warehouse.s3.client import S3, is_s3
 from warehouse.s3.preflight import object_findings
 from warehouse.sources import Arrivals, CopyResult, Progress, Source
 from warehouse.tables import Column
-from warehouse.target import DUCKDB_URL, Target
+from warehouse.target import DUCKDB_URL, Target, refuse_missing_file
 
 _PROCESS = f"process {os.getpid()}, {uuid.uuid4().hex[:8]}"
 _LOCKS: dict[tuple[str, str], TableLocks] = defaultdict(TableLocks)
@@ -68,8 +68,7 @@ class DuckDBWarehouse(Warehouse):
             PermanentError: another process has the file open, or it does not exist.
         """
         path = self.engine.url.database or ""
-        if not os.path.exists(path):
-            raise PermanentError(f"{path} does not exist. Load it first (`python -m flows.etl`), or name another file")
+        refuse_missing_file(path)
         if not may_write(path):
             self.engine = _engine(path, self.target.schema, _CONFIG | {"access_mode": READ_ONLY})
         with without_connections(), super().reading() as connection:
