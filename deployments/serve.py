@@ -112,7 +112,7 @@ def _wait_for(url: str, process: Process) -> None:
         with suppress(URLError, OSError), urlopen(url):
             return
         time.sleep(0.5)
-    raise PermanentError(f"the Prefect server did not start within {START_SECONDS} s")
+    raise PermanentError(f"the Prefect server did not start within {START_SECONDS} s. Its output above says why")
 
 
 def _first_to_end(**processes: Process) -> str:

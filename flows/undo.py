@@ -105,4 +105,4 @@ def _ask(parts: list[Row]) -> None:
     if not sys.stdin.isatty():
         raise PermanentError(f"undo: would take back\n{lines}\nNothing was changed. Add --yes to do it")
     if input(f"This takes back\n{lines}\nGo on? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise PermanentError("undo: nothing was changed")
+        raise PermanentError("undo: nothing was changed. Answer y to take the batch back")
