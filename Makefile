@@ -72,8 +72,9 @@ bench: $(VENV)/dev ## Compare the speed with hand-written DuckDB SQL (minutes)
 screenshots: $(VENV)/dev ## Retake the pictures in docs/images (needs Chromium)
 	$(BIN)/python -m tests.long.screenshots
 
-docs: $(VENV)/dev ## Rewrite docs/copy-rules.md from the cases that COPY is tested with
+docs: $(VENV)/dev ## Rewrite docs/copy-rules.md from COPY's test cases, and docs/data-dictionary.md from the SQL files
 	$(BIN)/python -m tests.support.copy_rules
+	$(BIN)/python -m tests.support.data_dictionary
 
 lock: $(VENV)/dev ## Rewrite constraints.txt with the newest versions that work on every supported Python
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \

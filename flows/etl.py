@@ -28,6 +28,7 @@ from flows.summary import Places, Summary
 from sql import catalog
 from tasks.check import check, check_one
 from tasks.create_tables import create_tables
+from tasks.describe_tables import describe_tables
 from tasks.lease import lease
 from tasks.load import load_dimension, load_fact
 from tasks.open_batch import open_batch
@@ -154,6 +155,7 @@ def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool,
     is new, and tables and checks have seen all of history, the run ends before it would read any of them.
     """
     create_tables(target, catalog.TABLES)
+    describe_tables(target, catalog.TABLES)
     opening = open_batch(target, catalog.STAR, with_table_checks(catalog.STAR, catalog.CHECKS))
     staged = _results(
         [stage.submit(target, source, opening.batch, audits_of(source, may_lose=may_lose)) for source in sources]

@@ -18,6 +18,8 @@ from warehouse.tables import Column
 from warehouse.target import Target
 
 Values = tuple[Any, ...]
+Comments = dict[tuple[str, str], str | None]
+"""Comments by table and column. That on a table itself has the column "", and is None if there is none."""
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 """Begins a transaction, which commits when its block ends, and rolls back if it raises."""
@@ -161,6 +163,10 @@ class Warehouse(ABC):
     @abstractmethod
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         """Return the columns of a table in the warehouse, in order; none if the table does not exist."""
+
+    @abstractmethod
+    def comments(self, connection: Connection) -> Comments:
+        """Return the comments on the login's own tables in the schema, and on their columns."""
 
     def _create_schema(self, connection: Connection) -> None:
         """Create the schema if it is missing. IF NOT EXISTS alone would need a database privilege even if it exists."""

@@ -10,7 +10,7 @@ from typing import Any
 from prefect.runtime import task_run
 from sqlalchemy import Connection, event
 
-from warehouse.base import Values
+from warehouse.base import Comments, Values
 from warehouse.duckdb.warehouse import DuckDBWarehouse
 from warehouse.files import SourceFile
 from warehouse.plan import write_statement
@@ -18,7 +18,7 @@ from warehouse.preflight import Finding
 from warehouse.redshift import copy, preflight
 from warehouse.redshift.copy_statement import Access, literal
 from warehouse.redshift.errors import RefusedError, redacted
-from warehouse.redshift.warehouse import COLUMNS
+from warehouse.redshift.warehouse import COLUMNS, COMMENTS
 from warehouse.s3.client import Keys
 from warehouse.sources import Arrivals, CopyResult, Progress, Source
 from warehouse.tables import Column
@@ -60,6 +60,10 @@ class PlannedWarehouse(DuckDBWarehouse):
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         self._write(_bound(COLUMNS, {"schema": self.target.schema, "table": table}))
         return super().columns(connection, table)
+
+    def comments(self, connection: Connection) -> Comments:
+        self._write(_bound(COMMENTS, {"schema": self.target.schema}))
+        return super().comments(connection)
 
     def files(self, source: Source) -> list[SourceFile]:
         """Return one that stands for all: S3 is not asked, and a warehouse without history loads everything."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
@@ -23,11 +23,15 @@ _UNREADABLE = "{path}: {why}. Write the table's CREATE TABLE there, as Redshift 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as Redshift knows it: `type` is Redshift's own spelling, such as `varchar(256)`."""
+    """A column as Redshift knows it: `type` is Redshift's own spelling, such as `varchar(256)`.
+
+    `description` is the comment behind its declaration. Columns that differ in nothing else are equal.
+    """
 
     name: str
     type: str
     nullable: bool = True
+    description: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.name} {self.type}{'' if self.nullable else ' not null'}"
@@ -81,9 +85,17 @@ class Table:
         """What decides the rows of the table: its columns and its SELECT."""
         return "\n".join([*map(str, self.columns), self.select])
 
+    @property
+    def description(self) -> str:
+        """The comment at the head of the file, which begins with the grain."""
+        return " ".join(re.findall(r"^-- (.+)$", self.ddl.partition("create table")[0], re.MULTILINE))
+
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        return declared_columns(self.ddl)
+        """The columns. Those of a staging table are described where they are kept, in its history."""
+        columns = declared_columns(self.ddl)
+        kept = {column.name: column.description for column in self.history.columns} if self.history else {}
+        return tuple(replace(c, description=c.description or kept.get(c.name, "")) for c in columns)
 
 
 def time_column(columns: Iterable[Column]) -> str | None:
@@ -144,10 +156,11 @@ def declared_columns(ddl: str) -> tuple[Column, ...]:
     if not isinstance(tree, exp.Create) or not isinstance(tree.this, exp.Schema):
         raise PermanentError(f"{ddl.partition('(')[0].strip()}: not a CREATE TABLE with columns. Fix the SQL file")
     keys = {name.name for key in tree.this.find_all(exp.PrimaryKey) for name in key.expressions}
-    return tuple(_column(c, keys) for c in tree.this.expressions if isinstance(c, exp.ColumnDef))
+    comments = dict(re.findall(r"^ +(\w+) .*-- (.+)$", ddl, re.MULTILINE))
+    return tuple(_column(c, keys, comments) for c in tree.this.expressions if isinstance(c, exp.ColumnDef))
 
 
-def _column(definition: exp.ColumnDef, keys: set[str]) -> Column:
+def _column(definition: exp.ColumnDef, keys: set[str], comments: dict[str, str]) -> Column:
     """Return a column as Redshift sees it: its name in lower case, and NOT NULL if it is of the primary key."""
     declared = definition.args["kind"]
     kind = "varchar" if declared.is_type("text") else declared.sql(dialect="redshift").lower().replace(", ", ",")
@@ -155,7 +168,7 @@ def _column(definition: exp.ColumnDef, keys: set[str]) -> Column:
     required = definition.name in keys or any(isinstance(constraint, _REQUIRING) for constraint in constraints)
     identity = any(isinstance(constraint, exp.GeneratedAsIdentityColumnConstraint) for constraint in constraints)
     spelled = _SPELLINGS.get(kind, kind) + (" identity" if identity else "")
-    return Column(definition.name.lower(), spelled, nullable=not required)
+    return Column(definition.name.lower(), spelled, not required, comments.get(definition.name, ""))
 
 
 _REQUIRING = (exp.NotNullColumnConstraint, exp.PrimaryKeyColumnConstraint)

@@ -1,10 +1,10 @@
 -- One row per artist id. Of the spellings in each song's newest batch, the first by name, then by location ("X" before "X feat. Y").
 create table if not exists artists (
-    artist_id varchar(32) not null,
-    name varchar(1024),
-    location varchar(1024),
-    latitude double precision,
-    longitude double precision,
+    artist_id varchar(32) not null,  -- key of the artist in the catalogue
+    name varchar(1024),              -- name
+    location varchar(1024),          -- place, in words
+    latitude double precision,       -- latitude of the place, in degrees
+    longitude double precision,      -- longitude of the place, in degrees
     primary key (artist_id)
 )
 -- Small and joined to every matched play: a copy on every node.

@@ -1,12 +1,12 @@
 -- One row per distinct start_time of a songplay, in UTC.
 create table if not exists time (
-    start_time timestamp not null,
-    hour smallint not null,
-    day smallint not null,
-    week smallint not null,     -- ISO
-    month smallint not null,
-    year integer not null,
-    weekday smallint not null,  -- 0-6 from Sunday
+    start_time timestamp not null,  -- start of a play, UTC, to the millisecond
+    hour smallint not null,         -- hour, 0-23
+    day smallint not null,          -- day of the month, 1-31
+    week smallint not null,         -- ISO week, 1-53
+    month smallint not null,        -- month, 1-12
+    year integer not null,          -- year
+    weekday smallint not null,      -- weekday, 0-6 from Sunday
     primary key (start_time)
 )
 -- Nearly as many rows as songplays, and read by the same spans of time.

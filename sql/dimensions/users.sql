@@ -1,11 +1,11 @@
 -- One row per user id with a NextSong event. Name, gender and level are from the latest event, whenever it was loaded.
 create table if not exists users (
-    user_id integer not null,
-    first_name varchar(256),
-    last_name varchar(256),
-    gender varchar(16),
-    level varchar(16),
-    updated_at timestamp not null,
+    user_id integer not null,       -- number of the listener
+    first_name varchar(256),        -- first name
+    last_name varchar(256),         -- last name
+    gender varchar(16),             -- F or M, as the listener gave it
+    level varchar(16),              -- plan as of the latest play, free or paid
+    updated_at timestamp not null,  -- time of the latest play, UTC; 1970 if it has an impossible time
     primary key (user_id)
 )
 -- Small and joined to every play: a copy on every node.

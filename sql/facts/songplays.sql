@@ -1,14 +1,14 @@
 -- One row per NextSong event. Of an event's deliveries the newest batch decides, and in it the first row by value.
 create table if not exists songplays (
-    songplay_id varchar(32) not null,
-    start_time timestamp not null,
-    user_id integer,
-    level varchar(16),
-    song_id varchar(32),
-    artist_id varchar(32),
-    session_id integer,
-    location varchar(1024),
-    user_agent varchar(1024),
+    songplay_id varchar(32) not null,  -- md5 of the time, the listener, the session and the place in it
+    start_time timestamp not null,     -- when the song began, UTC, to the millisecond
+    user_id integer,                   -- listener, as in users; null if nobody was logged in
+    level varchar(16),                 -- plan of the listener at that moment, free or paid
+    song_id varchar(32),               -- song, as in songs; null if the catalogue lacks title, artist and duration
+    artist_id varchar(32),             -- artist of that song, as in artists
+    session_id integer,                -- number of the session; not unique among listeners
+    location varchar(1024),            -- place of the listener
+    user_agent varchar(1024),          -- browser and system, as the browser names itself
     primary key (songplay_id)
 )
 -- Queries follow a user's sessions (stored on one slice) over a span of time (read in order).

@@ -162,7 +162,7 @@ def test_the_local_deployment_loads_tables_and_publishes_artifacts_and_events(de
     assert run["state"]["type"] == "COMPLETED"
     tasks = deployed.ask("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
     assert {task["state"]["type"] for task in tasks} == {"COMPLETED"}
-    assert len(tasks) == 8 + len(catalog.FACTS) + len(catalog.DIMENSIONS)
+    assert len(tasks) == 9 + len(catalog.FACTS) + len(catalog.DIMENSIONS)
     artifacts = deployed.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
     assert {artifact["key"].removesuffix(f"-{_where(deployed)}") for artifact in artifacts} == {
         "sparkify-sources", "sparkify-tables", "sparkify-checks"

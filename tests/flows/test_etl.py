@@ -73,7 +73,7 @@ class TestFlow:
         with get_client(sync_client=True) as client:
             task_runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])))
         # the number of task runs does not grow with that of files
-        assert len(task_runs) == 8 + len(catalog.FACTS) + len(catalog.DIMENSIONS) < len([*generated.rglob("*.json")])
+        assert len(task_runs) == 9 + len(catalog.FACTS) + len(catalog.DIMENSIONS) < len([*generated.rglob("*.json")])
 
     def test_a_rejected_record_fails_the_run_unless_max_errors_allows_it(self, place: Place, broken: Path) -> None:
         """The failed run has released the lease, so the next one can start."""

@@ -48,8 +48,8 @@ def warehouse(place: Place) -> Iterator[Session]:
 
 def test_every_task_is_known_to_these_tests() -> None:
     assert set(TASKS) == {
-        "answer", "check", "check_one", "create_tables", "load_dimension", "load_fact", "look", "open_batch",
-        "preflight", "release_lease", "stage", "take_lease", "undo_batch",
+        "answer", "check", "check_one", "create_tables", "describe_tables", "load_dimension", "load_fact", "look",
+        "open_batch", "preflight", "release_lease", "stage", "take_lease", "undo_batch",
     }  # fmt: skip
 
 

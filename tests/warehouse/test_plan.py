@@ -102,10 +102,10 @@ class TestFlow:
         plan = self.plan(schema="music", max_errors=5)
         side_by_side = [f"load {table.name}" for table in catalog.DIMENSIONS]
         groups = list(plan.groups)
-        assert groups[:4] == ["preflight", "take lease", "create tables", "open batch"]
-        assert set(groups[4:6]) == {"stage staging_events", "stage staging_songs"}
-        assert [groups[6], *groups[-2:]] == ["load songplays", "check", "release lease"]
-        assert sorted(groups[7:-2]) == sorted(side_by_side)
+        assert groups[:5] == ["preflight", "take lease", "create tables", "describe tables", "open batch"]
+        assert set(groups[5:7]) == {"stage staging_events", "stage staging_songs"}
+        assert [groups[7], *groups[-2:]] == ["load songplays", "check", "release lease"]
+        assert sorted(groups[8:-2]) == sorted(side_by_side)
         assert f"from '{LOGS}'\niam_role default\nformat json '{BUCKET}/log_json_path.json'" in str(plan)
         assert "maxerror 6" in str(plan)
         assert 'set search_path to "music";' in str(plan)

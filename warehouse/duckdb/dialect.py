@@ -44,10 +44,13 @@ class Dialect(duckdb_engine.Dialect):
         if translation.reads_clock:
             cursor.execute(f"set variable {STATEMENT_TIME} = ?", [datetime.now(UTC).replace(tzinfo=None)])
         is_new = translation.declares and not _exists(cursor, translation.declares[0])
+        length = _length(cursor, *translation.describes) if translation.describes else ""
         with deadline(cursor, self.statement_timeout), explained(self.path):
             cursor.execute(translation.sql, parameters or None)
         if declared := translation.declares if is_new else translation.adds:
             _remember_types(cursor, *declared)
+        if length and translation.describes:
+            _keep_length(cursor, *translation.describes, length)
 
     def _set(self, cursor: duckdb.DuckDBPyConnection, statement: str) -> None:
         if match := re.fullmatch(r"set statement_timeout to (\d+)", statement):
@@ -140,6 +143,28 @@ def _remember_types(cursor: duckdb.DuckDBPyConnection, table: str, columns: tupl
     for column in columns:
         if "char(" in column.type:
             cursor.execute(f'comment on column "{table}"."{column.name}" is \'{column.type}\'')
+
+
+def _comment(cursor: duckdb.DuckDBPyConnection, table: str, column: str) -> str:
+    cursor.execute(
+        "select comment from duckdb_columns() "
+        "where lower(schema_name) = current_schema() and table_name = ? and column_name = ?",
+        [table, column],
+    )
+    row = cursor.fetchone()
+    return (row and row[0]) or ""
+
+
+def _length(cursor: duckdb.DuckDBPyConnection, table: str, column: str) -> str:
+    """Return the type of a string's column, with its length; "" for other columns."""
+    known = re.match(r"(var)?char\(\d+\)", _comment(cursor, table, column))
+    return known[0] if known else ""
+
+
+def _keep_length(cursor: duckdb.DuckDBPyConnection, table: str, column: str, length: str) -> None:
+    """Put the type of a string's column before a new comment on it."""
+    text = f"{length}: {_comment(cursor, table, column)}".replace("'", "''")
+    cursor.execute(f'comment on column "{table}"."{column}" is \'{text}\'')
 
 
 def _refuse_unusable(path: str) -> None:

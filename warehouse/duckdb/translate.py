@@ -20,6 +20,8 @@ _NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp
 class Translation:
     """A statement for DuckDB, the tables it touches and how, and the columns it declares of a table or adds to one.
 
+    `describes` is the table and the column that it comments on.
+
     If it `reads_clock`, the variable STATEMENT_TIME has to be set before it runs.
     """
 
@@ -28,6 +30,7 @@ class Translation:
     declares: tuple[str, tuple[Column, ...]] | None = None
     adds: tuple[str, tuple[Column, ...]] | None = None
     reads_clock: bool = False
+    describes: tuple[str, str] | None = None
 
 
 @lru_cache(maxsize=512)
@@ -45,7 +48,13 @@ def translate(statement: str) -> Translation:
         declares = (tree.this.this.name, declared_columns(statement))
         _simplify(tree, {column.name for column in declares[1] if not column.nullable})
     reads_clock = tree.find(exp.CurrentTimestamp) is not None
-    return Translation(_as_redshift(tree).sql(dialect="duckdb"), _locks(tree), declares, _added(tree), reads_clock)
+    sql = _as_redshift(tree).sql(dialect="duckdb")
+    return Translation(sql, _locks(tree), declares, _added(tree), reads_clock, _described(tree))
+
+
+def _described(tree: exp.Expr) -> tuple[str, str] | None:
+    is_of_column = isinstance(tree, exp.Comment) and tree.args["kind"].upper() == "COLUMN"
+    return (tree.this.table, tree.this.name) if is_of_column else None
 
 
 def _added(tree: exp.Expr) -> tuple[str, tuple[Column, ...]] | None:

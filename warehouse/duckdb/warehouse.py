@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, PoolProxiedConnection, create_engine, text
 
-from warehouse.base import Transaction, Values, Warehouse
+from warehouse.base import Comments, Transaction, Values, Warehouse
 from warehouse.duckdb.copy import DuckDBCopy
 from warehouse.duckdb.dialect import READ_ONLY, Dialect, deadline, may_write
 from warehouse.duckdb.errors import explained, without_connections
@@ -160,6 +160,20 @@ class DuckDBWarehouse(Warehouse):
     def columns(self, connection: Connection, table: str) -> tuple[Column, ...]:
         return _columns(_raw(connection), table)
 
+    def comments(self, connection: Connection) -> Comments:
+        cursor = _raw(connection).cursor()
+        cursor.execute(
+            r"""
+            select table_name, '', comment
+            from duckdb_tables()
+            where lower(schema_name) = current_schema()
+            union all
+            select table_name, column_name, regexp_replace(comment, '^(var)?char\(\d+\)(: )?', '')
+            from duckdb_columns()
+            where lower(schema_name) = current_schema() and comment is not null"""
+        )
+        return {(table, column): comment for table, column, comment in cursor.fetchall()}
+
 
 def _engine(path: str, schema: str, config: dict[str, Any]) -> Engine:
     engine = create_engine(
@@ -180,7 +194,8 @@ def _columns(connection: Any, table: str) -> tuple[Column, ...]:
         select
             column_name,
             case
-                when data_type = 'VARCHAR' and regexp_full_match(comment, '(var)?char\(\d+\)') then comment
+                when data_type = 'VARCHAR' and regexp_matches(comment, '^(var)?char\(\d+\)(: |$)')
+                    then split_part(comment, ': ', 1)
                 else lower(data_type)
             end,
             is_nullable

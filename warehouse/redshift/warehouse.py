@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from warehouse.base import Values, Warehouse
+from warehouse.base import Comments, Values, Warehouse
 from warehouse.errors import PermanentError, TransientError
 from warehouse.files import SourceFile
 from warehouse.first_records import BEGINNING_BYTES
@@ -49,6 +49,16 @@ select column_name, data_type, character_maximum_length, numeric_precision, nume
 from svv_columns
 where table_schema = :schema and table_name = :table
 order by ordinal_position"""
+
+COMMENTS = """\
+select pg_class.relname, coalesce(pg_attribute.attname, ''), pg_description.description
+from pg_class
+inner join pg_namespace on pg_namespace.oid = pg_class.relnamespace
+left join pg_description on pg_description.objoid = pg_class.oid
+left join pg_attribute on pg_attribute.attrelid = pg_class.oid and pg_attribute.attnum = pg_description.objsubid
+    and pg_description.objsubid > 0
+where pg_namespace.nspname = :schema and pg_class.relkind = 'r' and pg_get_userbyid(pg_class.relowner) = current_user"""
+"""What this login owns: only an owner may comment."""
 
 _SPELLINGS = {
     "character varying": "varchar({0})",
@@ -101,6 +111,10 @@ class RedshiftWarehouse(Warehouse):
             Column(name, _SPELLINGS.get(kind, kind).format(*sizes), nullable.strip().upper() == "YES")
             for name, kind, *sizes, nullable in rows
         )
+
+    def comments(self, connection: Connection) -> Comments:
+        rows = connection.execute(text(COMMENTS), {"schema": self.target.schema})
+        return {(table, column): comment for table, column, comment in rows}
 
     def files(self, source: Source) -> list[SourceFile]:
         return self.s3.objects(s3_location(source))
