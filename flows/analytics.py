@@ -25,7 +25,6 @@ from flows.report.texts import with_repairs
 from flows.terminal import terminal
 from sql import catalog
 from tasks.answer import Answers, answer
-from warehouse.checks import with_table_checks
 from warehouse.questions import Answer, Row
 from warehouse.target import Target
 
@@ -91,7 +90,7 @@ def analytics(
     path = Path(report)
     refuse_unwritable(path)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
-    answers = answer(target, catalog.TABLES, with_table_checks(catalog.STAR, catalog.CHECKS), catalog.QUESTIONS)
+    answers = answer(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS)
     answers = replace(answers, items=[with_repairs(item) for item in answers.items])
     write_report(answers, about_target(target), path)
     result = Report(answers, target, path)

@@ -35,7 +35,7 @@ from tasks.open_batch import open_batch
 from tasks.preflight import preflight
 from tasks.results import CheckResult, TableResult
 from tasks.stage import stage
-from warehouse.checks import Check, with_table_checks
+from warehouse.checks import Check
 from warehouse.days import Days
 from warehouse.plan import Plan
 from warehouse.sources import Compression, Source
@@ -156,7 +156,7 @@ def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool,
     """
     create_tables(target, catalog.TABLES)
     describe_tables(target, catalog.TABLES)
-    opening = open_batch(target, catalog.STAR, with_table_checks(catalog.STAR, catalog.CHECKS))
+    opening = open_batch(target, catalog.STAR, catalog.CHECKS)
     staged = _results(
         [stage.submit(target, source, opening.batch, audits_of(source, may_lose=may_lose)) for source in sources]
     )
@@ -177,7 +177,7 @@ def load_star(target: Target, *, full_refresh: bool = False) -> tuple[list[Table
             for table in catalog.DIMENSIONS
         ]
     )
-    return [*facts, *dimensions], check(target, catalog.STAR, catalog.CHECKS)
+    return [*facts, *dimensions], check(target, catalog.CHECKS)
 
 
 def _plan(target: Target, sources: list[Source], *, full_refresh: bool) -> Plan:

@@ -5,7 +5,7 @@ A new question is one SQL file in analytics/ and needs no line: questions are as
 
 from pathlib import Path
 
-from warehouse.checks import Check
+from warehouse.checks import Check, table_checks
 from warehouse.questions import Question
 from warehouse.tables import Table
 
@@ -57,7 +57,10 @@ AUDITS = {
 RELOAD_AUDITS = {STAGING_EVENTS: (Check.read(SQL / "audits/reloaded_plays_kept.sql"),), STAGING_SONGS: ()}
 """What is checked of a reload before it replaces days of history."""
 
+TABLE_CHECKS = tuple(check for table in STAR for check in table_checks(table))
+
 CHECKS = (
+    *TABLE_CHECKS,
     Check.read(SQL / "checks/songplays_users_exist.sql"),
     Check.read(SQL / "checks/songplays_songs_exist.sql"),
     Check.read(SQL / "checks/songplays_artists_exist.sql"),

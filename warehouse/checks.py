@@ -1,6 +1,6 @@
 """Checks of the tables: each a SELECT of the rows that break a rule."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,11 +24,6 @@ class Check:
         """Read a check from a file: its rule in a comment, then its SELECT. The file's name is the check's name."""
         select = path.read_text(encoding="utf-8")
         return cls(path.stem, select.partition("\n")[0].removeprefix("-- "), select, severity)
-
-
-def with_table_checks(tables: Sequence[Table], checks: Sequence[Check]) -> list[Check]:
-    """Return the checks that follow from the tables, then the given ones."""
-    return [*(check for table in tables for check in table_checks(table)), *checks]
 
 
 def table_checks(table: Table) -> Iterator[Check]:

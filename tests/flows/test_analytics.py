@@ -32,7 +32,6 @@ from tests.support.browser import Page
 from tests.support.oracle import EPOCH
 from tests.support.records import EVENT, SONG, Record, write_data
 from tests.support.warehouses import Place, duckdb_place
-from warehouse.checks import with_table_checks
 from warehouse.errors import PermanentError
 from warehouse.questions import Answer, Axis, Question, python_value, readable
 from warehouse.target import Target
@@ -46,7 +45,7 @@ def html_text(html: str) -> str:
 
 
 def ask(target: Target) -> Answers:
-    return answer.fn(target, catalog.TABLES, with_table_checks(catalog.STAR, catalog.CHECKS), catalog.QUESTIONS)
+    return answer.fn(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS)
 
 
 def rows_of(answers: Answers) -> dict[str, list[tuple[Any, ...]]]:

@@ -18,7 +18,6 @@ from tasks.preflight import preflight
 from tasks.results import StageResult
 from tasks.stage import stage
 from tasks.undo import undo_batch
-from warehouse.checks import with_table_checks
 from warehouse.errors import ChecksFailedError, is_transient
 from warehouse.sources import Source
 from warehouse.target import Target
@@ -63,7 +62,7 @@ def run_steps(
     for source in sources:
         yield Step(f"stage {source.table.name}", batch.stage, (target, source))
     yield from load_steps(target, full_refresh=full_refresh)
-    yield Step("check", check.fn, (target, catalog.STAR, catalog.CHECKS))
+    yield Step("check", check.fn, (target, catalog.CHECKS))
     yield Step("release lease", release_lease.fn, (target,))
 
 
@@ -72,7 +71,7 @@ def undo_steps(target: Target, batch: int) -> Iterator[Step]:
     yield Step("take lease", take_lease.fn, (target,))
     yield Step("undo", undo_batch.fn, (target, batch, catalog.HISTORY))
     yield from load_steps(target)
-    yield Step("check", check.fn, (target, catalog.STAR, catalog.CHECKS))
+    yield Step("check", check.fn, (target, catalog.CHECKS))
     yield Step("release lease", release_lease.fn, (target,))
 
 
@@ -91,8 +90,7 @@ class _Batch:
         self.number = 0
 
     def open(self, target: Target) -> None:
-        rules = with_table_checks(catalog.STAR, catalog.CHECKS)
-        self.number = open_batch.fn(target, catalog.STAR, rules).batch
+        self.number = open_batch.fn(target, catalog.STAR, catalog.CHECKS).batch
 
     def stage(self, target: Target, source: Source) -> StageResult:
         """Stage as part of the batch.

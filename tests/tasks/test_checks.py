@@ -16,11 +16,11 @@ from tasks.check import SAMPLE_ROWS, check, check_one, offending_rows
 from tasks.results import CheckResult
 from tests.standin import Standin
 from tests.support.warehouses import Session, declared, duckdb_place, redshift_place
-from warehouse.checks import Check, with_table_checks
+from warehouse.checks import Check
 from warehouse.tables import Table
 
 AUDITS = [audit for audits in catalog.AUDITS.values() for audit in audits]
-RULES = [*with_table_checks(catalog.STAR, catalog.CHECKS), *AUDITS]
+RULES = [*catalog.CHECKS, *AUDITS]
 CHECKS = [rule.name for rule in RULES]
 LONG_AGO = datetime(1999, 1, 1)
 
@@ -252,7 +252,7 @@ def warehouse(tmp_path: Path, good: Path) -> Iterator[Session]:
 
 
 def reports(warehouse: Session) -> dict[str, CheckResult]:
-    found = check.fn(warehouse.target, catalog.STAR, [*catalog.CHECKS, *AUDITS])
+    found = check.fn(warehouse.target, RULES)
     return {report.check: report for report in found}
 
 
