@@ -27,7 +27,7 @@ from warehouse.target import Target
 _REDACTED = Keys("***", "***")
 _COPY_ANSWERS = {
     copy.SESSION: [SimpleNamespace(session_id=0, asked_at=None)],
-    copy.COUNTS: [SimpleNamespace(loaded=0, query_id=0, scanned=None)],
+    copy.COUNTS: [SimpleNamespace(loaded=0, query_id=0, scanned=0)],
 }
 _PREFLIGHT_ANSWERS = {
     preflight.SESSION: [SimpleNamespace(user_name="", database_name="", version="")],

@@ -75,6 +75,11 @@ class Standin:
         """Set the time zone of the user's sessions, from the next one on. After a reset it is UTC, the default."""
         self.admin.query(f"alter role {self.user} set timezone to '{zone}'")
 
+    def lag(self, seconds: float) -> None:
+        """Let the views that report on COPY be empty for some seconds from now, also about what was before."""
+        ends_at = f"clock_timestamp() + interval '{seconds} s'"
+        self.admin.query(f"truncate redshift.lag; insert into redshift.lag select {ends_at}")
+
     def reset(self) -> None:
         """End every connection, and delete tables, reports, objects in S3, faults and counts."""
         self.admin.query("rollback")  # what a test that failed may have left open
@@ -90,7 +95,9 @@ class Standin:
         for (schema,) in schemas:
             self.admin.query(f"drop schema {schema} cascade")
         self.admin.query(f"create schema public authorization {self.user}")
-        self.admin.query("truncate redshift.load_history, redshift.load_detail, redshift.load_error_detail")
+        self.admin.query(
+            "truncate redshift.load_history, redshift.load_detail, redshift.load_error_detail, redshift.lag"
+        )
 
 
 @contextmanager

@@ -277,6 +277,8 @@ create table load_error_detail (
     error_message character(512)
 );
 
+create table lag (ends_at timestamptz);
+
 -- read over a connection of their own, because no snapshot holds for system tables
 create extension dblink schema redshift;
 
@@ -285,7 +287,11 @@ begin atomic
     select report
     from redshift.dblink(
         format('host=%s user=%s dbname=%s', current_setting('unix_socket_directories'), current_user, current_database()),
-        format('select row_to_json(report) from redshift.%I as report', name)
+        format(
+            'select row_to_json(report) from redshift.%I as report '
+            'where not exists (select from redshift.lag where ends_at > clock_timestamp())',
+            name
+        )
     ) as answer (report json);
 end;
 

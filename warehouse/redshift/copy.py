@@ -1,10 +1,11 @@
 """COPY in Redshift: what it loaded, and what Redshift says about the records that it rejected."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import md5
+from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -20,6 +21,8 @@ from warehouse.s3.client import S3, refuse_changed
 from warehouse.sources import Arrivals, CopyResult, Progress, Source
 from warehouse.target import Target
 
+REPORT_SECONDS = 30.0
+_LOOK_SECONDS = 1.0
 _DESCRIBED_REJECTS = 3
 
 SESSION = "select pg_backend_pid() as session_id, getdate() as asked_at"
@@ -127,9 +130,15 @@ class RedshiftCopy:
             if self.manifest:
                 self.refuse_changed([])  # COPY fails at an object that has gone: the next attempt will not list it
             raise self._why_not_loaded(refused, session)
-        (counts,) = self.ask(COUNTS)
-        rejects = self._rejects(rejects_of("pg_last_copy_id()")) if self.source.max_errors else []
-        if counts.scanned is not None and counts.scanned != counts.loaded + len(rejects):
+        may_reject = bool(self.source.max_errors)
+        (counts,) = self._reported(COUNTS, lambda rows: rows[0].scanned is not None or not may_reject)
+        rejects = self._rejects(rejects_of("pg_last_copy_id()")) if may_reject else []
+        if counts.scanned is None and may_reject:
+            progress(
+                f"{name}: WARNING: Redshift has not reported on this COPY, so it is not known whether it rejected "
+                f"records. Look at query {counts.query_id} in SYS_LOAD_ERROR_DETAIL"
+            )
+        elif counts.scanned is not None and counts.scanned != counts.loaded + len(rejects):
             progress(
                 f"{name}: WARNING: COPY read {counts.scanned} lines, but loaded {counts.loaded} rows and rejected "
                 f"{len(rejects)}. Unless records share or span lines, look at query {counts.query_id} in "
@@ -154,6 +163,13 @@ class RedshiftCopy:
     def ask(self, query: str) -> Sequence[Any]:
         """Return the rows that answer a query."""
         return self.connection.exec_driver_sql(query).all()
+
+    def _reported(self, query: str, is_there: Callable[[Sequence[Any]], bool]) -> Sequence[Any]:
+        """Return the rows that answer a query of the views that report on COPY. Wait for them, as the views lag."""
+        deadline = monotonic() + REPORT_SECONDS
+        while not is_there(rows := self.ask(query)) and monotonic() < deadline:
+            sleep(_LOOK_SECONDS)
+        return rows
 
     def send(self, statement: str) -> RefusedError | None:
         """Send the COPY. Return the server's error if it refuses."""
@@ -189,7 +205,8 @@ class RedshiftCopy:
         """Roll the COPY back, so that the session answers again, and ask it for the rejected records."""
         self.connection.exec_driver_sql("rollback")
         query = rejects_of(_LAST_OF_SESSION.format(session_id=session.session_id, asked_at=session.asked_at))
-        rejects = self._rejects(query)
+        are_reported = "load_error" in refused.message.lower()  # it names the view where they are to be found
+        rejects = [Reject(*row) for row in self._reported(query, lambda rows: bool(rows) or not are_reported)]
         name, location, count = self.source.table.name, self.source.location, len(rejects)
         if not rejects:
             return CopyError(f"{name}: nothing was loaded from {location}. {refused}")

@@ -20,6 +20,7 @@ from warehouse.connect import open_warehouse
 from warehouse.errors import CopyError, NotAllowedError, PermanentError, TransientError
 from warehouse.files import SourceFile
 from warehouse.load_errors import LOAD_ERRORS_DDL
+from warehouse.redshift import copy
 from warehouse.redshift.copy import RedshiftCopy
 from warehouse.redshift.copy_statement import Access, copy_statement, jsonpaths_url, trial_statement
 from warehouse.redshift.prefixes import prefixes
@@ -228,6 +229,35 @@ def test_it_warns_if_redshift_scanned_another_number_of_lines(session: Session, 
     standin.put(f"{SOURCE}spread.json", b'{\n"Id": 2\n}')
     assert load() == CopyResult(2)
     assert re.match(r"things: WARNING: COPY read 4 lines, but loaded 2 rows and rejected 0\. .*query \d+", news[-1])
+
+
+@pytest.mark.parametrize("max_errors", [0, 1])
+def test_reports_that_lag_are_waited_for(session: Session, standin: Standin, table: Table, max_errors: int) -> None:
+    """Also after a COPY that failed, and not where COPY itself says that it rejected nothing."""
+    standin.put(f"{SOURCE}bad.json", b'{"Id": "x"}')
+    standin.lag(1.5)
+    if max_errors:
+        assert run_copy(session, Source(table, SOURCE, max_errors=1)) == CopyResult(1, 1)
+    else:
+        with pytest.raises(CopyError, match=r"(?s)1 record rejected .*bad\.json, line 1, column id"):
+            run_copy(session, Source(table, SOURCE))
+
+
+def test_reports_that_do_not_come_are_unknown(
+    session: Session, standin: Standin, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy, "REPORT_SECONDS", 0.5)
+    standin.lag(60)
+    news: list[str] = []
+    warehouse = open_warehouse(session.target)
+    with warehouse.task() as connection:
+        copied = copy_all(warehouse, connection, Source(table, SOURCE, max_errors=1), news.append)
+    assert copied.rows == 1
+    assert re.match(
+        r"things: WARNING: Redshift has not reported on this COPY, so it is not known whether it rejected records. "
+        r"Look at query \d+ in SYS_LOAD_ERROR_DETAIL$",
+        news[-1],
+    )
 
 
 def test_the_statement_contains_all_options(table: Table) -> None:
