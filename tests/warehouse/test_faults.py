@@ -13,6 +13,7 @@ from sql import catalog
 from tasks.results import StageResult
 from tests.standin import Standin
 from tests.standin.faults import When
+from tests.standin.isolation import CONFLICTS, Isolation
 from tests.support.second_run import Keeper, Tables, contents, make_data, steps_of
 from tests.support.steps import RETRIES, Step
 from tests.support.warehouses import BUCKET, JSONPATHS, SCHEMA, Place, connector, credentials, redshift_place
@@ -99,6 +100,31 @@ def test_a_connection_lost_at_any_message_changes_nothing(
             f"\n{tried} cuts, at every message of a {'first' if first else 'second'} run, {monotonic() - started:.0f} s"
         )
     assert tried > 400
+
+
+@pytest.mark.parametrize("level", CONFLICTS)
+@pytest.mark.sweep
+def test_a_conflict_at_any_statement_changes_nothing(
+    standin: Standin, half_loaded: Place, data: tuple[Path, Path], level: Isolation
+) -> None:
+    standin.isolate(level)
+    tried = 0
+    for step in steps_of(half_loaded, data[1]):
+        before = Keeper(standin)
+        standin.faults.clear()
+        step.run(retries=0)
+        sent = list(standin.counts.statements)
+        expected = contents(standin)
+        for number, statement in enumerate(sent):
+            before.restore()
+            standin.faults.clear()
+            standin.faults.conflict(after=number)
+            step.run(retries=1)
+            where = f"{step.name}: conflict at statement {number + 1} of {len(sent)}, {statement!r}"
+            assert contents(standin) == expected, where
+            assert len(standin.counts.statements) > len(sent), f"{where}: it was not tried again"
+            tried += 1
+    assert tried > 300
 
 
 COMMITTED = ("stage staging_events", "load songplays", "load users", "load songs", "load time")
