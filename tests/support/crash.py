@@ -1,5 +1,6 @@
-"""Really kill a run at a chosen point: SIGKILL in a forked process, between any two of its steps."""
+"""Really end a run at a chosen point, in a forked process: by a signal or a full disk, between any two of its steps."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -7,14 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import duckdb
+
+from flows import command_line
 from tests.support.warehouses import duckdb_place
 from warehouse.duckdb.copy import DuckDBCopy
 from warehouse.duckdb.dialect import Dialect
+from warehouse.duckdb.errors import explained
+from warehouse.errors import PermanentError
 
 Rows = dict[str, list[tuple[Any, ...]]]
 Returned = TypeVar("Returned")
 
 _POINTS = [(Dialect, "do_execute"), (Dialect, "do_commit"), (DuckDBCopy, "_execute")]
+_ENDED = 3
 _fork = multiprocessing.get_context("fork")
 
 
@@ -23,12 +30,31 @@ def count_points(database: Path, *data: Path) -> int:
     return _in_child(_count_points, database, *data)
 
 
-def run_killed(database: Path, *data: Path, point: int) -> None:
-    """Run until the given point, and get killed there."""
-    child = _fork.Process(target=_run_until, args=(point, database, *data))
+def run_ended(database: Path, *data: Path, point: int, end: str) -> None:
+    """Run until the given point, and end there in one of the ENDS."""
+    child = _fork.Process(target=_run_until, args=(point, end, database, *data))
     child.start()
     child.join()
-    assert child.exitcode == -signal.SIGKILL, f"point {point}: exit code {child.exitcode}"
+    assert child.exitcode == (-signal.SIGKILL if end == "SIGKILL" else _ENDED), f"point {point}: {child.exitcode}"
+
+
+def _send(number: signal.Signals) -> None:
+    """Send this process a signal, which the command line's own handler takes."""
+    command_line._stop_on_signals()
+    os.kill(os.getpid(), number)
+
+
+def _fill_disk() -> None:
+    with explained("w.duckdb"):
+        raise duckdb.IOException(os.strerror(errno.ENOSPC))
+
+
+ENDS: dict[str, Callable[[], None]] = {
+    "SIGKILL": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "SIGTERM": lambda: _send(signal.SIGTERM),
+    "SIGINT": lambda: _send(signal.SIGINT),
+    "full disk": _fill_disk,
+}
 
 
 def run_whole(database: Path, *data: Path) -> Rows:
@@ -53,17 +79,20 @@ def _count_points(database: Path, *data: Path) -> int:
     return passed
 
 
-def _run_until(point: int, database: Path, *data: Path) -> None:
+def _run_until(point: int, end: str, database: Path, *data: Path) -> None:
     left = point
 
     def count_down() -> None:
         nonlocal left
         left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if left == -1:
+            ENDS[end]()
 
     _watch(count_down)
-    duckdb_place(database).run(*data)
+    try:
+        duckdb_place(database).run(*data)
+    except (KeyboardInterrupt, PermanentError):
+        os._exit(_ENDED)
 
 
 def _watch(passing: Callable[[], None]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.crash import count_points, run_killed, run_whole
+from tests.support.crash import ENDS, count_points, run_ended, run_whole
 
 pytestmark = pytest.mark.usefixtures("processes")
 
@@ -23,7 +23,7 @@ def half_loaded(tmp_path: Path, generated: Path) -> tuple[Path, Path, Path]:
     return tmp_path / "half.duckdb", second, generated / "song_data"
 
 
-def rerun_mends_every(points: int, half_loaded: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def rerun_mends_every(points: int, end: str, half_loaded: tuple[Path, Path, Path], tmp_path: Path) -> None:
     database, *data = half_loaded
     undisturbed = tmp_path / "undisturbed.duckdb"
     shutil.copy(database, undisturbed)
@@ -33,17 +33,18 @@ def rerun_mends_every(points: int, half_loaded: tuple[Path, Path, Path], tmp_pat
         point = number * last // points
         killed = tmp_path / f"killed-{point}.duckdb"
         shutil.copy(database, killed)
-        run_killed(killed, *data, point=point)
-        assert run_whole(killed, *data) == expected, f"killed at point {point} of {last}"
+        run_ended(killed, *data, point=point, end=end)
+        assert run_whole(killed, *data) == expected, f"{end} at point {point} of {last}"
         killed.unlink()
 
 
 def test_the_next_run_completes_a_killed_run(half_loaded: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    rerun_mends_every(8, half_loaded, tmp_path)
+    rerun_mends_every(8, "SIGKILL", half_loaded, tmp_path)
 
 
 @pytest.mark.sweep
-def test_the_next_run_completes_a_run_killed_at_any_of_200_points(
-    half_loaded: tuple[Path, Path, Path], tmp_path: Path
+@pytest.mark.parametrize("end", ENDS)
+def test_the_next_run_completes_a_run_that_ended_at_any_of_100_points(
+    end: str, half_loaded: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
-    rerun_mends_every(200, half_loaded, tmp_path)
+    rerun_mends_every(100, end, half_loaded, tmp_path)
