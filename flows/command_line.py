@@ -79,7 +79,10 @@ def leave(code: int, print_last: Callable[[], None]) -> NoReturn:
         print_last()
         sys.stdout.flush()
         sys.stderr.flush()
-    except BrokenPipeError:  # whoever read the output wants no more of it
+    except (
+        BrokenPipeError,
+        SystemExit,
+    ):  # whoever reads the output has enough; Rich would exit with 1
         pass
     os._exit(code)
 

@@ -240,6 +240,33 @@ def test_help_and_refusals_import_nothing_slow() -> None:
     assert done.returncode == 0, done.stderr
 
 
+LONG = """
+from types import SimpleNamespace
+from flows.command_line import new_app, run_app
+from flows.terminal import terminal
+
+def show():
+    for _ in range(10_000):
+        terminal().print("a line that is long enough to fill a pipe")
+
+app = new_app()
+app.default(lambda: SimpleNamespace(show=show))
+run_app(app)
+"""
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_reader_that_has_enough_is_no_failure() -> None:
+    command = [sys.executable, "-c", LONG]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(20) == 0
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_declared_as_it_is(name: str) -> None:
     command = getattr(import_module(f"flows.{name}"), name)
