@@ -18,7 +18,7 @@ from prefect.runtime import flow_run
 
 from flows.artifacts import about_target, artifact_key
 from flows.escape import escape_cell, escape_control, escape_markdown
-from flows.parameters import Count, WarehouseName, refuse_unwritable
+from flows.parameters import Count, SchemaName, WarehouseName, refuse_unwritable
 from flows.report.headlines import about, verdict
 from flows.report.page import write_report
 from flows.report.texts import with_repairs
@@ -72,7 +72,7 @@ class Report:
 def analytics(
     *,
     warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
-    schema: str = "public",
+    schema: SchemaName = "public",
     report: str = "report.html",
     statement_timeout: Count = 0,
 ) -> Report:

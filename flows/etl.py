@@ -23,7 +23,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from flows.generate import generate
-from flows.parameters import Count, MaxErrors, WarehouseName, refuse_contradictions
+from flows.parameters import Count, MaxErrors, SchemaName, WarehouseName, refuse_contradictions
 from flows.summary import Places, Summary
 from sql import catalog
 from tasks.check import check, check_one
@@ -53,7 +53,7 @@ def etl(
     *,
     log_jsonpaths: str = "",
     warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
-    schema: str = "public",
+    schema: SchemaName = "public",
     aws_credentials: str = "",
     copy_role: str = "",
     manifests: str = "",

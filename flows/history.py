@@ -22,7 +22,7 @@ from rich.table import Table as Grid
 
 from flows.artifacts import about_target, artifact_key
 from flows.escape import escape_cell, escape_control, escape_markdown
-from flows.parameters import Count, WarehouseName
+from flows.parameters import Count, SchemaName, WarehouseName
 from flows.terminal import terminal
 from sql import catalog
 from tasks.look import look
@@ -66,7 +66,7 @@ def history(
     file: str = "",
     as_json: bool = False,
     warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
-    schema: str = "public",
+    schema: SchemaName = "public",
 ) -> Listing:
     """Show the batches that were loaded, and the days that they have events of. Changes nothing.
 

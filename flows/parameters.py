@@ -8,7 +8,10 @@ from cyclopts import Parameter
 
 from warehouse.days import Days
 from warehouse.errors import PermanentError
-from warehouse.target import DUCKDB_URL, Target, refuse_missing_file, refuse_url
+from warehouse.target import DUCKDB_URL, Target, fold, refuse_missing_file, refuse_url
+
+SchemaName = Annotated[str, Parameter(validator=lambda _, name: fold(name))]
+"""Names a schema. The command line refuses a name that no schema can have."""
 
 WarehouseName = Annotated[str, Parameter(validator=lambda _, name: refuse_url(name))]
 """Names a warehouse. The command line refuses a URL, except duckdb:///, before Prefect stores it."""

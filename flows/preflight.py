@@ -9,7 +9,7 @@ if __name__ == "__main__":  # before the imports below, which take seconds
     run_command("flows.preflight:preflight")
 
 from flows.etl import TABLES, sources_of
-from flows.parameters import WarehouseName
+from flows.parameters import SchemaName, WarehouseName
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
 from warehouse.sources import Compression
@@ -22,7 +22,7 @@ def preflight(
     *,
     log_jsonpaths: str = "",
     warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
-    schema: str = "public",
+    schema: SchemaName = "public",
     aws_credentials: str = "",
     copy_role: str = "",
     manifests: str = "",

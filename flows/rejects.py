@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.history import Listing
-from flows.parameters import Count, WarehouseName
+from flows.parameters import Count, SchemaName, WarehouseName
 from sql import catalog
 from tasks.look import look
 from warehouse.questions import Row
@@ -29,7 +29,7 @@ def rejects(
     batch: Count = 0,
     as_json: bool = False,
     warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
-    schema: str = "public",
+    schema: SchemaName = "public",
 ) -> Listing:
     """Show why records were rejected, with an example of each reason, and in which files they are. Changes nothing.
 

@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.etl import load_star, where_to_look
-from flows.parameters import Count, Number, SourceName, WarehouseName
+from flows.parameters import Count, Number, SchemaName, SourceName, WarehouseName
 from flows.summary import Summary
 from sql import catalog
 from tasks.lease import lease
@@ -32,7 +32,7 @@ def undo(
     source: SourceName = "",
     yes: bool = False,
     warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
-    schema: str = "public",
+    schema: SchemaName = "public",
     statement_timeout: Count = 0,
 ) -> Summary:
     """Take a batch back. Shows what goes, and asks on a terminal.

@@ -35,7 +35,7 @@ class Target:
         Raises:
             PermanentError: no schema can have the name.
         """
-        object.__setattr__(self, "schema", _folded(self.schema))
+        object.__setattr__(self, "schema", fold(self.schema))
 
     @property
     def duckdb_file(self) -> str | None:
@@ -43,7 +43,12 @@ class Target:
         return self.warehouse.removeprefix(DUCKDB_URL) if self.warehouse.startswith(DUCKDB_URL) else None
 
 
-def _folded(schema: str) -> str:
+def fold(schema: str) -> str:
+    """Return a schema's name as Redshift has it.
+
+    Raises:
+        PermanentError: no schema can have the name.
+    """
     folded = schema.lower()
     if folded == "public" != schema:
         raise PermanentError(f"schema: {schema!r} is not how the default schema is spelled. Use public")

@@ -170,6 +170,8 @@ WRONG = {
         ("--max-errors 100000", 'Invalid value "100000" for --max-errors. Use 0 to 99999.'),
         ("--max-errors many", 'Invalid value for --max-errors: unable to convert "many" into int.'),
         ("--since tomorrow", "since: 'tomorrow' is no day. Write it as 2018-11-15"),
+        ("--schema x,y", "schema: 'x,y' cannot be a schema's name. Use letters, digits and underscores, at most 127"),
+        ("--schema PUBLIC", "schema: 'PUBLIC' is not how the default schema is spelled. Use public"),
         ("--since 2018-11-03 --until 2018-11-02", "since: 2018-11-03 is after until, 2018-11-02. Swap them"),
         ("--log-data logs", "song_data is missing. Name both sources, or neither to run on a generated sample"),
         ("--plan", "plan: only runs on Redshift can be planned. Set warehouse to the name of a Redshift block"),
