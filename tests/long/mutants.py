@@ -22,7 +22,7 @@ import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -305,8 +305,10 @@ class Recorder:
     def forget_files() -> None:
         """Have each test read the files of SQL that it needs, which are otherwise read once a process."""
         if catalog := sys.modules.get("sql.catalog"):
-            for line in (*catalog.TABLES, *catalog.CHECKS, *catalog.QUESTIONS):
-                for name in {"statements", "columns", "select", "head"} & set(vars(line)):
+            for line in (*catalog.TABLES, *catalog.QUESTIONS):
+                for name in [
+                    name for name in vars(line) if isinstance(getattr(type(line), name, None), cached_property)
+                ]:
                     del vars(line)[name]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
