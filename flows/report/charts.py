@@ -86,6 +86,7 @@ def _element(document: str) -> str:
 def _tell(shape: Artist, *parts: str) -> None:
     """Give a shape the words that say its value."""
     shape.set_gid("told: " + _clean(", ".join(filter(None, parts))))
+    shape.set_in_layout(False)  # it lies within its panel, and measuring thousands takes minutes
 
 
 def _lines(answer: Answer, width: float) -> Figure:
@@ -124,8 +125,10 @@ def _columns(answer: Answer, width: float) -> Figure:
     for panel, measure in zip(panels, measures, strict=True):
         floor = dict.fromkeys(places, 0.0)
         for name, colour, rows in _series(answer):
-            own = [row[x.column] for row in rows]
-            heights = [row[measure.column] or 0 for row in rows]
+            # ten years have thousands of days, most of them without an upgrade
+            drawn = [row for row in rows if row[measure.column] or not is_dated]
+            own = [row[x.column] for row in drawn]
+            heights = [row[measure.column] or 0 for row in drawn]
             found = panel.bar(own, heights, 0.78 * gap, bottom=[floor[p] for p in own], color=colour, label=name)
             for bar, place, height in zip(found, own, heights, strict=True):
                 _tell(
@@ -249,7 +252,8 @@ def _day_axis(panels: list[Axes], axis: Axis, days: list[date], gap: int = 1) ->
     room = max((last - first).days * 0.02, 0.6 * gap if len(days) > 1 else 2)
     bottom, unknown = panels[-1], _unknown(days) if gap == 1 else []
     for panel, (start, end) in product(panels, unknown):
-        panel.axvspan(start - 0.5, end + 0.5, facecolor="none", edgecolor=GRID, hatch="///", linewidth=0)
+        span = panel.axvspan(start - 0.5, end + 0.5, facecolor="none", edgecolor=GRID, hatch="///", linewidth=0)
+        span.set_in_layout(False)
     bottom.set_xlim(_number(first) - room, _number(last) + room)
     ticks = _ticks(days if gap > 1 else _all_days(days))
     bottom.set_xticks([*map(_number, ticks.values())], [*ticks])

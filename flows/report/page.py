@@ -33,9 +33,14 @@ def page(answers: Answers, source: str) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters |= {"readable": readable, "shown": shown, "words": _words, "data": _data_url}
+    environment.filters |= {
+        "readable": readable,
+        "shown": shown,
+        "words": _words,
+        "data": _data_url,
+        "numeric": _numeric,
+    }
     environment.filters |= {"change": change, "weeks": weeks, "description": description}
-    environment.tests["numeric_in"] = _is_numeric
     environment.tests["repaired"] = is_repaired
     drawn = [answer for answer in answers.items if answer.question.section]
     sections = dict.fromkeys(answer.question.section for answer in drawn)
@@ -79,5 +84,6 @@ def _words(column: str) -> str:
     return column.replace("_", " ")
 
 
-def _is_numeric(column: str, answer: Answer) -> bool:
-    return all(isinstance(row[column], int | float | None) for row in answer.rows)
+def _numeric(answer: Answer) -> set[str]:
+    """Return the columns that have only numbers."""
+    return {name for name in answer.columns if all(isinstance(row[name], int | float | None) for row in answer.rows)}

@@ -1,5 +1,5 @@
 -- title: Who comes back
--- question: What share of those first seen in a week listen again in each later week (latest 12 weeks)?
+-- question: What share of those first seen in a week (the latest 12) listen again in each of the 12 weeks after it?
 -- section: Audience
 -- chart: heatmap
 -- x: weeks_later (weeks later)
@@ -63,6 +63,7 @@ select
 from cohorts
 inner join weeks
     on weeks.week > cohorts.first_week
+    and weeks.week <= dateadd(day, 84, cohorts.first_week)
 left join returns
     on returns.first_week = cohorts.first_week
     and returns.week = weeks.week

@@ -310,7 +310,7 @@ def _retention(plays: list[Play], days: list[date]) -> Rows:
         cohorts[min(weeks)].append(weeks)
     rows = []
     for first in sorted(cohorts)[-12:]:
-        for week in (w for w in sorted(observed) if w > first):
+        for week in (w for w in sorted(observed) if first < w <= first + timedelta(84)):
             back, size = sum(week in own for own in cohorts[first]), len(cohorts[first])
             rows.append((first, (week - first).days // 7, size, back, 100 * back / size, observed[week]))
     return rows
