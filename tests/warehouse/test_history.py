@@ -289,7 +289,7 @@ where batches.status is null or batches.status <> 'loaded' or kept.records > bat
     )
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=3, deadline=None, suppress_health_check=SLOW)
 @given(ACTIONS)
 def test_tables_equal_their_select_over_history(actions: Any) -> None:
     with tempfile.TemporaryDirectory() as name:

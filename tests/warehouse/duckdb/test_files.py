@@ -229,29 +229,32 @@ import sys
 from pathlib import Path
 from tests.support.copying import Copying
 from warehouse.errors import CopyError
-copying = Copying(Path(sys.argv[1]) / "database")
-try:
-    copying.load(copying.table("k varchar"), Path(sys.argv[1]) / "data")
-except CopyError as error:
-    print(error)
+copying = Copying(Path(sys.argv[1]))
+for data in sys.argv[2:]:
+    try:
+        copying.load(copying.table("k varchar"), data)
+    except CopyError as error:
+        print(error)
 """
 
 
-@pytest.mark.parametrize("count", [1, 500])
-@pytest.mark.parametrize("shut", ["data/shut.json", "data/shut"])
 @pytest.mark.usefixtures("processes")
-def test_an_unreadable_file_or_folder_is_named(tmp_path: Path, count: int, shut: str) -> None:
-    folder = tmp_path
-    for name, text in (("good.json", GOOD), ("shut.json", GOOD * count), ("shut/a.json", GOOD)):
-        (folder / "data" / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "data" / name).write_bytes(text)
-    (folder / "database").mkdir()
-    (folder / shut).chmod(0)
+def test_an_unreadable_file_or_folder_is_named(tmp_path: Path) -> None:
+    """Whether it would be read whole or in lines. One process loads them all, as it takes seconds to start."""
+    (tmp_path / "database").mkdir()
+    shut = [tmp_path / f"data{count}{kind}" / kind for count in (1, 500) for kind in ("shut.json", "shut")]
+    for count, place in zip((1, 1, 500, 500), shut, strict=True):
+        for name, text in (("good.json", GOOD), ("shut.json", GOOD * count), ("shut/a.json", GOOD)):
+            (place.parent / name).parent.mkdir(parents=True, exist_ok=True)
+            (place.parent / name).write_bytes(text)
+        place.chmod(0)
     try:
-        refusal = run_unprivileged("-c", LOAD, str(folder))
+        refusals = run_unprivileged("-c", LOAD, str(tmp_path / "database"), *(str(place.parent) for place in shut))
     finally:
-        (folder / shut).chmod(0o755)
-    assert f"{shut}: cannot be read (Permission denied)" in refusal
+        for place in shut:
+            place.chmod(0o755)
+    for place, refusal in zip(shut, refusals.splitlines(), strict=True):
+        assert f"{place}: cannot be read (Permission denied)" in refusal
 
 
 def test_a_file_that_disappears_is_named(tmp_path: Path) -> None:

@@ -82,16 +82,17 @@ def test_a_file_in_use_is_refused_with_the_process_that_uses_it(tmp_path: Path) 
     assert reason.endswith("). Wait until it ends, or name another file")
 
 
-def refusal_of_a_user(file: Path, then: str = "") -> str:
-    """Return the reason why a user without root's rights cannot use a file, and what more code prints."""
+def refusal_of_a_user(*files: Path, then: str = "") -> str:
+    """Return the reasons why a user without root's rights cannot use files, and what more code prints."""
     code = f"""
 from warehouse.target import Target
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
-try:
-    open_warehouse(Target("duckdb:///{file}", "sparkify", "test")).take_lease()
-except PermanentError as error:
-    print(error)
+for file in {[str(file) for file in files]}:
+    try:
+        open_warehouse(Target("duckdb:///" + file, "sparkify", "test")).take_lease()
+    except PermanentError as error:
+        print(error)
 {then}"""
     return run_unprivileged("-c", code)
 
@@ -124,8 +125,8 @@ def test_a_file_in_a_read_only_folder_is_refused(tmp_path: Path) -> None:
     duckdb.connect(str(old)).close()
     old.chmod(0o666)
     folder.chmod(0o555)
-    for file in (new, old):
-        assert f"may not read and write {folder}. Change" in refusal_of_a_user(file)
+    refusals = refusal_of_a_user(new, old).splitlines()
+    assert [f"may not read and write {folder}. Change" in refusal for refusal in refusals] == [True, True]
 
 
 LONG = "select sum(a.n * b.n + c.n) from copies as a cross join copies as b cross join copies as c"

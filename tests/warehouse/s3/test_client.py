@@ -516,7 +516,7 @@ class TestFlow:
         self.run(folders[1], str(generated)).result()
         assert duckdb_place(folders[0] / "w.duckdb").contents() == duckdb_place(folders[1] / "w.duckdb").contents()
 
-    @pytest.mark.parametrize(("code", "status", "times"), [("SlowDown", 503, 4), ("AccessDenied", 403, 1)])
+    @pytest.mark.parametrize(("code", "status", "times"), [("SlowDown", 503, 6), ("AccessDenied", 403, 1)])
     def test_a_run_retries_transient_errors_only(
         self, tmp_path: Path, generated: Path, code: str, status: int, times: int
     ) -> None:
