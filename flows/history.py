@@ -9,6 +9,7 @@ if __name__ == "__main__":  # before the imports below, which take seconds
     run_command("flows.history:history")
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -26,6 +27,7 @@ from flows.parameters import Count, SchemaName, WarehouseName
 from flows.terminal import terminal
 from sql import catalog
 from tasks.look import look
+from warehouse.days import day_of
 from warehouse.errors import PermanentError
 from warehouse.questions import Row
 from warehouse.target import Target
@@ -81,8 +83,10 @@ def history(
     if batch or file:
         listing = Listing({"files": _files(target, batch, file)}, target, as_json)
     else:
-        batches, days = (look(target, catalog.OVERVIEW[name], "batches") for name in ("batches", "days"))
-        listing = Listing({"batches": batches, "days": calendar(days)}, target, as_json)
+        batches, days, files = (
+            look(target, catalog.OVERVIEW[name], "batches") for name in ("batches", "days", "files")
+        )
+        listing = Listing({"batches": batches, "days": calendar(days, files)}, target, as_json)
     listing.publish()
     return listing
 
@@ -100,15 +104,21 @@ def _files(target: Target, batch: int, file: str) -> list[Row]:
     return found
 
 
-def calendar(days: list[Row]) -> list[Row]:
-    """Return a row for every day from the first to the last, and note which have no events, or few plays."""
+def calendar(days: list[Row], files: list[Row]) -> list[Row]:
+    """Return a row for every day from the first to the last.
+
+    Notes which have no events, few plays, or files that are set aside: of `files`, all versions, the newest come first.
+    """
+    newest = {row["url"]: row for row in reversed(files)}
+    aside = Counter(day_of(url) for url, row in newest.items() if row["set_aside"])
     known = {row["day"]: row for row in days}
     calendar = []
     day = min(known, default=None)
     while day and day <= max(known):
         row = known.get(day, {"day": day, "events": 0, "plays": 0})
         others = [r["plays"] for d, r in known.items() if d != day and d.weekday() == day.weekday()]
-        calendar.append({"day": f"{day:%Y-%m-%d}", "weekday": f"{day:%a}", **_counts(row), "note": _note(row, others)})
+        note = _note(row, others, aside[day.date()])
+        calendar.append({"day": f"{day:%Y-%m-%d}", "weekday": f"{day:%a}", **_counts(row), "note": note})
         day += timedelta(days=1)
     return calendar
 
@@ -117,12 +127,13 @@ def _counts(row: Row) -> Row:
     return {name: row[name] for name in ("events", "plays")}
 
 
-def _note(row: Row, others: list[int]) -> str:
+def _note(row: Row, others: list[int], set_aside: int) -> str:
+    notes = [f"{set_aside:,} {'file' if set_aside == 1 else 'files'} set aside"] if set_aside else []
     if not row["events"]:
-        return "no events"
-    if len(others) >= _FEW and row["plays"] * _FEW < median(others):
-        return f"few plays: {median(others):,.0f} is usual on this weekday"
-    return ""
+        notes.append("no events")
+    elif len(others) >= _FEW and row["plays"] * _FEW < median(others):
+        notes.append(f"few plays: {median(others):,.0f} is usual on this weekday")
+    return "; ".join(notes)
 
 
 def _grid(rows: list[Row]) -> Grid:

@@ -83,7 +83,8 @@ def describe(part: Row) -> str:
     text = f"batch {part['batch_id']}, {part['source']}: {', '.join(counts)}"
     if part["plays"]:
         text += f", {_counted(part['plays'], 'play')}"
-        text += f" from {part['first_play']:%Y-%m-%d} to {part['last_play']:%Y-%m-%d}"
+        if part["first_play"]:
+            text += f" from {part['first_play']:%Y-%m-%d} to {part['last_play']:%Y-%m-%d}"
     if part["delivered_again"]:
         text += f"; {part['delivered_again']:,} of these came in other batches too, and will be as they were there"
     if part["replaced_since"]:

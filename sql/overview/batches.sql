@@ -23,8 +23,9 @@ brought as (
         batch_id,
         count(*) as plays,
         sum(case when count_batches > 1 then 1 else 0 end) as delivered_again,
-        min(ts) as first_play,
-        max(ts) as last_play
+        -- a time in another unit is no date that a person could read
+        min(case when ts >= timestamp '2000-01-01' and ts < dateadd(day, 1, getdate()) then ts end) as first_play,
+        max(case when ts >= timestamp '2000-01-01' and ts < dateadd(day, 1, getdate()) then ts end) as last_play
     from deliveries
     group by batch_id
 )

@@ -1,9 +1,10 @@
--- Every day that has events, with its events as they were delivered, and its plays.
+-- Every day that has events, with its events as they were delivered, and its plays. Times in another unit are left out.
 with plays as (
     select
         date_trunc('day', start_time) as day,
         count(*) as plays
     from songplays
+    where start_time >= timestamp '2000-01-01' and start_time < dateadd(day, 1, getdate())
     group by date_trunc('day', start_time)
 ),
 
@@ -12,6 +13,7 @@ days as (
         date_trunc('day', ts) as day,
         count(*) as events
     from events
+    where ts >= timestamp '2000-01-01' and ts < dateadd(day, 1, getdate())
     group by date_trunc('day', ts)
 )
 

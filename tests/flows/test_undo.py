@@ -56,6 +56,17 @@ def test_an_undo_brings_back_what_was(loaded: tuple[Deliveries, dict[str, Any]])
     assert [row[-1] for row in deliveries.place.contents("events")["events"]] == [1, 3], "a number never comes back"
 
 
+def test_a_batch_of_times_in_another_unit_can_be_taken_back(loaded: tuple[Deliveries, dict[str, Any]]) -> None:
+    deliveries, _ = loaded
+    before = deliveries.place.contents(*TABLES)
+    deliveries.deliver("log_data/c.json", [EVENT | {"ts": EVENT["ts"] * 1000}])
+    deliveries.run()
+    with pytest.raises(PermanentError, match=r"log_data: 1 file, 1 record, 1 play\nNothing was changed"):
+        undo(3, **options(deliveries))
+    undo(3, yes=True, **options(deliveries))
+    assert deliveries.place.contents(*TABLES) == before
+
+
 def test_one_source_of_a_batch_can_be_taken_back(loaded: tuple[Deliveries, dict[str, Any]]) -> None:
     deliveries, before = loaded
     undo(2, source="song_data", yes=True, **options(deliveries))
@@ -97,13 +108,14 @@ def test_history_lists_batches_days_and_files(
     loaded: tuple[Deliveries, dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     deliveries, _ = loaded
-    deliveries.deliver("log_data/a.json", [EVENT, EVENT | {"page": "Home"}])
+    times = [EVENT | {"ts": ts, "page": "Home"} for ts in (1, EVENT["ts"] * 1000)]  # in another unit
+    deliveries.deliver("log_data/a.json", [EVENT, EVENT | {"page": "Home"}, *times])
     deliveries.run()
     state = history(as_json=True, **options(deliveries), return_state=True)
     listing = state.result()
     names = ("batch_id", "source", "files", "records", "plays", "delivered_again")
     assert [tuple(row[name] for name in names) for row in listing.tables["batches"]] == [
-        (3, "log_data", 1, 2, 1, 1), (2, "log_data", 1, 3, 3, 1), (2, "song_data", 1, 1, None, None),
+        (3, "log_data", 1, 4, 1, 1), (2, "log_data", 1, 3, 3, 1), (2, "song_data", 1, 1, None, None),
         (1, "log_data", 1, 1, 1, 1), (1, "song_data", 1, 1, None, None),
     ]  # fmt: skip
     assert listing.tables["days"] == [
@@ -127,10 +139,13 @@ def test_history_lists_batches_days_and_files(
 def test_the_calendar_notes_gaps_and_days_with_few_plays() -> None:
     days = [(day, 100) for day in (1, 8, 15, 22)] + [(29, 30), (2, 5), (9, 50)]
     rows = [{"day": datetime(2018, 11, day), "events": 200, "plays": plays} for day, plays in days]
-    notes = {row["day"]: row["note"] for row in calendar(rows) if row["note"]}
-    assert len(calendar(rows)) == 29
+    versions = [("a/2018-11-15.json", None), ("a/2018-11-15.json", "bad"), ("2018-11-22.json", "bad"), ("x", "bad")]
+    files = [{"url": url, "set_aside": reason} for url, reason in versions]
+    notes = {row["day"]: row["note"] for row in calendar(rows, files) if row["note"]}
+    assert len(calendar(rows, [])) == 29
+    assert notes.pop("2018-11-22") == "1 file set aside", "a newer version of the other was loaded"
     assert notes.pop("2018-11-29") == "few plays: 100 is usual on this weekday"
     assert set(notes.values()) == {"no events"}
     assert "2018-11-03" in notes
     assert "2018-11-02" not in notes, "one other Friday tells nothing"
-    assert calendar([]) == []
+    assert calendar([], []) == []
