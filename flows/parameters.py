@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from warehouse.days import Days
 from warehouse.errors import PermanentError
+from warehouse.sources import MOST_REJECTS
 from warehouse.target import DUCKDB_URL, Target, fold, refuse_missing_file, refuse_url
 
 SchemaName = Annotated[str, Parameter(validator=lambda _, name: fold(name))]
@@ -29,7 +30,8 @@ def _within(bounds: Any) -> Parameter:
     return Parameter(validator=refuse)
 
 
-_COUNT, _NUMBER, _ERRORS, _PORT = Interval(ge=0), Interval(ge=1), Interval(ge=0, le=99_999), Interval(ge=1, le=65_535)
+_COUNT, _NUMBER = Interval(ge=0), Interval(ge=1)
+_ERRORS, _PORT = Interval(ge=0, le=MOST_REJECTS), Interval(ge=1, le=65_535)
 Count = Annotated[int, _COUNT, _within(_COUNT)]
 Number = Annotated[int, _NUMBER, _within(_NUMBER)]
 MaxErrors = Annotated[int, _ERRORS, _within(_ERRORS)]

@@ -37,7 +37,8 @@ def create_tables(target: Target, tables: Sequence[Table]) -> None:
             if not table.select:
                 found[table.name] = _adapt(warehouse, connection, table.name, table.columns)
             elif lines := _differences(table.name, warehouse.columns(connection, table.name), table.columns):
-                found[table.name] = [] if ledger.was_edited(connection, table) else lines
+                state = ledger.state_of(connection, table.name)
+                found[table.name] = [] if state.was_edited(table.definition) else lines
         differing = [name for name, lines in found.items() if lines]
         if differing:
             kept = {"load_errors": LOAD_ERRORS_DDL} | {t.name: t.ddl for t in tables if not t.select and not t.history}

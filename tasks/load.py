@@ -71,7 +71,7 @@ def _bring_up(
 ) -> LoadResult:
     """Load what the table lacks of history, and record it."""
     loaded = LoadResult()
-    if state.loads and not state.follows(table.definition):
+    if state.was_edited(table.definition):
         _follow_columns(warehouse, connection, table)
     if full_refresh:
         loaded = _replace(connection, table)

@@ -175,6 +175,10 @@ class TableState:
         """Whether the table was loaded by the definition that it has now."""
         return self.definition == digest(definition)
 
+    def was_edited(self, definition: str) -> bool:
+        """Whether the table was loaded, and by another definition than it has now."""
+        return bool(self.loads) and not self.follows(definition)
+
 
 def states(connection: Connection) -> tuple[dict[str, TableState], TableState]:
     """Return how far each table is that was ever loaded, and how far one is that never was."""
@@ -243,12 +247,6 @@ def _record(
     now = connection.exec_driver_sql("select getdate()").scalar_one()
     reached = (name, state.loads + 1, state.newest_batch, digest(definition))
     warehouse.insert(connection, "table_loads", [(*reached, loaded.inserted, loaded.updated, loaded.removed, now)])
-
-
-def was_edited(connection: Connection, table: Table) -> bool:
-    """Whether a table was loaded by another definition than it has now."""
-    state = state_of(connection, table.name)
-    return bool(state.loads) and not state.follows(table.definition)
 
 
 def is_due(connection: Connection, table: Table, history: Iterable[Table], state: TableState) -> bool:
