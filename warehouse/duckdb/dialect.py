@@ -66,6 +66,8 @@ class Dialect(duckdb_engine.Dialect):
     def do_rollback(self, dbapi_connection: Any) -> None:
         try:
             super().do_rollback(dbapi_connection)
+        except duckdb.OutOfMemoryException:
+            dbapi_connection.close()  # it undoes the transaction too, and takes no memory
         finally:
             self.locks.release(dbapi_connection.dbapi_connection)
 

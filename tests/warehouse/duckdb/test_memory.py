@@ -1,12 +1,18 @@
 """How much memory DuckDB takes, and what it says where that is too little."""
 
+from pathlib import Path
+from typing import Any
+
 import duckdb
+import duckdb_engine
 import pytest
 
+from warehouse.connect import open_warehouse
 from warehouse.duckdb import memory
 from warehouse.duckdb.errors import explained
 from warehouse.duckdb.memory import limits, limits_of
 from warehouse.errors import PermanentError
+from warehouse.target import Target
 
 GIB = 1 << 30
 
@@ -44,3 +50,20 @@ def test_too_little_memory_is_named() -> None:
         explained("w.duckdb"),
     ):
         connection.execute("select len(list(range)) from range(10_000_000)")
+
+
+def test_a_rollback_that_finds_no_memory_hides_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def find_no_memory(*_: Any) -> None:
+        raise duckdb.OutOfMemoryException("failed to allocate data of size 2.0 KiB")
+
+    warehouse = open_warehouse(Target(f"duckdb:///{tmp_path}/w.duckdb", "sparkify", "test"))
+    warehouse.take_lease()
+    with monkeypatch.context() as patch, pytest.raises(KeyError), warehouse.task() as connection:
+        connection.exec_driver_sql("create table half (done int)")
+        patch.setattr(duckdb_engine.Dialect, "do_rollback", find_no_memory)
+        raise KeyError
+    assert not caplog.records
+    with warehouse.task() as connection:
+        connection.exec_driver_sql("create table half (done int)")
