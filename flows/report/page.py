@@ -5,7 +5,6 @@ from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from flows.report import charts
@@ -14,11 +13,12 @@ from flows.report.texts import csv_of, is_repaired, loaded_texts, shown
 from tasks.answer import Answers
 from warehouse.questions import Answer, readable
 
-LIGHT = {"ink": charts.INK, "quiet": charts.QUIET, "grid": charts.GRID, "accent": charts.ACCENT} | charts.PLANS
+LIGHT = {
+    "ink": "#1f2430", "quiet": "#5d6472", "grid": "#dfe2e8", "accent": "#2f62cc", "free": "#c25a12", "paid": "#2a7d5a",
+}  # fmt: skip
 DARK = {
     "ink": "#e8eaf0", "quiet": "#a3aabb", "grid": "#323846", "accent": "#7aa5ff", "free": "#ff9d5c", "paid": "#5fcca2",
 }  # fmt: skip
-WIDTHS = {"wide": charts.WIDE, "narrow": charts.NARROW}
 
 
 def write_report(answers: Answers, source: str, path: Path) -> None:
@@ -30,9 +30,7 @@ def write_report(answers: Answers, source: str, path: Path) -> None:
 
 def page(answers: Answers, source: str) -> str:
     """Return the page. Everything from the data is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
-    )
+    environment = charts.templates()
     environment.filters |= {
         "readable": readable,
         "shown": shown,
@@ -40,7 +38,7 @@ def page(answers: Answers, source: str) -> str:
         "data": _data_url,
         "numeric": _numeric,
     }
-    environment.filters |= {"change": change, "weeks": weeks, "description": description}
+    environment.filters |= {"change": change, "weeks": weeks, "description": description, "chart": charts.chart}
     environment.tests["repaired"] = is_repaired
     drawn = [answer for answer in answers.items if answer.question.section]
     sections = dict.fromkeys(answer.question.section for answer in drawn)
@@ -52,23 +50,18 @@ def page(answers: Answers, source: str) -> str:
         state=state(answers),
         figures=[answer for answer in answers.items if answer.question.chart == "figures"],
         sections={name: [answer for answer in drawn if answer.question.section == name] for name in sections},
-        charts={answer.question.name: _drawn(answer) for answer in drawn},
+        style=Markup(charts.STYLE),
         count_repaired=len(loaded_texts(answers.items)),
         light=Markup(_variables(LIGHT)),
         dark=Markup(_variables(DARK)),
     )
 
 
-def _drawn(answer: Answer) -> Mapping[str, Markup]:
-    """Return the chart in each width, with colours that follow the page's theme."""
-    drawn = {name: charts.svg(answer, width) for name, width in WIDTHS.items()}
-    return {name: Markup(_with_variables(svg)) for name, svg in drawn.items() if svg}
-
-
-def _with_variables(svg: str) -> str:
-    for name, colour in LIGHT.items():
-        svg = svg.replace(f": {colour}", f": var(--{name})").replace(f'"{colour}"', f'"var(--{name})"')
-    return svg
+def figure(answer: Answer) -> str:
+    """Return a chart that stands alone, as in a notebook; "" if there is nothing to draw."""
+    drawn = charts.chart(answer)
+    colours = f"figure {{ {_variables(LIGHT)} --card: #fff; background: var(--card); }}"
+    return f"<style>{colours} {charts.STYLE}</style><figure>{drawn}</figure>" if drawn else ""
 
 
 def _variables(colours: Mapping[str, str]) -> str:

@@ -44,7 +44,7 @@ LEFT_OUT = {"deployed", "deployed_long", "deployments", "crash", "notebook", "re
 
 WARM = (
     "duckdb prefect.testing.utilities prefect_aws prefect_sqlalchemy sqlglot.dialects.redshift redshift_connector "
-    "sqlalchemy_redshift boto3 moto.server matplotlib.figure cyclopts jinja2 coverage hypothesis.strategies"
+    "sqlalchemy_redshift boto3 moto.server cyclopts jinja2 coverage hypothesis.strategies"
 )
 """What is imported once for all processes that run tests: it takes ten seconds."""
 

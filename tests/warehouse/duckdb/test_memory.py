@@ -60,7 +60,7 @@ def test_a_rollback_that_finds_no_memory_hides_no_error(
 
     warehouse = open_warehouse(Target(f"duckdb:///{tmp_path}/w.duckdb", "sparkify", "test"))
     warehouse.take_lease()
-    with monkeypatch.context() as patch, pytest.raises(KeyError), warehouse.task() as connection:
+    with monkeypatch.context() as patch, pytest.raises(KeyError), warehouse.task() as connection:  # noqa: PT012
         connection.exec_driver_sql("create table half (done int)")
         patch.setattr(duckdb_engine.Dialect, "do_rollback", find_no_memory)
         raise KeyError
