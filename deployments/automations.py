@@ -17,12 +17,17 @@ from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 
+from deployments.prefect_command import POOL
 from deployments.settings import read_settings
 from warehouse.errors import PermanentError
 
 SILENCE = timedelta(seconds=90)
 """Three heartbeats of prefect.yaml's PREFECT_FLOWS_HEARTBEAT_FREQUENCY."""
 
+START = timedelta(seconds=60)
+"""A process takes ten seconds from Pending to Running. A container may have to fetch its image first."""
+
+_ENDS = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
 _FLOWS = {"prefect.resource.role": "flow", "prefect.resource.name": "sparkify-*"}
 _PLAIN = "replace('<', '\u2039') | replace('>', '\u203a') | replace('](', '] (') | replace('@', '@\u2060')"
 """Jinja filters: a message may hold text of the data, which should call nobody and hide no address behind words."""
@@ -38,7 +43,7 @@ def save_automations() -> None:
     """Create or update the automations, and print what was done."""
     block = read_settings().notification_block
     with get_client(sync_client=True) as client:
-        wanted = [end_silent_runs(), *(notifications(client, block) if block else [])]
+        wanted = [end_silent_runs(), end_stuck_runs(), *(notifications(client, block) if block else [])]
         for automation in wanted:
             print(f"{automation.name}: {save(client, automation)}")
     if not block:
@@ -47,25 +52,39 @@ def save_automations() -> None:
 
 def end_silent_runs() -> AutomationCore:
     """Mark a run as Crashed that no longer sends heartbeats, so that it does not block the next one."""
-    ends = ("Completed", "Failed", "Cancelled", "Crashed")
     return AutomationCore(
         name="sparkify: end runs that fell silent",
         trigger=EventTrigger(
             posture=Posture.Proactive,
             after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{end}" for end in ends)},
+            expect={"prefect.flow-run.heartbeat", *_ENDS},
             match_related=_FLOWS,
             for_each={"prefect.resource.id"},
             within=SILENCE,
         ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED,
-                message=f"no heartbeat for {SILENCE.seconds} s: the machine or the process died. "
-                "The next run completes the tables",
-            )
-        ],
+        actions=[_crashed(f"no heartbeat for {SILENCE.seconds} s: the machine or the process died")],
     )
+
+
+def end_stuck_runs() -> AutomationCore:
+    """Mark a run as Crashed that a worker took and did not start, so that it does not block the next one."""
+    return AutomationCore(
+        name="sparkify: end runs that did not begin",
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            after={"prefect.flow-run.Pending"},
+            expect={"prefect.flow-run.Running", "prefect.flow-run.AwaitingConcurrencySlot", *_ENDS},
+            match_related=[_FLOWS, {"prefect.resource.role": "work-pool", "prefect.resource.name": POOL}],
+            for_each={"prefect.resource.id"},
+            within=START,
+        ),
+        actions=[_crashed(f"not begun {START.seconds} s after a worker took it: the worker died")],
+    )
+
+
+def _crashed(reason: str) -> ChangeFlowRunState:
+    message = f"{reason}. The next run completes the tables"
+    return ChangeFlowRunState(state=StateType.CRASHED, message=message)
 
 
 def notifications(client: SyncPrefectClient, block: str) -> list[AutomationCore]:

@@ -71,9 +71,9 @@ def _tell(client: SyncPrefectClient) -> None:
     width = max(map(len, names))
     for name in sorted(names):
         print(f"  {name:<{width}}  {names[name]}")
-    command = os.path.relpath(os.path.join(os.path.dirname(sys.executable), "prefect"))
-    print(f"Next, in two terminals:\n  {command} worker start --pool {POOL}")
-    print(f"  {command} deployment run sparkify-etl/manual --watch")
+    python = os.path.relpath(sys.executable)
+    print(f"Next, in two terminals:\n  {python} -m deployments.worker")
+    print(f"  {python} -m prefect deployment run sparkify-etl/manual --watch")
 
 
 def _next_run(deployment: DeploymentResponse) -> str:

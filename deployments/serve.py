@@ -20,13 +20,14 @@ from urllib.request import urlopen
 
 from prefect.client.orchestration import SyncPrefectClient
 
-from deployments.prefect_command import POOL, Environment, make_pool, prefect
+from deployments.prefect_command import Environment, make_pool, prefect
 from flows.parameters import Port
 from warehouse.errors import PermanentError
 
 DEPLOYMENT = "sparkify-etl/local"
 START_SECONDS = 120
-END_SECONDS = 20
+END_SECONDS = 120
+"""A worker ends its runs first, each after its current statement."""
 
 Process = subprocess.Popen[bytes]
 
@@ -65,7 +66,7 @@ def server(port: int) -> Iterator[tuple[Environment, Process]]:
     _refuse_taken(port)
     url = f"http://127.0.0.1:{port}/api"
     environment = os.environ | {"PREFECT_API_URL": url, "PWD": os.getcwd()}
-    with running(environment, "server", "start", "--host", "127.0.0.1", "--port", str(port)) as process:
+    with running(environment, "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)) as process:
         _wait_for(f"{url}/health", process)
         yield environment, process
 
@@ -75,21 +76,24 @@ def worker(environment: Environment) -> Iterator[Process]:
     """Run a worker of the work pool until the block ends. Creates the pool if it is missing."""
     with SyncPrefectClient(environment["PREFECT_API_URL"]) as client:
         make_pool(client)
-    with running(environment, "worker", "start", "--pool", POOL) as process:
+    with running(environment, "deployments.worker") as process:
         yield process
 
 
 @contextmanager
 def running(environment: Environment, *arguments: str) -> Iterator[Process]:
-    """Run a Prefect command until the block ends, then stop it."""
-    process = subprocess.Popen([sys.executable, "-m", "prefect", *arguments], env=environment)
+    """Run `python -m` with these arguments until the block ends, then stop it.
+
+    Ctrl-C reaches only this process, which stops the worker before the server that the worker's runs report to.
+    """
+    process = subprocess.Popen([sys.executable, "-m", *arguments], env=environment, start_new_session=True)
     try:
         yield process
     finally:
         process.terminate()
         try:
             process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:  # a worker does not stop if interrupts are ignored, as in scripts
+        except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 

@@ -11,6 +11,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from inspect import BoundArguments
 from typing import Any, NoReturn
@@ -36,7 +37,7 @@ def run_command(entrypoint: str) -> NoReturn:
     """Run a function or a flow, `module:function`, with the options of the command line, and end the process.
 
     What the function returns is shown last, after all of Prefect's output. The exit code is 0 on success, 1 on
-    failure, 2 if the options were wrong, 130 if Ctrl-C interrupted it, and 143 if SIGTERM did.
+    failure, 2 if the options were wrong, 130 if Ctrl-C interrupted it, 143 if SIGTERM did, and 129 if its terminal closed.
     """
     app = new_app()
     app.default(declared(entrypoint))
@@ -79,10 +80,7 @@ def leave(code: int, print_last: Callable[[], None]) -> NoReturn:
         print_last()
         sys.stdout.flush()
         sys.stderr.flush()
-    except (
-        BrokenPipeError,
-        SystemExit,
-    ):  # whoever reads the output has enough; Rich would exit with 1
+    except (OSError, SystemExit):  # whoever read the output has enough, or is gone; Rich would exit with 1
         pass
     os._exit(code)
 
@@ -103,13 +101,17 @@ def _parsed(app: App, tokens: list[str]) -> tuple[Callable[..., Any], BoundArgum
 
 
 def _stop_on_signals() -> None:
-    """Acknowledge Ctrl-C at once, and treat SIGTERM alike. Leaves a signal alone that whoever started this ignores."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Acknowledge Ctrl-C at once, and treat SIGTERM and the end of the terminal alike.
+
+    Leaves a signal alone that whoever started this ignores, as `nohup` does.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
             signal.signal(number, _stop)
 
 
 def _stop(number: int, _: Any) -> NoReturn:
     _received.append(signal.Signals(number))
-    os.write(2, b"\nStopping ...\n")
+    with suppress(OSError):  # the terminal may be gone
+        os.write(2, b"\nStopping ...\n")
     raise KeyboardInterrupt

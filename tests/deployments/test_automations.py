@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES
 from prefect.events.schemas.automations import AutomationCore, EventTrigger
 from prefect.server.utilities.user_templates import render_user_template_sync, validate_user_template
 
-from deployments.automations import _RUN, SILENCE, end_silent_runs, save
+from deployments.automations import _RUN, SILENCE, end_silent_runs, end_stuck_runs, save
 from tests.support.project import ROOT
 
 FILES = ("prefect.yaml", "deployments/prefect.docker.yaml")
@@ -60,13 +60,22 @@ def test_a_run_is_marked_crashed_after_three_missed_heartbeats(seconds: str | No
     assert timedelta(seconds=3 * int(seconds)) == SILENCE, "one heartbeat that is late is no death"
 
 
+ENDS = {f"prefect.flow-run.{state.value.capitalize()}" for state in TERMINAL_STATES}
+
+
 def test_a_finished_run_is_not_marked_crashed() -> None:
     trigger = end_silent_runs().trigger
     assert isinstance(trigger, EventTrigger)
     assert trigger.within == SILENCE
-    ends = {f"prefect.flow-run.{state.value.capitalize()}" for state in TERMINAL_STATES}
-    assert trigger.expect == {"prefect.flow-run.heartbeat", *ends}, "whatever its end was"
+    assert trigger.expect == {"prefect.flow-run.heartbeat", *ENDS}, "whatever its end was"
     assert trigger.after == {"prefect.flow-run.heartbeat"}
+
+
+def test_a_run_that_begins_ends_or_waits_its_turn_is_not_stuck() -> None:
+    trigger = end_stuck_runs().trigger
+    assert isinstance(trigger, EventTrigger)
+    assert trigger.after == {"prefect.flow-run.Pending"}
+    assert {event.rpartition(".")[2] for event in trigger.expect - ENDS} == {"Running", "AwaitingConcurrencySlot"}
 
 
 def test_text_of_the_data_calls_nobody_and_hides_no_address() -> None:

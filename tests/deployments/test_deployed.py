@@ -119,8 +119,7 @@ def typed() -> list[str]:
     """Return the commands that the guide tells to type after `make deploy`, with this environment's own path."""
     guide = (ROOT / "docs/deploying.md").read_text(encoding="utf-8").partition("make deploy\n")[2]
     lines = [line.partition("#")[0].strip() for line in guide.splitlines()[:2]]
-    command = os.path.relpath(Path(sys.executable).with_name("prefect"))
-    return [line.replace(".venv/bin/prefect", command) for line in lines]
+    return [line.replace(".venv/bin/python", os.path.relpath(sys.executable)) for line in lines]
 
 
 @contextmanager
