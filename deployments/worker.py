@@ -106,10 +106,10 @@ def work(*, healthcheck: bool = False) -> None:
     Args:
         healthcheck: Answer on port 8080, at /health, whether the worker still polls.
     """
-    asyncio.run(_work(healthcheck))
+    asyncio.run(_work(healthcheck=healthcheck))
 
 
-async def _work(healthcheck: bool) -> None:
+async def _work(*, healthcheck: bool) -> None:
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task
     for number in (signal.SIGINT, signal.SIGTERM):

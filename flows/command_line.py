@@ -37,7 +37,8 @@ def run_command(entrypoint: str) -> NoReturn:
     """Run a function or a flow, `module:function`, with the options of the command line, and end the process.
 
     What the function returns is shown last, after all of Prefect's output. The exit code is 0 on success, 1 on
-    failure, 2 if the options were wrong, 130 if Ctrl-C interrupted it, 143 if SIGTERM did, and 129 if its terminal closed.
+    failure, 2 if the options were wrong, 130 if Ctrl-C interrupted it, 143 if SIGTERM did, and 129 if its terminal was
+    closed.
     """
     app = new_app()
     app.default(declared(entrypoint))

@@ -4,9 +4,10 @@ import io
 import logging
 import os
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -20,6 +21,7 @@ import httpx
 import pytest
 from cyclopts import App
 
+from flows import command_line
 from flows.__main__ import COMMANDS, main, sparkify
 from flows.analytics import Report
 from flows.command_line import new_app
@@ -38,6 +40,25 @@ from warehouse.days import Days
 from warehouse.errors import CopyError, PermanentError, TransientError
 from warehouse.questions import Answer
 from warehouse.target import Target
+
+
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """A process that its terminal's end would kill."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("hangup")
+def test_the_end_of_the_terminal_stops_a_command_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command_line, "_received", [])
+    command_line._stop_on_signals()
+    assert signal.getsignal(signal.SIGHUP) != signal.SIG_DFL, "it would be killed here"
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGHUP)
 
 
 def because_of(cause: BaseException) -> RuntimeError:

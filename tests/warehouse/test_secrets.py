@@ -85,15 +85,20 @@ class Planted:
     options: dict[str, Any]
 
 
-@pytest.fixture
-def planted(standin: Standin, prefect_server: None, generated: Path) -> Iterator[Planted]:
-    standin.admin.query(f"alter role {standin.user} password '{PASSWORD}'")
-    standin.s3.keys = {KEYS}
-    holder = replace(standin, password=PASSWORD, keys=KEYS)
+@pytest.fixture(scope="module")
+def _blocks(running_standin: Standin, prefect_server: None) -> None:
+    """The blocks of somebody who holds the secrets."""
+    holder = replace(running_standin, password=PASSWORD, keys=KEYS)
     connector(holder).save("planted-redshift", overwrite=True)
     block = credentials(holder)
     block.aws_session_token = KEYS.session_token
     block.save("planted-aws", overwrite=True)
+
+
+@pytest.fixture
+def planted(standin: Standin, _blocks: None, generated: Path) -> Iterator[Planted]:
+    standin.admin.query(f"alter role {standin.user} password '{PASSWORD}'")
+    standin.s3.keys = {KEYS}
     standin.put(f"{BUCKET}/{JSONPATHS.name}", JSONPATHS.read_bytes())
     log = next((generated / "log_data").rglob("*.json")).read_bytes()
     standin.put(f"{BUCKET}/log_data/a.json", log + b"\nnot JSON\n")

@@ -58,12 +58,16 @@ def test_a_rollback_that_finds_no_memory_hides_no_error(
     def find_no_memory(*_: Any) -> None:
         raise duckdb.OutOfMemoryException("failed to allocate data of size 2.0 KiB")
 
+    def fail() -> None:
+        with monkeypatch.context() as patch, warehouse.task() as connection:
+            connection.exec_driver_sql("create table half (done int)")
+            patch.setattr(duckdb_engine.Dialect, "do_rollback", find_no_memory)
+            raise KeyError
+
     warehouse = open_warehouse(Target(f"duckdb:///{tmp_path}/w.duckdb", "sparkify", "test"))
     warehouse.take_lease()
-    with monkeypatch.context() as patch, pytest.raises(KeyError), warehouse.task() as connection:  # noqa: PT012
-        connection.exec_driver_sql("create table half (done int)")
-        patch.setattr(duckdb_engine.Dialect, "do_rollback", find_no_memory)
-        raise KeyError
+    with pytest.raises(KeyError):
+        fail()
     assert not caplog.records
     with warehouse.task() as connection:
         connection.exec_driver_sql("create table half (done int)")
