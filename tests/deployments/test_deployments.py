@@ -334,6 +334,7 @@ class TestInfrastructure:
         ]
         statements = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
         assert {statement["Action"] for statement in statements} == {
-            "s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation"
+            "s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation", "kms:Decrypt"
         }  # fmt: skip
-        assert all("${DataBucket}" in str(statement["Resource"]) for statement in statements)
+        sources = [statement["Resource"] for statement in statements if statement["Action"] != "kms:Decrypt"]
+        assert all("${DataBucket}" in str(resource) for resource in sources)
