@@ -39,13 +39,14 @@ NEW_MACHINE = """
 FROM {system}
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates git make python3 python3-venv
 RUN useradd --create-home newcomer
-USER newcomer
-WORKDIR /home/newcomer
+USER {user}
 """
 TWO_COMMANDS = """
 git config --global safe.directory '*'
-git clone --quiet /project.git 'my clone'
-cd 'my clone'
+cd
+mkdir -m 700 closed
+git clone --quiet /project.git 'closed/my clone'
+cd 'closed/my clone'
 make etl
 make test
 """
@@ -117,10 +118,12 @@ def need(client: DockerClient, image: str) -> None:
         pytest.skip(f"the image {image} cannot be had: {error}")
 
 
-@pytest.mark.parametrize("system", ["debian:12", "debian:13"])
-def test_a_new_user_needs_the_two_commands(engine: DockerClient, tmp_path: Path, system: str) -> None:
+@pytest.mark.parametrize(
+    ("system", "user"), [("debian:12", "newcomer"), ("debian:13", "newcomer"), ("debian:13", "root")]
+)
+def test_a_new_user_needs_the_two_commands(engine: DockerClient, tmp_path: Path, system: str, user: str) -> None:
     need(engine, system)
-    (tmp_path / "Dockerfile").write_text(NEW_MACHINE.format(system=system))
+    (tmp_path / "Dockerfile").write_text(NEW_MACHINE.format(system=system, user=user))
     machine, _ = engine.images.build(path=str(tmp_path), network_mode="host", rm=True)
     project = tmp_path / "project.git"
     subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, project], check=True)

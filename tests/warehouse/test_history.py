@@ -3,6 +3,7 @@
 import json
 import random
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,10 @@ def query(place: Place, statement: str) -> list[tuple[Any, ...]]:
         return select(connection, statement)
 
 
-def differences(place: Place) -> dict[str, int]:
+def differences(place: Place, star: Iterable[Table] = catalog.STAR) -> dict[str, int]:
     """Return how many rows of each table differ from its SELECT over all of history, if any do."""
     found = {}
-    for table in catalog.STAR:
+    for table in star:
         here, there = f"select * from {table.name}", f"select * from (\n{table.select}\n) as selected"
         counts = [
             query(place, f"select count(*) from ({one} except {other}) as differing")[0][0]
@@ -250,20 +251,32 @@ DEATHS = st.one_of(st.none(), st.none(), st.integers(2, 10))
 RUN = st.tuples(st.just("run"), st.lists(FILES, min_size=1, max_size=3), DEATHS)
 RELOAD = st.tuples(st.just("reload"), st.lists(FILES, max_size=1), DEATHS)
 UNDO = st.tuples(st.just("undo"), st.integers(0, 9), DEATHS)
-ACTIONS = st.lists(st.one_of(RUN, RUN, RELOAD, UNDO), min_size=2, max_size=5)
+EDITED = {
+    "songplays": "item_in_session = 0",
+    "users": "user_id <> 1",
+    "songs": "year > 1999",
+    "artists": "artist_id <> 'AR1'",
+    "time": "month = 11",
+}
+"""What the rows of an edited table have in common."""
+EDIT = st.tuples(st.just("edit"), st.sampled_from(sorted(EDITED)), DEATHS)
+ACTIONS = st.lists(st.one_of(RUN, RUN, RELOAD, UNDO, EDIT), min_size=2, max_size=5)
 FIRST_DAY = Days.read("2018-11-01", "2018-11-01", reload=True)
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 
 
 def assert_as_rebuilt(deliveries: Deliveries, actions: list[tuple[str, Any, int | None]]) -> None:
-    """Run, reload a day, and take batches back. What is done may die between any two of its steps."""
+    """Run, reload a day, take batches back, edit tables. What is done may die between any two of its steps."""
     deliveries.deliver("log_data/2018-11-01-first.json", [EVENT])
     deliveries.deliver("song_data/first.json", [SONG])
+    star = {table.name: table for table in catalog.STAR}
     for name, what, death in [("run", [], None), *actions, ("run", [], None)]:
+        if name == "edit":
+            star[what] = edited(star[what], deliveries.folder.parent)
         for step in steps_of(deliveries, name, what)[:death]:
-            step.run(0)
+            defined_by(step, star).run(0)
         if death is None:
-            assert differences(deliveries.place) == {}
+            assert differences(deliveries.place, star.values()) == {}
             assert unlisted(deliveries.place) == []
 
 
@@ -271,9 +284,25 @@ def steps_of(deliveries: Deliveries, name: str, what: Any) -> list[Step]:
     if name == "undo":
         batches = query(deliveries.place, "select distinct batch_id from batches order by 1")
         return list(undo_steps(deliveries.place.target, batches[what % len(batches)][0]))
-    for file, records in what:
+    for file, records in what if name != "edit" else ():
         deliveries.deliver(f"{file}.json", records)
     return deliveries.steps(days=FIRST_DAY) if name == "reload" else deliveries.steps()
+
+
+def edited(table: Table, folder: Path) -> Table:
+    """Return a table with a SELECT that leaves rows out, or, once edited, as it was."""
+    if table not in catalog.STAR:
+        return next(each for each in catalog.STAR if each.name == table.name)
+    path = folder / f"{table.name}.sql"
+    select = f"select * from (\n{table.select}\n) as selected\nwhere {EDITED[table.name]}"
+    path.write_text(";\n".join([table.ddl, select, *table.statements[2:]]))
+    return replace(table, path=path)
+
+
+def defined_by(step: Step, star: dict[str, Table]) -> Step:
+    """Return a step that loads the table by its present definition."""
+    target, *others = step.arguments
+    return replace(step, arguments=(target, *(star.get(getattr(each, "name", ""), each) for each in others)))
 
 
 def unlisted(place: Place) -> list[tuple[Any, ...]]:
