@@ -29,7 +29,7 @@ def lease(target: Target) -> Iterator[None]:
         yield
     finally:
         with WORK.stopped():
-            release_lease(target, return_state=True)
+            _give_back(target)
 
 
 @task(task_run_name="take lease", **RETRIES)
@@ -53,6 +53,14 @@ def take_lease(target: Target) -> None:
                 get_run_logger().info("%s. If that run is dead, this one begins then", str(error).partition(".")[0])
             held = error
         sleep(LOOK_SECONDS)
+
+
+def _give_back(target: Target) -> None:
+    try:
+        release_lease(target, return_state=True)
+    except BaseException:  # a run that was about to end was interrupted here
+        open_warehouse(target).release_lease()
+        raise
 
 
 @task(task_run_name="release lease", **RETRIES)

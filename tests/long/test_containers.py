@@ -146,7 +146,7 @@ def test_the_stack_starts_and_its_first_run_completes_also_after_a_stop_that_met
 
     project = stack.project
     run = project.start_run("local", parameters=S3)
-    wait_for(lambda: project.tasks(run, "stage staging_songs"), 300)
+    wait_for(lambda: project.tasks(run, "create tables"), 300)
     stack.compose("stop")
     worker = json.loads(stack.compose("ps", "--all", "--format", "json", "worker").stdout)
     assert worker["ExitCode"] == 0, "the worker was killed: it did not end in time"

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -25,11 +26,13 @@ import tasks.retries
 from flows.etl import etl, sources_of
 from sql import catalog
 from tasks.create_tables import create_tables
+from tasks.lease import lease
 from tasks.load import load_dimension, load_fact
 from tasks.results import TableResult
 from tasks.retries import BACKOFF_SECONDS, RETRIES, is_retryable
 from tests.support.records import EVENT, SONG, write_data
-from tests.support.warehouses import Place, Session, stage_next
+from tests.support.warehouses import Place, Session, duckdb_place, stage_next
+from warehouse.connect import open_warehouse
 from warehouse.errors import ConflictError, CopyError, PermanentError, TransientError, UnavailableError
 from warehouse.sources import Source
 from warehouse.tables import Table, split_statements
@@ -157,6 +160,30 @@ def test_a_run_reports_its_first_error_even_if_the_release_fails_too(tmp_path: P
         event.remove(Engine, "before_cursor_execute", fail)
     with pytest.raises(CopyError, match=r"bad\.json, line 1"):
         state.result()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_that_is_interrupted_while_it_gives_its_lease_back_gives_it_back(tmp_path: Path) -> None:
+    first = duckdb_place(tmp_path / "w.duckdb").target
+    interrupts = [KeyboardInterrupt()]
+
+    def interrupt(*execution: Any) -> None:
+        if execution[2].startswith("update run_lease set expires_at = getdate()") and interrupts:
+            raise interrupts.pop()
+
+    @flow
+    def run() -> None:
+        with lease(first):
+            pass
+
+    event.listen(Engine, "before_cursor_execute", interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    finally:
+        event.remove(Engine, "before_cursor_execute", interrupt)
+    assert not interrupts
+    open_warehouse(replace(first, holder="another run")).take_lease()
 
 
 def create(warehouse: Session, *tables: Table) -> None:
