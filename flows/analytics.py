@@ -90,8 +90,12 @@ def analytics(
     path = Path(report)
     refuse_unwritable(path)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
-    answers = answer(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS)
-    answers = replace(answers, items=[with_repairs(item) for item in answers.items])
+    answers = answer(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS, catalog.FILTERS)
+    answers = replace(
+        answers,
+        items=[with_repairs(item) for item in answers.items],
+        filtered=[with_repairs(item) for item in answers.filtered],
+    )
     write_report(answers, about_target(target), path)
     result = Report(answers, target, path)
     result.publish()

@@ -6,7 +6,7 @@ A new question is one SQL file in analytics/ and needs no line: questions are as
 from pathlib import Path
 
 from warehouse.checks import Check, table_checks
-from warehouse.questions import Question
+from warehouse.questions import Choice, Question
 from warehouse.tables import Table
 
 SQL = Path(__file__).parent
@@ -93,3 +93,16 @@ OVERVIEW = {path.stem: path.read_text(encoding="utf-8") for path in sorted((SQL 
 """What `flows.history` shows of the ledger, and `flows.rejects` of the rejected records."""
 
 QUESTIONS = tuple(Question(path) for path in sorted((SQL / "analytics").glob("*.sql")))
+
+
+def _last_days(count: int) -> Choice:
+    plausible = "ts between timestamp '2000-01-01' and dateadd(day, 1, getdate())"
+    last = f"select max(ts)::date from events where {plausible}"
+    return Choice(f"last {count} days", "day", f"day > dateadd(day, -{count}, ({last}))")
+
+
+FILTERS = {
+    "Plan": tuple(Choice(f"{level} plan", "level", f"level = '{level}'") for level in ("free", "paid")),
+    "Period": (_last_days(28), _last_days(7)),
+}
+"""By what a reader of the report may restrict it."""

@@ -1,8 +1,9 @@
 """Ask the warehouse questions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import product
 
 from prefect import task
 from sqlalchemy import Connection
@@ -14,7 +15,7 @@ from warehouse.base import Warehouse
 from warehouse.checks import Check
 from warehouse.connect import open_warehouse
 from warehouse.errors import PermanentError
-from warehouse.questions import Answer, Question, python_value
+from warehouse.questions import Answer, Choice, Question, python_value
 from warehouse.tables import Table
 from warehouse.target import Target
 
@@ -23,13 +24,16 @@ from warehouse.target import Target
 class Answers:
     """What the warehouse answered at one moment, whether its rules hold, and when it was last loaded.
 
-    Times are in UTC. While a load is running, `loaded_at` is in the future: it is when the lease expires.
+    `filters` are the choices that a reader has, and `filtered` the answers for each choice, or choices together, that
+    changes them. Times are in UTC. While a load is running, `loaded_at` is in the future: it is when the lease expires.
     """
 
     items: list[Answer]
     checks: list[CheckResult]
     asked_at: datetime
     loaded_at: datetime | None = None
+    filters: dict[str, list[Choice]] = field(default_factory=dict)
+    filtered: list[Answer] = field(default_factory=list)
 
     @property
     def broken(self) -> list[CheckResult]:
@@ -41,8 +45,17 @@ class Answers:
 
 
 @task(task_run_name="answer", **RETRIES)
-def answer(target: Target, tables: Sequence[Table], checks: Sequence[Check], questions: Sequence[Question]) -> Answers:
+def answer(
+    target: Target,
+    tables: Sequence[Table],
+    checks: Sequence[Check],
+    questions: Sequence[Question],
+    filters: Mapping[str, Sequence[Choice]] | None = None,
+) -> Answers:
     """Answer questions about tables, and check rules. One read-only transaction, without the lease.
+
+    Answers the questions also for each choice that a filter has. One that leaves the answer to the first question as it
+    is, or without rows, is not offered.
 
     Raises:
         PermanentError: the schema lacks tables or columns. The message names them.
@@ -50,12 +63,36 @@ def answer(target: Target, tables: Sequence[Table], checks: Sequence[Check], que
     warehouse = open_warehouse(target)
     with warehouse.reading() as connection:
         _refuse_other_tables(warehouse, connection, tables)
+        items = [ask(connection, question) for question in questions]
+        offered = {
+            name: [each for each in choices if _matters(connection, items[0], each)]
+            for name, choices in (filters or {}).items()
+        }
         return Answers(
-            [ask(connection, question) for question in questions],
+            items,
             [offending_rows(connection, each) for each in checks],
             connection.exec_driver_sql("select getdate()").scalar_one(),
             connection.exec_driver_sql("select max(expires_at) from run_lease").scalar_one(),
+            {name: choices for name, choices in offered.items() if choices},
+            [ask(connection, question) for question in _restricted(questions, offered)],
         )
+
+
+def combinations(filters: Mapping[str, Sequence[Choice]]) -> list[tuple[Choice, ...]]:
+    """Return what a reader may choose: of each filter nothing or one choice. The first is nothing at all."""
+    chosen = product(*([(), *((choice,) for choice in choices)] for choices in filters.values()))
+    return [tuple(choice for one in each for choice in one) for each in chosen]
+
+
+def _restricted(questions: Sequence[Question], filters: Mapping[str, Sequence[Choice]]) -> list[Question]:
+    """Return each question with each combination of choices that it takes."""
+    asked = (question.chosen(choices) for question in questions for choices in combinations(filters))
+    return [question for question in dict.fromkeys(asked) if question.choices]
+
+
+def _matters(connection: Connection, first: Answer, choice: Choice) -> bool:
+    rows = ask(connection, first.question.chosen([choice])).rows
+    return bool(rows) and rows != first.rows
 
 
 def _refuse_other_tables(warehouse: Warehouse, connection: Connection, tables: Sequence[Table]) -> None:

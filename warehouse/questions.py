@@ -1,23 +1,23 @@
 """Questions to a warehouse, each in an SQL file, and the rows that answer them."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from string import Formatter
 from textwrap import indent
-from typing import Any
+from typing import Any, Self
 
 from warehouse.errors import PermanentError
 
 Row = dict[str, Any]
 
 HEAD = (
-    "title", "question", "section", "chart", "x", "y", "value", "series", "mark", "with", "rank", "few", "headline",
-    "nothing",
+    "title", "question", "section", "chart", "x", "y", "value", "series", "mark", "with", "whole", "rank", "few",
+    "headline", "nothing",
 )  # fmt: skip
 CHARTS = ("figures", "lines", "columns", "bars", "heatmap", "table")
 FEW = 20
@@ -33,6 +33,15 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What a reader may restrict the answers to: a condition on a column of the views that questions read."""
+
+    name: str
+    column: str
+    condition: str
+
+
+@dataclass(frozen=True)
 class Question:
     """A file that asks one question: a head of `-- word: text` lines, then the SELECT that answers it.
 
@@ -40,11 +49,13 @@ class Question:
     (label)`, the headline, which is a sentence with placeholders that the rows fill (see `Answer.headline`), and
     `nothing`, the sentence to use instead if there are no rows. `with` names views that the SELECT reads: files in the
     folder `views` beside it. `rank` is the column by which the headline calls something the most, `few` the column with
-    the size of each group that it compares, and `mark` one in which "no" sets a bar apart. The file's name, without the
+    the size of each group that it compares, and `mark` one in which "no" sets a bar apart. `whole` names columns of the
+    views whose choices the question does not take, because it compares their values. The file's name, without the
     number that orders the questions, is the question's name.
     """
 
     path: Path
+    choices: tuple[Choice, ...] = ()
 
     @property
     def name(self) -> str:
@@ -68,12 +79,19 @@ class Question:
         """The statement that answers the question, complete: the views that it reads stand before it."""
         if not self.views:
             return self._text
-        views = {path.stem: path.read_text(encoding="utf-8").strip() for path in self.views}
-        tables = ",\n\n".join(f"{name} as (\n{indent(view, '    ')}\n)" for name, view in views.items())
+        tables = ",\n\n".join(
+            f"{path.stem} as (\n{indent(_chosen(path, self.choices), '    ')}\n)" for path in self.views
+        )
         comments = _comments(self._text)
         body = self._text.removeprefix(comments)
         more = ",\n\n" if body.startswith("with ") else "\n\n"
         return f"{comments}with {tables}{more}{body.removeprefix('with ')}"
+
+    def chosen(self, choices: Iterable[Choice]) -> Self:
+        """Return the question about the rows of its views that meet those of the choices which it takes."""
+        whole = re.findall(r"\w+", self.head.get("whole", ""))
+        columns = {column for path in self.views for column in _filtered(path)} - {*whole}
+        return replace(self, choices=tuple(choice for choice in choices if choice.column in columns))
 
     @cached_property
     def head(self) -> dict[str, str]:
@@ -122,6 +140,20 @@ def _comments(text: str) -> str:
     """Return the lines of comments that a text begins with."""
     lines = re.match(r"(?:-- .*\n)*", text)
     return lines[0] if lines else ""
+
+
+def _filtered(view: Path) -> list[str]:
+    """Return the columns of a view by which its rows may be chosen, as its head tells."""
+    return re.findall(r"\w+", dict(re.findall(r"-- (\w+): (.+)", view.read_text(encoding="utf-8"))).get("filters", ""))
+
+
+def _chosen(view: Path, choices: Iterable[Choice]) -> str:
+    """Return a view's SELECT of the rows that meet the choices of columns that it has."""
+    text = view.read_text(encoding="utf-8").strip()
+    conditions = [choice.condition for choice in choices if choice.column in _filtered(view)]
+    if not conditions:
+        return text
+    return f"select *\nfrom (\n{indent(text, '    ')}\n) as {view.stem}_of_all\nwhere " + "\n    and ".join(conditions)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,9 @@ def change(row: Row, axis: Axis) -> str:
 
 
 def weeks(row: Row) -> str:
-    """Say which weeks the changes compare, or why none are compared."""
+    """Say which weeks the changes compare, or why none are compared; "" of a period that has no week before."""
+    if not row.get("earlier_days"):
+        return ""
     if row.get("latest_days") == row.get("earlier_days") == 7:
         return f"Changes compare the 7 days to {day_name(row['last_day'])} with the 7 days before."
     return (
@@ -57,3 +59,8 @@ def description(answer: Answer) -> str:
     """Return the text that replaces a chart for readers who cannot see it."""
     axes = [axis.label for word in ("x", "y", "value") for axis in answer.question.axes(word)]
     return f"Chart ({answer.question.chart}) of {', '.join(axes)}. {answer.headline} The values are in the table below."
+
+
+def chosen(answer: Answer) -> str:
+    """Say to what an answer is restricted; "" if it is not."""
+    return ", ".join(choice.name for choice in answer.question.choices)

@@ -3,15 +3,16 @@
 import os
 from base64 import b64encode
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 from markupsafe import Markup
 
 from flows.report import charts
-from flows.report.headlines import about, change, description, state, verdict, weeks
+from flows.report.headlines import about, change, chosen, description, state, verdict, weeks
 from flows.report.texts import csv_of, is_repaired, loaded_texts, shown
-from tasks.answer import Answers
-from warehouse.questions import Answer, readable
+from tasks.answer import Answers, combinations
+from warehouse.questions import Answer, Question, readable
 
 LIGHT = {
     "ink": "#1f2430", "quiet": "#5d6472", "grid": "#dfe2e8", "accent": "#2f62cc", "free": "#c25a12", "paid": "#2a7d5a",
@@ -38,7 +39,13 @@ def page(answers: Answers, source: str) -> str:
         "data": _data_url,
         "numeric": _numeric,
     }
-    environment.filters |= {"change": change, "weeks": weeks, "description": description, "chart": charts.chart}
+    environment.filters |= {
+        "change": change,
+        "weeks": weeks,
+        "description": description,
+        "chart": charts.chart,
+        "chosen": chosen,
+    }
     environment.tests["repaired"] = is_repaired
     drawn = [answer for answer in answers.items if answer.question.section]
     sections = dict.fromkeys(answer.question.section for answer in drawn)
@@ -49,12 +56,34 @@ def page(answers: Answers, source: str) -> str:
         broken=answers.broken,
         state=state(answers),
         figures=[answer for answer in answers.items if answer.question.chart == "figures"],
+        filters=answers.filters,
+        rules=Markup("\n".join(f"{where} .{name} {{ display: block; }}" for name, where in _places(answers).items())),
+        variants={answer.question.name: _variants(answers, answer) for answer in answers.items},
         sections={name: [answer for answer in drawn if answer.question.section == name] for name in sections},
         style=Markup(charts.STYLE),
-        count_repaired=len(loaded_texts(answers.items)),
+        count_repaired=len(loaded_texts([*answers.items, *answers.filtered])),
         light=Markup(_variables(LIGHT)),
         dark=Markup(_variables(DARK)),
     )
+
+
+def _places(answers: Answers) -> dict[str, str]:
+    """Return the class of each combination of choices, and the selector of a page on which it is chosen."""
+    ids = ([f"{number}-{n}" for n in range(len(found) + 1)] for number, found in enumerate(answers.filters.values()))
+    return {
+        "c" + "".join(f"-{each.partition('-')[2]}" for each in chosen): "body"
+        + "".join(f":has(#f{each}:checked)" for each in chosen)
+        for chosen in product(*ids)
+    }
+
+
+def _variants(answers: Answers, answer: Answer) -> list[tuple[str, Answer]]:
+    """Return the answer as it is and with choices, each with the classes of the combinations that it is for."""
+    found = {each.question: each for each in (answer, *answers.filtered)}
+    classes: dict[Question, list[str]] = {}
+    for name, choices in zip(_places(answers), combinations(answers.filters), strict=True):
+        classes.setdefault(answer.question.chosen(choices), []).append(name)
+    return [(" ".join(names), found[question]) for question, names in classes.items()]
 
 
 def figure(answer: Answer) -> str:

@@ -5,6 +5,7 @@
 -- x: week (week, from its Monday)
 -- y: paid_listeners (paying listeners), percent_paid (% of the week's listeners)
 -- with: plays, days
+-- whole: level
 -- few: listeners
 -- headline: {last[percent_paid]} % of {last[listeners]:listener} in the week from {last[week]} ({last[days]:day} with events) were on the paid plan; in the week from {first[week]} ({first[days]:day}), {first[percent_paid]} % of {first[listeners]}.
 with ordered as (

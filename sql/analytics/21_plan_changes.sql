@@ -5,6 +5,7 @@
 -- x: day (day, UTC)
 -- y: upgrades (upgrades a day), downgrades (downgrades a day)
 -- with: plays, days
+-- whole: level
 -- headline: {first[changing_listeners]:listener} of {first[all_listeners]} made {total[upgrades]:upgrade} and {total[downgrades]:downgrade}, judging by their plays.
 with ordered as (
     select

@@ -5,6 +5,7 @@
 -- x: median_plays_a_day (median plays on a day of listening), median_days (median days of listening)
 -- y: listener (listeners)
 -- with: plays
+-- whole: level
 -- few: listeners
 -- headline: Songs on a day of listening on the free plan, as the median of listeners: {each[listener median_plays_a_day listeners]:listener}.
 with ordered as (

@@ -3,6 +3,7 @@
 -- section: Data
 -- chart: table
 -- with: days
+-- whole: day
 -- headline: No events at all, and so in no average: {total[days_missing]:day}, the first of them {first[first_day]} and the last {last[last_day]}.
 -- nothing: Every day from the first to the last has events.
 with ordered as (

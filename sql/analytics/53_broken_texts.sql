@@ -3,6 +3,7 @@
 -- section: Data
 -- chart: table
 -- with: heard
+-- whole: level, day
 -- headline: {total[plays]:name} of songs and artists in the plays, {first[texts]} different ones, arrived in a broken encoding. They are shown repaired and marked; the tables keep what was loaded.
 -- nothing: No song or artist in the plays is in a broken encoding.
 with texts as (

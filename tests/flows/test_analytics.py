@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64decode
+from collections.abc import Iterable
 from csv import reader
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -22,18 +23,19 @@ from flows.report.headlines import about, change, verdict, weeks
 from flows.report.page import DARK, LIGHT, page, write_report
 from flows.report.texts import repaired, with_repairs
 from sql import catalog
-from tasks.answer import Answers, answer
+from tasks.answer import Answers, answer, combinations
 from tasks.results import CheckResult
 from tests.sql.test_catalog import not_in_redshift
 from tests.support import analytics_oracle
 from tests.support.artifacts import artifacts_of, kinds
 from tests.support.artifacts import rows_of as table_of
 from tests.support.browser import Page
-from tests.support.oracle import EPOCH
+from tests.support.deployed import wait_for
+from tests.support.oracle import EPOCH, read_records
 from tests.support.records import EVENT, SONG, Record, write_data
 from tests.support.warehouses import Place, duckdb_place
 from warehouse.errors import PermanentError
-from warehouse.questions import Answer, Axis, Question, python_value, readable
+from warehouse.questions import Answer, Axis, Choice, Question, python_value, readable
 from warehouse.target import Target
 
 NASTY = "<script>alert('x')</script> $x$ [a](javascript:b) {0} & **b** | \u0007"
@@ -45,20 +47,36 @@ def html_text(html: str) -> str:
 
 
 def ask(target: Target) -> Answers:
-    return answer.fn(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS)
+    return answer.fn(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS, catalog.FILTERS)
 
 
-def rows_of(answers: Answers) -> dict[str, list[tuple[Any, ...]]]:
-    return {found.question.name: [tuple(row.values()) for row in found.rows] for found in answers.items}
+def rows_of(answers: Iterable[Answer]) -> dict[str, list[tuple[Any, ...]]]:
+    return {found.question.name: [tuple(row.values()) for row in found.rows] for found in answers}
 
 
 def assert_answers(found: Answers, data: Path) -> None:
-    assert_rows(found, analytics_oracle.answers(data / "log_data", data / "song_data"))
-
-
-def assert_rows(found: Answers, expected: dict[str, list[tuple[Any, ...]]]) -> None:
-    answered = rows_of(found)
+    """Compare the answers, with each combination of choices, with those from raw files."""
+    events, songs = (list(read_records(data / name)) for name in ("log_data", "song_data"))
+    answered = rows_of(found.items)
     assert len(answered.pop("latest_batches")) > 0
+    assert_rows(answered, analytics_oracle.answers_of(events, songs))
+    for choices in combinations(found.filters)[1:]:
+        answers = rows_of(each for each in found.filtered if each.question.choices == choices)
+        chosen: Any = dict(RESTRICTIONS[choice.name] for choice in choices)
+        right = analytics_oracle.answers_of(events, songs, **chosen)
+        assert_rows(answers, {name: right[name] for name in answers})
+        assert len(answers) >= 14
+
+
+RESTRICTIONS = {
+    "free plan": ("level", "free"),
+    "paid plan": ("level", "paid"),
+    "last 28 days": ("last_days", 28),
+    "last 7 days": ("last_days", 7),
+}
+
+
+def assert_rows(answered: dict[str, list[tuple[Any, ...]]], expected: dict[str, list[tuple[Any, ...]]]) -> None:
     assert set(answered) == set(expected)
     for name, rows in answered.items():
         assert len(rows) == len(expected[name]), name
@@ -86,6 +104,8 @@ def load(folder: Path, data: Path) -> Place:
 class TestQuestion:
     def test_the_select_is_valid_redshift_sql(self, question: Question) -> None:
         assert not_in_redshift(question.select) == []
+        for choices in combinations(catalog.FILTERS):
+            assert not_in_redshift(question.chosen(choices).select) == []
 
     def test_the_head_names_existing_columns(self, question: Question, answered: Answers) -> None:
         (columns,) = (found.columns for found in answered.items if found.question == question)
@@ -123,6 +143,16 @@ def test_answers_on_generated_data_match_the_raw_files(place: Place, generated: 
 def test_answers_on_real_data_match_the_raw_files(place: Place, real_data: Path) -> None:
     place.run(real_data / "log_data", real_data / "song_data")
     assert_answers(ask(place.target), real_data)
+
+
+def test_answers_are_right_for_each_choice_of_plan_and_period(tmp_path: Path) -> None:
+    """Of a period nothing from before is known: neither plays, nor days, nor who was there."""
+    generate(days=40, users=15, songs=40, seed=3, out=tmp_path / "data")
+    found = ask(load(tmp_path, tmp_path / "data").target)
+    assert {name: [each.name for each in choices] for name, choices in found.filters.items()} == {
+        "Plan": ["free plan", "paid plan"], "Period": ["last 28 days", "last 7 days"],
+    }  # fmt: skip
+    assert_answers(found, tmp_path / "data")
 
 
 AGENTS = [
@@ -186,7 +216,7 @@ def test_answers_are_right_at_ties_and_bounds(tmp_path: Path) -> None:
     data = crowd(tmp_path / "data")
     found = ask(load(tmp_path, data).target)
     assert_answers(found, data)
-    rows = {name: len(rows) for name, rows in rows_of(found).items()}
+    rows = {name: len(rows) for name, rows in rows_of(found.items).items()}
     assert [rows[name] for name in ("session_sizes", "near_misses", "missing_songs")] == [11, 50, 15], "a crowd of all"
 
 
@@ -217,11 +247,13 @@ def test_answers_on_dirty_data_match_the_loaded_events(place: Place, tmp_path: P
     everything = len(loaded) + len(songs) + rejects
     names = ("all_rejected", "all_records", "newest_event", "taken_back")
     assert {tuple(row[name] for name in names) for row in latest} == {(rejects, everything, newest, 0)}
-    assert_rows(found, analytics_oracle.answers_of([as_delivered(row) for row in loaded], songs))
-    rows = {name: len(rows) for name, rows in rows_of(found).items()}
+    answered = rows_of(found.items)
+    assert answered.pop("latest_batches")
+    assert_rows(answered, analytics_oracle.answers_of([as_delivered(row) for row in loaded], songs))
+    rows = {name: len(rows) for name, rows in rows_of(found.items).items()}
     assert [rows[name] for name in ("implausible_times", "days_without_events", "broken_texts")] == [2, 1, 1]
-    assert {row[0] for row in rows_of(found)["listeners_by_gender"]} == {"female", "male", "not known"}
-    assert None not in rows_of(found)["overview"][0], "two whole weeks can be compared"
+    assert {row[0] for row in rows_of(found.items)["listeners_by_gender"]} == {"female", "male", "not known"}
+    assert None not in rows_of(found.items)["overview"][0], "two whole weeks can be compared"
 
 
 def as_delivered(row: dict[str, Any]) -> Record:
@@ -246,7 +278,7 @@ def test_near_misses_say_what_to_fix(place: Place, tmp_path: Path) -> None:
     place.run(data / "log_data", data / "song_data")
     found = ask(place.target)
     assert_answers(found, data)
-    assert {row[3] for row in rows_of(found)["near_misses"]} == {
+    assert {row[3] for row in rows_of(found.items)["near_misses"]} == {
         "another duration", "case or spacing", "encoding or punctuation",
     }  # fmt: skip
 
@@ -258,7 +290,7 @@ def test_plan_changes_are_counted_by_day(place: Place, tmp_path: Path) -> None:
     place.run(data / "log_data", data / "song_data")
     found = ask(place.target)
     assert_answers(found, data)
-    assert [row[1:] for row in rows_of(found)["plan_changes"]] == [(2, 1, 1, 1)]
+    assert [row[1:] for row in rows_of(found.items)["plan_changes"]] == [(2, 1, 1, 1)]
 
 
 def test_times_in_another_unit_spoil_neither_users_nor_the_report(place: Place, tmp_path: Path) -> None:
@@ -279,14 +311,16 @@ def test_times_in_another_unit_spoil_neither_users_nor_the_report(place: Place, 
     found = ask(place.target)
     answers = {answer.question.name: answer for answer in found.items}
     assert answers["overview"].headline == "1 listener played 10 songs from 1 November 2018 to 10 November 2018 (UTC)."
-    assert [row[0].day for row in rows_of(found)["daily_activity"]] == list(range(1, 11))
-    assert rows_of(found)["sessions"][0][2:4] == (9 * 24 * 60, 9 * 24 * 60)
+    assert [row[0].day for row in rows_of(found.items)["daily_activity"]] == list(range(1, 11))
+    assert rows_of(found.items)["sessions"][0][2:4] == (9 * 24 * 60, 9 * 24 * 60)
     days = {
-        row[0] for name in ("plan_changes", "weekly_retention", "catalogue_coverage") for row in rows_of(found)[name]
+        row[0]
+        for name in ("plan_changes", "weekly_retention", "catalogue_coverage")
+        for row in rows_of(found.items)[name]
     }
     assert {day.year for day in days} == {2018}
     assert all(chart(answer) for answer in found.items if answer.question.chart in ("lines", "columns"))
-    assert [row[:2] for row in rows_of(found)["implausible_times"]] == [("before 2000", 1), ("after tomorrow", 2)]
+    assert [row[:2] for row in rows_of(found.items)["implausible_times"]] == [("before 2000", 1), ("after tomorrow", 2)]
     assert answers["implausible_times"].headline == (
         "Left out everywhere else, for times from the year 1970 to the year 50805: 3 plays."
     )
@@ -449,7 +483,7 @@ class TestPage:
         target = load(tmp_path, data).target
         found = Report(ask(target), target, tmp_path / "report.html")
         html = page(found.answers, "here")
-        assert "<script" not in html
+        assert "<script>alert" not in html
         assert "&lt;script&gt;alert" in html
         artifacts = kinds(artifacts_of(flow(found.publish)(return_state=True)), target)
         assert len(artifacts) == len(catalog.QUESTIONS) + 1
@@ -641,6 +675,23 @@ def test_the_select_is_complete_with_its_views(tmp_path: Path) -> None:
         assert Question(tmp_path / "1_q.sql").select == f"{head}{views}{whole}"
 
 
+def test_a_question_takes_the_choices_that_its_views_have_columns_for(tmp_path: Path) -> None:
+    (tmp_path / "views").mkdir()
+    for name, filters in (("a", "-- filters: level, day\n"), ("b", "-- filters: day\n"), ("c", "")):
+        (tmp_path / f"views/{name}.sql").write_text(f"-- View.\n{filters}select 1\n")
+    head = "-- title: T\n-- question: Q?\n-- chart: table\n-- with: a, b, c\n{}-- headline: F\nselect 2"
+    (tmp_path / "1_q.sql").write_text(head.format(""))
+    (tmp_path / "2_q.sql").write_text(head.format("-- whole: level\n"))
+    level, day = Choice("free", "level", "level = 'free'"), Choice("new", "day", "day > 3")
+    question, compares = (Question(tmp_path / f"{number}_q.sql") for number in (1, 2))
+    assert question.chosen([level, day]).choices == (level, day)
+    assert compares.chosen([level, day]).choices == (day,)
+    select = " ".join(question.chosen([level, day]).select.split())
+    assert "-- filters: level, day select 1 ) as a_of_all where level = 'free' and day > 3 )" in select
+    assert "-- filters: day select 1 ) as b_of_all where day > 3 )" in select
+    assert "c as ( -- View. select 1 )" in select
+
+
 @pytest.mark.parametrize(
     ("value", "kept"), [(Decimal("2.00"), "2"), (Decimal("2.50"), "2.5"), (7, "7"), ("x", "'x'"), (None, "None")]
 )
@@ -722,7 +773,7 @@ def test_renders_completely_in_a_browser_without_requests_or_errors(
     assert labels
     assert all(labels)
     drawn = "[...document.querySelectorAll('figure .chart')].filter(chart => chart.offsetHeight > 40).length"
-    assert browser.evaluate(drawn) == browser.evaluate("document.querySelectorAll('figure').length") == 17
+    assert browser.evaluate(drawn) == browser.evaluate("document.querySelectorAll('section:has(figure)').length") == 17
     light = browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(246, 247, 249)"
     assert light != dark
     assert browser.requests == []
@@ -735,7 +786,7 @@ def test_the_page_fits_and_its_contents_stay_in_sight(browser: Page, report: Pat
     assert browser.evaluate("document.documentElement.scrollWidth") == width
     browser.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
     top, bottom, links = browser.evaluate("""(() => {
-        const place = document.querySelector('nav').getBoundingClientRect()
+        const place = document.querySelector('.side').getBoundingClientRect()
         const shown = [...document.querySelectorAll('nav a')].filter(link => link.getBoundingClientRect().width > 0)
         return [place.top, place.bottom, shown.length]
     })()""")
@@ -745,9 +796,11 @@ def test_the_page_fits_and_its_contents_stay_in_sight(browser: Page, report: Pat
 
 def test_paper_has_the_values_but_neither_links_nor_sql(browser: Page, report: Path) -> None:
     browser.open(report, width=1200)
+    chosen = "[...document.querySelectorAll('td')].filter(cell => cell.closest('.variant').offsetHeight > 0).length"
+    values = browser.evaluate(chosen)
     browser.ask("Emulation.setEmulatedMedia", media="print")
     seen = "[...document.querySelectorAll('{}')].filter(each => each.getBoundingClientRect().height > 0).length"
-    assert browser.evaluate(seen.format("td")) == browser.evaluate("document.querySelectorAll('td').length") > 100
+    assert browser.evaluate(seen.format("td")) == values > 1000
     assert browser.evaluate(seen.format("nav, pre, a[download], summary")) == 0
     browser.ask("Emulation.setEmulatedMedia", media="")
 
@@ -835,3 +888,60 @@ def test_labels_stay_inside_their_charts(browser: Page, report: Path) -> None:
         browser.open(report, width=width)
         assert browser.evaluate(f"{texts}.length") > 50
         assert browser.evaluate(outside) == []
+
+
+def test_a_person_filters_the_page_without_a_script(browser: Page, report: Path, answered: Answers) -> None:
+    browser.ask("Emulation.setScriptExecutionDisabled", value=True)
+    browser.open(report, width=1000)
+    shown = "[...document.querySelectorAll('.variant')].filter(each => each.offsetHeight).map(each => each.innerText)"
+    before = browser.evaluate(shown)
+    assert len(before) == browser.evaluate("document.querySelectorAll('section').length") + 1
+    browser.click("label:has(#f0-2)")
+    after = browser.evaluate(shown)
+    restricted = {
+        each.question.name: each for each in answered.filtered if each.question.choices[0].name == "paid plan"
+    }
+    texts = dict(zip([item.question.name for item in answered.items], zip(before, after, strict=True), strict=True))
+    for name, (whole, paid) in texts.items():
+        assert ("paid plan" in paid and whole != paid) == (name in restricted), name
+        assert name not in restricted or restricted[name].headline in paid, name
+    browser.press("ArrowLeft")
+    assert "Restricted to: free plan." in browser.evaluate(shown)[1]
+    browser.ask("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_a_person_points_at_a_value_or_reads_it_by_keys(browser: Page, report: Path, answered: Answers) -> None:
+    browser.open(report, width=1000)
+    (daily,) = (item for item in answered.items if item.question.name == "daily_activity")
+    free, paid = daily.rows[:2]
+    value = (
+        f"{free['day'].day} {free['day']:%B %Y}, listeners a day: free {free['listeners']}, paid {paid['listeners']}"
+    )
+    place = "#daily_activity .variant:not([hidden]) [data-tip]"
+    browser.point(place)
+    assert browser.evaluate(f"getComputedStyle(document.querySelector('{place}'), '::after').content") == f'"{value}"'
+    tip = f"getComputedStyle(document.querySelector('{place}'), '::after').position"
+    browser.point("h1")
+    assert browser.evaluate(tip) != "absolute"
+    browser.evaluate("document.querySelector('#daily_activity .chart').focus()")
+    assert browser.evaluate(tip) == "absolute"
+    told = "document.querySelector('[aria-live]').textContent"
+    assert browser.evaluate(told) == value
+    for key, row in (("ArrowRight", daily.rows[2]), ("Home", daily.rows[0]), ("ArrowLeft", daily.rows[0])):
+        browser.press(key)
+        assert browser.evaluate(told).startswith(f"{row['day'].day} {row['day']:%B}"), key
+    browser.press("Tab")
+    assert browser.evaluate(told) == ""
+    assert browser.complaints == []
+
+
+def test_a_person_downloads_the_values_that_are_shown(browser: Page, report: Path, tmp_path: Path) -> None:
+    browser.open(report, width=1000)
+    browser.ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.click("label:has(#f0-1)")
+    browser.click("#most_played_songs .variant:nth-of-type(2) a[download]")
+    file = tmp_path / "most_played_songs-free-plan.csv"
+    wait_for(lambda: file.exists() and file.stat().st_size)
+    head, *rows = reader(file.read_text(encoding="utf-8-sig").splitlines())
+    assert head[:3] == ["song", "artist", "plays"]
+    assert len(rows) == 15

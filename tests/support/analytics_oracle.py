@@ -45,11 +45,15 @@ def answers(log_data: Path, song_data: Path) -> dict[str, Rows]:
     return answers_of(list(read_records(log_data)), list(read_records(song_data)))
 
 
-def answers_of(events: list[Record], songs: list[Record]) -> dict[str, Rows]:
-    """Return the rows that answer each question about events and a catalogue, without those about batches."""
+def answers_of(events: list[Record], songs: list[Record], *, level: str = "", last_days: int = 0) -> dict[str, Rows]:
+    """Return the rows that answer each question about events and a catalogue, without those about batches.
+
+    With a level or a number of days, of plays on that level, or of as many days up to the last with events, alone.
+    """
     every = sorted(_plays(events, songs), key=lambda p: (p.start, p.key))
-    plays = [play for play in every if _is_plausible(play.start)]
     days = sorted({start.date() for start in map(_start, events) if _is_plausible(start)})
+    days = [day for day in days if not last_days or (days[-1] - day).days < last_days]
+    plays = [play for play in every if play.day in days and level in ("", play.level)]
     people = _people(events)
     return {
         "overview": _overview(plays, days),

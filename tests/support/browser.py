@@ -58,6 +58,29 @@ class Page:
         """Return the value of a JavaScript expression."""
         return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
+    def point(self, selector: str) -> tuple[float, float]:
+        """Move the mouse onto an element, wherever it is on the page, and return where that is."""
+        middle = """(element => {
+            element.scrollIntoView({block: "center", behavior: "instant"})
+            const place = element.getBoundingClientRect()
+            return [place.x + place.width / 2, place.y + place.height / 2]
+        })"""
+        x, y = self.evaluate(f"{middle}(document.querySelector({json.dumps(selector)}))")
+        self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        return x, y
+
+    def click(self, selector: str) -> None:
+        """Click on an element."""
+        x, y = self.point(selector)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press(self, key: str) -> None:
+        """Press a key that writes nothing, on what has the focus."""
+        code = {"Tab": 9, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39}[key]
+        for kind in ("keyDown", "keyUp"):
+            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
         """Save a picture of the page, or of the part that the window shows."""
         data = self.ask("Page.captureScreenshot", captureBeyondViewport=whole, **self._clip() if whole else {})["data"]

@@ -1,7 +1,10 @@
 -- One row per play at a plausible time, with what was played, in the words of the events.
+-- filters: level, day
 select
     ts,
+    ts::date as day,
     user_id,
+    level,
     song,
     artist,
     length
@@ -9,6 +12,7 @@ from (
     select
         ts,
         user_id,
+        level,
         song,
         artist,
         length,

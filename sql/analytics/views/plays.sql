@@ -1,4 +1,5 @@
 -- One row per play at a plausible time, from 2000 to tomorrow.
+-- filters: level, day
 select
     songplay_id,
     start_time,
