@@ -65,6 +65,7 @@ def etl(
     yes: bool = False,
     set_aside: bool = False,
     retry_set_aside: bool = False,
+    dismiss_set_aside: bool = False,
     full_refresh: bool = False,
     max_age_hours: Count = 0,
     statement_timeout: Count = 0,
@@ -93,6 +94,7 @@ def etl(
         yes: Let a reload remove plays that the files no longer hold.
         set_aside: Set a file with more than max_errors rejects aside, and load the others.
         retry_set_aside: Try files again that earlier runs set aside.
+        dismiss_set_aside: Keep files out that earlier runs set aside, and warn of them no more.
         full_refresh: Build the fact and all dimensions anew from everything that was ever loaded. Reads no file.
         max_age_hours: Warn if the newest event is older. 0: it may be of any age, as that of a sample is.
         statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
@@ -100,7 +102,7 @@ def etl(
     """
     refuse_contradictions(**flow_run.parameters)
     days = Days.read(since, until, reload=reload)
-    aside: dict[str, Any] = {"set_aside": set_aside, "retry_set_aside": retry_set_aside}
+    aside = {"set_aside": set_aside, "retry_set_aside": retry_set_aside, "dismiss_set_aside": dismiss_set_aside}
     options: dict[str, Any] = {"max_errors": max_errors, "compression": compression, "days": days, **aside}
     sources = [] if full_refresh else sources_of(*_sources(log_data, song_data), log_jsonpaths, **options)
     access = (aws_credentials, copy_role, manifests)

@@ -29,6 +29,7 @@ from sql import catalog
 from tasks.look import look
 from warehouse.days import day_of
 from warehouse.errors import PermanentError
+from warehouse.ledger import DISMISSED
 from warehouse.questions import Row
 from warehouse.target import Target
 
@@ -110,7 +111,7 @@ def calendar(days: list[Row], files: list[Row]) -> list[Row]:
     Notes which have no events, few plays, or files that are set aside: of `files`, all versions, the newest come first.
     """
     newest = {row["url"]: row for row in reversed(files)}
-    aside = Counter(day_of(url) for url, row in newest.items() if row["set_aside"])
+    aside = Counter(day_of(url) for url, row in newest.items() if row["set_aside"] not in (None, DISMISSED))
     known = {row["day"]: row for row in days}
     calendar = []
     day = min(known, default=None)

@@ -49,6 +49,8 @@ def refuse_contradictions(**parameters: Any) -> None:
     Days.read(given.get("since", ""), given.get("until", ""), reload="reload" in given)
     if "reload" in given and "set_aside" in given:
         raise PermanentError("reload: a file that is set aside would leave its days empty. Run without --set-aside")
+    if "retry_set_aside" in given and "dismiss_set_aside" in given:
+        raise PermanentError("retry_set_aside: contradicts dismiss_set_aside. Choose one of them")
     sources = [name for name in ("log_data", "song_data") if name in given]
     if len(sources) == 1:
         (missing,) = {"log_data", "song_data"} - set(sources)

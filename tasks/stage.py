@@ -31,7 +31,8 @@ def stage(target: Target, source: Source, batch: int, audits: Sequence[Check]) -
     """Stage the files that are new or changed, audit them, and add them to history as part of a batch.
 
     One transaction; safe to repeat. Nothing is changed if no file is new, or if an audit of severity `error` finds
-    rows. If the source says so, files with too many rejects are set aside, and the others loaded.
+    rows. If the source says so, files with too many rejects are set aside, and the others loaded; and files that
+    earlier runs set aside are dismissed.
 
     Raises:
         CopyError: the files cannot be loaded. Nothing is changed.
@@ -43,7 +44,7 @@ def stage(target: Target, source: Source, batch: int, audits: Sequence[Check]) -
         arrivals = ledger.compare(connection, source, warehouse.files(source), batch)
     files, copied = committed or (len(arrivals.new), None)
     checks: list[CheckResult] = []
-    if not committed and arrivals.files:
+    if not committed and (arrivals.files or arrivals.dismissed):
         keys = _check_keys(warehouse, source, arrivals)
         arrivals, copied, checks = _load(warehouse, source, arrivals, audits)
         checks += keys
@@ -52,7 +53,7 @@ def stage(target: Target, source: Source, batch: int, audits: Sequence[Check]) -
     return StageResult(
         table=source.table.name,
         source=ledger.history_of(source).source,
-        is_news=bool(files or arrivals.changed or arrivals.set_aside),
+        is_news=bool(files or arrivals.changed or arrivals.set_aside or arrivals.dismissed),
         staged=copied.rows if copied else 0,
         rejected=copied.rejected if copied else 0,
         new=files,

@@ -21,6 +21,8 @@ from warehouse.loads import LoadResult
 from warehouse.sources import Arrivals, CopyResult, Source
 from warehouse.tables import Table, time_column
 
+DISMISSED = "dismissed"
+"""Why a file stays out that was set aside, and that nobody wants."""
 CHECKS = "checks"
 """What `table_loads` has, beside the tables, to record that the checks hold."""
 
@@ -57,12 +59,14 @@ def compare(connection: Connection, source: Source, files: Sequence[SourceFile],
     is_reload = _is_reload(source, files)
     rows = _versions(connection, source)
     versions = {row.url: row for row in rows}
-    states: dict[str, list[SourceFile]] = {"new": [], "changed": [], "known": [], "margin": []}
+    states: dict[str, list[SourceFile]] = {"new": [], "changed": [], "known": [], "margin": [], "dismissed": []}
     for file in files:
         version = versions.get(file.url)
         if file.url in chosen:
             is_due = is_reload or _is_due(source, file, version)
             state = "new" if not version else "changed" if is_due else "known"
+            if state == "known" and version.is_aside and source.dismiss_set_aside:
+                state = "dismissed"
         else:
             is_read = is_reload and version and version.is_loaded and source.days.is_at_margin(file)
             state = "margin" if is_read else "known"
@@ -72,10 +76,11 @@ def compare(connection: Connection, source: Source, files: Sequence[SourceFile],
     return Arrivals(
         new=states["new"],
         changed=states["changed"],
-        known=states["known"],
+        known=[*states["known"], *states["dismissed"]],
         margin=states["margin"],
         batch=batch,
-        set_aside_before=sum(bool(versions[f.url].set_aside) for f in states["known"] if f.url in versions),
+        set_aside_before=sum(versions[f.url].is_aside for f in states["known"] if f.url in versions),
+        dismissed=states["dismissed"],
         gone=sum(url not in listed and url.startswith(source.root) for url in versions),
         replaces=sorted({row.batch_id for row in rows if row.is_loaded and row.url in read}) if is_reload else None,
     )
@@ -98,7 +103,7 @@ select
     loaded_files.etag,
     loaded_files.size,
     loaded_files.batch_id,
-    loaded_files.set_aside,
+    loaded_files.set_aside is not null and loaded_files.set_aside <> :dismissed as is_aside,
     loaded_files.set_aside is null and batches.status = 'loaded' as is_loaded
 from loaded_files
 inner join batches
@@ -106,12 +111,12 @@ inner join batches
     and batches.source = loaded_files.source
 where loaded_files.source = :source
 order by loaded_files.batch_id""")
-    return connection.execute(query, {"source": history_of(source).source}).all()
+    return connection.execute(query, {"source": history_of(source).source, "dismissed": DISMISSED}).all()
 
 
 def _is_due(source: Source, file: SourceFile, version: Any) -> bool:
     """Whether a file is to be loaded: it is another version than the newest, or that was set aside and is retried."""
-    is_retried = version and version.set_aside and source.retry_set_aside
+    is_retried = version and version.is_aside and source.retry_set_aside
     return not version or bool(is_retried) or (file.etag, file.size) != (version.etag, version.size)
 
 
@@ -141,6 +146,7 @@ def add(
     row = (batch, history.source, "loaded", len(files), copied.rows, copied.rejected, run, now)
     warehouse.insert(connection, "batches", [(*row, _last_event(connection, staging), *replaced)])
     reasons = [*((file, None) for file in files), *arrivals.set_aside.items()]
+    reasons += [(file, DISMISSED) for file in arrivals.dismissed]
     rows = [(history.source, each.url, each.etag, each.size, _utc(each), batch, reason) for each, reason in reasons]
     warehouse.insert(connection, "loaded_files", rows)
 

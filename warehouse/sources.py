@@ -29,7 +29,7 @@ class Source:
     rejected. Of the files only those of some `days` are loaded.
 
     With `set_aside` that limit is each file's: a file with more rejects is set aside, and the others are loaded. Files
-    that earlier runs set aside are tried again with `retry_set_aside`.
+    that earlier runs set aside are tried again with `retry_set_aside`, and off the list with `dismiss_set_aside`.
     """
 
     table: "Table"
@@ -40,6 +40,7 @@ class Source:
     days: Days = field(default_factory=Days)
     set_aside: bool = False
     retry_set_aside: bool = False
+    dismiss_set_aside: bool = False
 
     @property
     def root(self) -> str:
@@ -53,7 +54,7 @@ class Arrivals:
 
     `new` ones never were, `changed` ones were in another version, and `known` ones are as they were, or of other days.
     What is loaded becomes part of a `batch`. Some are `set_aside` for a reason instead, others have been by an earlier
-    run, and some are `gone` from the source.
+    run, of which some are `dismissed` now; and some are `gone` from the source.
 
     A reload also reads files at the `margin` of its days, and takes these days out of the batches that it `replaces`.
     Of any other load `replaces` is None.
@@ -65,6 +66,7 @@ class Arrivals:
     batch: int = 0
     set_aside: Mapping[SourceFile, str] = field(default_factory=dict)
     set_aside_before: int = 0
+    dismissed: Sequence[SourceFile] = ()
     gone: int = 0
     margin: Sequence[SourceFile] = ()
     replaces: Sequence[int] | None = None

@@ -1,4 +1,4 @@
--- No file is set aside. `--retry-set-aside` tries those that are again, once they or the limit of rejects have changed.
+-- No file is set aside. `--retry-set-aside` tries those that are again; `--dismiss-set-aside` takes them off the list.
 with versions as (
     select
         loaded_files.source,
@@ -18,4 +18,4 @@ select
     batch_id,
     set_aside
 from versions
-where version = 1 and set_aside is not null
+where version = 1 and set_aside <> 'dismissed'

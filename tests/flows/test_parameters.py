@@ -72,7 +72,7 @@ def assert_all_covered(command: Callable[..., Any], given: Iterable[str]) -> Non
 def test_every_parameter_of_a_run_reaches_redshift(standin: Standin) -> None:
     given = SOURCES | CONNECTION | ACCESS
     given |= {"max_errors": (5, "maxerror 6")}
-    assert_all_covered(etl, [*given, *MANIFESTS, *OF_FILES, "set_aside", "full_refresh", "plan"])
+    assert_all_covered(etl, [*given, *MANIFESTS, *OF_FILES, "set_aside", "dismiss_set_aside", "full_refresh", "plan"])
     with pytest.raises(PermanentError, match="since: 2018-11-02 is after until, 2018-11-01"):
         etl(**values(given), since="2018-11-02", until="2018-11-01")
     plan = etl(**values(given), plan=True)
@@ -102,13 +102,14 @@ def test_every_parameter_about_files_reaches_the_tasks(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("flows.etl.run_tasks", run)
     etl("logs", "songs", **OF_FILES)
-    etl("logs", "songs", set_aside=True)
+    etl("logs", "songs", set_aside=True, dismiss_set_aside=True)
     (sources, (rule,), options), (others, rules, _) = runs
     assert {source.days for source in sources} == {Days.read("2018-11-01", "2018-11-02", reload=True)}
     assert {source.retry_set_aside for source in sources} == {True}
     assert "-77, getdate()" in rule.select
     assert options["may_lose"]
-    assert ({source.set_aside for source in others}, list(rules)) == ({True}, [])
+    assert {(source.set_aside, source.dismiss_set_aside) for source in others} == {(True, True)}
+    assert list(rules) == []
 
 
 def test_every_parameter_of_the_preflight_command_takes_effect(

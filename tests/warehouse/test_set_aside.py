@@ -51,6 +51,19 @@ def test_a_file_that_was_set_aside_is_tried_again_when_it_has_changed_or_on_dema
     assert bad.run()["stage staging_events"].changed == 1
 
 
+def test_a_file_that_was_dismissed_is_named_no_more_and_loaded_when_it_has_changed(bad: Deliveries) -> None:
+    bad.run(**ASIDE)
+    results = bad.run(dismiss_set_aside=True, **ASIDE)
+    staged = results["stage staging_events"]
+    assert (staged.is_news, staged.known, staged.set_aside, staged.staged) == (True, 3, 0, 0)
+    assert [check.offending for check in results["check"] if check.check == "files_not_set_aside"] == [0]
+    again = bad.run(dismiss_set_aside=True, **ASIDE)["stage staging_events"]
+    assert (again.is_news, again.known, again.set_aside) == (False, 3, 0)
+    assert not bad.run(retry_set_aside=True, **ASIDE)["stage staging_events"].is_news
+    bad.deliver("log_data/two.json", [EVENT | {"ts": EVENT["ts"] + 3}])
+    assert bad.run()["stage staging_events"].changed == 1
+
+
 def test_all_files_may_be_set_aside(deliveries: Deliveries) -> None:
     deliveries.deliver("song_data/a.json", [SONG])
     deliveries.deliver("log_data/good.json", [EVENT])
