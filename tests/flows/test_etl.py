@@ -154,8 +154,8 @@ def test_the_entrypoint_loads_and_describes_every_parameter() -> None:
     properties = flow.parameters.properties
     assert set(properties) == {
         "log_data", "song_data", "log_jsonpaths", "warehouse", "schema", "aws_credentials", "copy_role", "manifests",
-        "compression", "max_errors", "since", "until", "reload", "yes", "set_aside", "retry_set_aside", "dismiss_set_aside",
-        "full_refresh", "max_age_hours", "statement_timeout", "plan",
+        "compression", "max_errors", "since", "until", "reload", "yes", "set_aside", "retry_set_aside",
+        "dismiss_set_aside", "full_refresh", "max_age_hours", "statement_timeout", "plan",
     }  # fmt: skip
     assert [name for name, schema in properties.items() if not schema.get("description")] == []
 
