@@ -65,7 +65,7 @@ def compare(connection: Connection, source: Source, files: Sequence[SourceFile],
         if file.url in chosen:
             is_due = is_reload or _is_due(source, file, version)
             state = "new" if not version else "changed" if is_due else "known"
-            if state == "known" and version.is_aside and source.dismiss_set_aside:
+            if state == "known" and version and version.is_aside and source.dismiss_set_aside:
                 state = "dismissed"
         else:
             is_read = is_reload and version and version.is_loaded and source.days.is_at_margin(file)
