@@ -1,12 +1,13 @@
 # Each target creates the virtual environment by itself, and updates it only when its requirements have changed. The file
-# `ready` marks an environment that can run the flows, `dev` one that can also run tests and notebooks.
+# `ready` marks an environment that can run the flows, `dev` one that can also run tests and notebooks, `explore` one
+# that has an explorer.
 PYTHON ?= python3
 PORT ?= 4200
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help etl report serve deploy test check sweep mutants format lint bench screenshots docs lock clean
+.PHONY: help etl report explore serve deploy test check sweep mutants format lint bench screenshots docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +17,10 @@ $(VENV)/ready: pyproject.toml constraints.txt
 
 $(VENV)/dev: pyproject.toml constraints.txt
 	$(call install,.[dev])
+	@touch $(VENV)/ready
+
+$(VENV)/explore: pyproject.toml constraints.txt
+	$(call install,.[explore])
 	@touch $(VENV)/ready
 
 # uv takes a fifth of pip's time. pip steps in where uv fails: no wheel for this system, an index that only pip knows.
@@ -36,6 +41,14 @@ report: $(VENV)/ready ## Answer the questions in a page, report.html, from spark
 	@test -e sparkify.duckdb || $(BIN)/python -m flows.etl
 	$(BIN)/python -m flows.analytics
 	@echo 'Open file://$(CURDIR)/report.html'
+
+explore: $(VENV)/explore ## Open the tables of sparkify.duckdb in an explorer, Harlequin, on a copy that is only read
+	@test -e sparkify.duckdb || $(BIN)/python -m flows.etl
+	@mkdir -p .explore && rm -f .explore/sparkify.duckdb
+	@$(BIN)/python -c "import duckdb; connection = duckdb.connect('.explore/sparkify.duckdb'); \
+	  connection.execute('attach \'sparkify.duckdb\' as loaded (read_only)'); \
+	  connection.execute('copy from database loaded to sparkify')"
+	$(BIN)/harlequin --read-only .explore/sparkify.duckdb
 
 serve: $(VENV)/ready ## Start a Prefect server with its UI, a worker, and a deployment that needs no AWS
 	$(BIN)/python -m deployments.serve --port $(PORT)
@@ -81,4 +94,4 @@ lock: $(VENV)/dev ## Rewrite constraints.txt with the newest versions that work 
 	  --no-annotate --custom-compile-command 'make lock' --output-file constraints.txt pyproject.toml
 
 clean: ## Remove what the other targets created, including the virtual environment
-	rm -rf $(VENV) .bench .mutants_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build data sparkify.duckdb* report.html
+	rm -rf $(VENV) .bench .explore .mutants_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build data sparkify.duckdb* report.html

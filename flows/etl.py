@@ -43,7 +43,12 @@ from warehouse.target import Target
 
 SAMPLE = Path("data")
 Result = TypeVar("Result")
+
 TABLES = [*(table.name for table in catalog.TABLES), "load_errors", "run_lease"]
+
+_DEFAULT = "duckdb:///sparkify.duckdb"
+_REPORT = "answers the analysts' questions in a page"
+_UI = "shows runs in Prefect's UI"
 
 
 @flow(name="sparkify-etl")
@@ -206,13 +211,18 @@ def _results(futures: list[PrefectFuture[Result]]) -> list[Result]:
 
 
 def where_to_look(target: Target) -> Places:
-    """Say where the tables and the rejected records are, with commands that can be pasted."""
-    query = f"select level, count(*) as plays from {target.schema}.songplays group by level"
+    """Say where the tables and the rejected records are, and what to do next, with commands that can be pasted."""
     python = min(sys.executable, os.path.relpath(sys.executable), key=len)
     options = f"--warehouse {quote(target.warehouse)} --schema {quote(target.schema)}"
     rejects = f"The rejected records are in the table load_errors. By reason:\n  {python} -m flows.rejects {options}"
+    query = f"select level, count(*) as plays from {target.schema}.songplays group by level"
     file = target.duckdb_file
-    if file is None:
-        return Places(f"The tables are in {target.warehouse}, schema {target.schema}. Try: {query}", rejects)
-    command = f"import duckdb; duckdb.connect('{file}').sql('{query}').show()"
-    return Places(f'The tables are in {file}. Try:\n  {python} -c "{command}"', rejects)
+    where = file or f"{target.warehouse}, schema {target.schema}"
+    if (target.warehouse, target.schema) == (_DEFAULT, "public") and Path("Makefile").exists():
+        steps = {"make report": _REPORT, "make explore": "opens the tables in an explorer", "make serve": _UI}
+    else:
+        connected = f"import duckdb; duckdb.connect('{file}').sql('{query}').show()"
+        steps = {f"{python} -m flows.analytics {options}": _REPORT, f"{python} -m deployments.serve": _UI}
+        steps |= {f'{python} -c "{connected}"': "asks a question of your own"} if file else {}
+    listed = "\n".join(f"  {command.ljust(12)}  # {what}" for command, what in steps.items())
+    return Places(f"The tables are in {where}. Next:\n{listed}", rejects)

@@ -340,19 +340,27 @@ def test_a_character_that_the_terminal_lacks_is_a_question_mark(monkeypatch: pyt
     assert written.getvalue() == b"Bj\xf6rk ? ?\n"
 
 
-def test_the_summary_says_where_the_tables_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_summary_says_what_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert where_to_look(Target("duckdb:///sparkify.duckdb", "public", "run")).tables.splitlines() == [
+        "The tables are in sparkify.duckdb. Next:",
+        "  make report   # answers the analysts' questions in a page",
+        "  make explore  # opens the tables in an explorer",
+        "  make serve    # shows runs in Prefect's UI",
+    ]
     block = where_to_look(Target("sparkify-redshift", "music", "run")).tables
-    query = "select level, count(*) as plays from music.songplays group by level"
-    assert block == f"The tables are in sparkify-redshift, schema music. Try: {query}"
+    assert block.startswith("The tables are in sparkify-redshift, schema music. Next:\n")
+    assert block.count("\n") == 2
     monkeypatch.chdir(tmp_path)
-    with duckdb.connect("a.duckdb") as connection:
+    with duckdb.connect("my a.duckdb") as connection:
         connection.execute("create schema music; create table music.songplays as select 'paid' as level")
-    places = where_to_look(Target("duckdb:///a.duckdb", "music", "run"))
-    first, command = places.tables.splitlines()
-    assert first == "The tables are in a.duckdb. Try:"
-    python, _, code = command.strip().partition(" -c ")
-    assert Path(python).samefile(sys.executable)
-    exec(compile(code.strip('"'), "shown", "exec"), {})
+    first, *steps = where_to_look(Target("duckdb:///my a.duckdb", "music", "run")).tables.splitlines()
+    assert first == "The tables are in my a.duckdb. Next:"
+    report, serve, query = (shlex.split(step, comments=True) for step in steps)
+    assert all(Path(python).samefile(sys.executable) for python, *_ in (report, serve, query))
+    _, arguments, _ = app_of(declared("flows.analytics:analytics")).parse_args(report[3:])
+    assert arguments.arguments == {"warehouse": "duckdb:///my a.duckdb", "schema": "music"}
+    assert (report[1:3], serve[1:]) == (["-m", "flows.analytics"], ["-m", "deployments.serve"])
+    exec(compile(query[2], "shown", "exec"), {})
 
 
 def test_the_command_that_shows_rejects_can_be_pasted() -> None:
