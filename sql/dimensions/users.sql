@@ -12,21 +12,37 @@ create table if not exists users (
 diststyle all
 sortkey (user_id);
 
-with deliveries as (
+with plays as (
+    select
+        *,
+        -- a time in another unit, such as the year 50803, would be the user's latest for good: it counts as the oldest
+        case when ts < timestamp '2100-01-01' then ts else timestamp 'epoch' end as updated_at
+    from events
+    where page = 'NextSong' and user_id is not null
+),
+
+dated as (
+    select
+        *,
+        max(updated_at) over (partition by user_id) as newest
+    from plays
+),
+
+-- of the user's latest moment only: to tell all deliveries of history apart costs ten times as much
+deliveries as (
     select
         user_id,
         first_name,
         last_name,
         gender,
         level,
-        -- a time in another unit, such as the year 50803, would be the user's latest for good: it counts as the oldest
-        case when ts < timestamp '2100-01-01' then ts else timestamp 'epoch' end as updated_at,
+        updated_at,
         row_number() over (
             partition by ts, user_id, session_id, item_in_session
             order by batch_id desc, level, location, user_agent, song, artist, length, first_name, last_name, gender
         ) as delivery
-    from events
-    where page = 'NextSong' and user_id is not null
+    from dated
+    where updated_at = newest
 ),
 
 latest as (
@@ -39,7 +55,7 @@ latest as (
         updated_at,
         row_number() over (
             partition by user_id
-            order by updated_at desc, first_name, last_name, gender, level
+            order by first_name, last_name, gender, level
         ) as recency
     from deliveries
     where delivery = 1
