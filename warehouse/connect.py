@@ -9,8 +9,6 @@ from warehouse.base import Warehouse
 from warehouse.duckdb.warehouse import DuckDBWarehouse
 from warehouse.endpoint import Endpoint
 from warehouse.errors import PermanentError
-from warehouse.planned import PlannedWarehouse
-from warehouse.redshift.warehouse import RedshiftWarehouse
 from warehouse.target import REDSHIFT_DRIVER, Target, refuse_url
 
 if TYPE_CHECKING:
@@ -25,12 +23,16 @@ def open_warehouse(target: Target) -> Warehouse:
     """
     refuse_url(target.warehouse)
     if target.plan:
+        from warehouse.planned import PlannedWarehouse  # slow to import and rarely needed
+
         return PlannedWarehouse(target)
     if target.duckdb_file is not None:
         return DuckDBWarehouse(target.duckdb_file, target)
     block = blocks.load_connector(target.warehouse)
     url = _url(block, target.warehouse)
     if url.drivername == REDSHIFT_DRIVER:
+        from warehouse.redshift.warehouse import RedshiftWarehouse  # slow to import, and DuckDB does without
+
         url = _taken_apart(url, f"block {target.warehouse!r}: its host")
         return RedshiftWarehouse(url, block.connect_args or {}, target)
     if url.get_backend_name() == "duckdb":

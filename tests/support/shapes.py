@@ -31,6 +31,7 @@ LOWERED = {
     "copy._TEXT_BATCH_BYTES": 2000,
     "copy.BATCH_BYTES": 3000,
     "copy.LINES_BATCH_BYTES": 3000,
+    "copy._FILE_BYTES": 10,
     "files._LINE_BYTES": 2000,
 }
 """Where the reader works in blocks or batches, or takes another way."""

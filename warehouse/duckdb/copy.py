@@ -24,6 +24,9 @@ BATCH_BYTES = 128 << 20
 SMALL_FILE_BYTES = 4096
 """A file up to this size is read whole, together with thousands of others: opening DuckDB's JSON reader costs more."""
 
+_FILE_BYTES = 12 << 10
+"""What a file is counted for beside its content: DuckDB keeps 3 kB of memory for each of the files that it reads."""
+
 _TEXT_BATCH_BYTES = 4 << 20
 _DOUBTFUL_CHARACTERS = 64 << 20
 _PROGRESS_SECONDS = 2
@@ -90,7 +93,7 @@ class DuckDBCopy:
             (self._load_texts, texts, BATCH_BYTES),
             (self._load_whole_files, small, BATCH_BYTES),
         ):
-            for batch in batches(group, size):
+            for batch in batches(group, size, size=lambda file: file.size + _FILE_BYTES):
                 self._execute("set variable copy_paths = ?", [[as_pattern(file.path) for file in batch]])
                 with unchanged(batch):
                     load(batch)

@@ -124,7 +124,8 @@ class DuckDBWarehouse(Warehouse):
     def name_of(self, source: Source, file: SourceFile) -> str:
         """Return its path as a person would write it, relative if the source's is."""
         is_relative = not is_s3(source.location) and not os.path.isabs(source.location)
-        return os.path.relpath(file.url) if is_relative else file.url
+        # not os.path.relpath, which asks for the working directory twice
+        return os.path.normpath(source.location + file.url.removeprefix(source.root)) if is_relative else file.url
 
     def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
         cursor, columns = _raw(connection), self.columns(connection, source.table.name)

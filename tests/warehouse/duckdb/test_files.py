@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 
+from sql import catalog
 from tests.support.copying import Copying
 from tests.support.unprivileged import run_unprivileged
+from warehouse.connect import open_warehouse
 from warehouse.duckdb import copy, files
 from warehouse.duckdb.files import list_files, uncompressed
 from warehouse.errors import CopyError
 from warehouse.files import File, batches
+from warehouse.sources import Source
+from warehouse.target import Target
 
 GOOD = b'{"k": "a"}\n'
 
@@ -270,3 +274,15 @@ def test_batches_keep_the_order_and_the_size_limit() -> None:
     sizes = [[file.size for file in batch] for batch in batches(files, 10)]
     assert sizes == [[5, 5], [1], [20], [3, 3, 3], [3, 3]]
     assert list(batches([], 10)) == []
+
+
+@pytest.mark.parametrize("location", [".", "./in", "in/", "in//deep", "in/../in", "in/deep/a.json"])
+def test_a_file_of_a_relative_source_is_named_relative_to_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str
+) -> None:
+    (tmp_path / "here/in/deep").mkdir(parents=True)
+    (tmp_path / "here/in/deep/a.json").write_text("{}")
+    monkeypatch.chdir(tmp_path / "here")
+    warehouse = open_warehouse(Target("duckdb:///a.duckdb", "sparkify", "test"))
+    source = Source(catalog.STAGING_SONGS, location)
+    assert [warehouse.name_of(source, file) for file in warehouse.files(source)] == ["in/deep/a.json"]
