@@ -40,6 +40,7 @@ def run_ended(database: Path, *data: Path, point: int, end: str) -> None:
 
 def _send(number: signal.Signals) -> None:
     """Send this process a signal, which the command line's own handler takes."""
+    signal.signal(number, signal.SIG_DFL)  # ignored where tests run in background
     command_line._stop_on_signals()
     os.kill(os.getpid(), number)
 
