@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import Connection
 
 from tasks import lease
+from tests.standin import Standin
 from tests.support.copying import Copying
-from tests.support.warehouses import Place, duckdb_place
+from tests.support.warehouses import Place, duckdb_place, redshift_place
 from warehouse.connect import open_warehouse
 from warehouse.duckdb.files import uncompressed
 from warehouse.errors import is_transient, was_interrupted
@@ -63,6 +64,26 @@ def test_work_in_another_thread_stops_at_once_and_changes_nothing(
             assert was_interrupted(error)
             assert not is_transient(error)
     assert held.session(held.target.holder).rows("select * from t") == []
+
+
+def test_a_statement_on_redshift_is_cancelled(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = redshift_place(standin, monkeypatch)
+    session = place.session(place.target.holder)
+    session.run("create table t (n integer)")
+    begun = Event()
+
+    def write() -> None:
+        with open_warehouse(place.target).task() as connection:
+            connection.exec_driver_sql("insert into t values (1)")
+            begun.set()
+            connection.exec_driver_sql("select count(*) from generate_series(1, 1000000000000)")
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(write)
+        assert begun.wait(20)
+        with WORK.stopped():
+            assert isinstance(working.exception(timeout=20), Stopped)
+    assert session.rows("select * from t") == []
 
 
 def test_nothing_begins_while_a_run_stops(held: Place) -> None:

@@ -1,6 +1,7 @@
 """Amazon Redshift: its connections, and what it is asked."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import (
@@ -90,6 +91,13 @@ class RedshiftWarehouse(Warehouse):
         event.listen(engine, "before_cursor_execute", _accept_percent)
         super().__init__(engine, target)
         self.s3 = S3(target.aws_credentials)
+
+    def interrupt(self, connection: Connection) -> None:
+        """Cancel the statement from another connection. Where that fails, the statement goes on to its end."""
+        with suppress(Exception), self.engine.connect() as other:
+            driver: Any = connection.connection.driver_connection
+            process = int.from_bytes(driver._backend_key_data[:4])  # it came with the login
+            other.execute(text("select pg_cancel_backend(:process)"), {"process": process})
 
     def forget_dead_holders(self, connection: Connection) -> None:
         """Do nothing: Redshift cannot know that a run has died. Its lease expires."""
