@@ -252,7 +252,7 @@ RUN = st.tuples(st.just("run"), st.lists(FILES, min_size=1, max_size=3), DEATHS)
 RELOAD = st.tuples(st.just("reload"), st.lists(FILES, max_size=1), DEATHS)
 UNDO = st.tuples(st.just("undo"), st.integers(0, 9), DEATHS)
 EDITED = {
-    "songplays": "item_in_session = 0",
+    "songplays": "level = 'free'",
     "users": "user_id <> 1",
     "songs": "year > 1999",
     "artists": "artist_id <> 'AR1'",
