@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     manifests: str | None = Field(
         default=None, pattern="^s3://.", description="s3:// prefix for COPY's manifests. Without it: prefixes"
     )
+    report: str | None = Field(
+        default=None, pattern="^s3://.", description="s3://bucket/key of the report. Without it: a file of the worker's"
+    )
     aws_region: str | None = Field(
         default=None, description="Region of the buckets, and of Redshift if its host does not tell"
     )

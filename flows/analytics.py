@@ -9,22 +9,22 @@ if __name__ == "__main__":  # before the imports below, which take seconds
     run_command("flows.analytics:analytics")
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
 from flows.artifacts import about_target, artifact_key
 from flows.escape import escape_cell, escape_control, escape_markdown
 from flows.parameters import Count, SchemaName, WarehouseName, refuse_unwritable
 from flows.report.headlines import about, verdict
-from flows.report.page import write_report
+from flows.report.page import page
 from flows.report.texts import with_repairs
 from flows.terminal import terminal
 from sql import catalog
 from tasks.answer import Answers, answer
+from tasks.write_page import write_page
 from warehouse.questions import Answer, Row
 from warehouse.target import Target
 
@@ -35,7 +35,8 @@ class Report:
 
     answers: Answers
     target: Target
-    path: Path
+    location: str
+    address: str = ""
 
     def publish(self) -> None:
         """Keep each answer and a summary as artifacts of the run, under the same keys each time."""
@@ -47,6 +48,9 @@ class Report:
             )
         description = f"What Sparkify listens to\n\n{self._source}"
         create_markdown_artifact(self.markdown, key=artifact_key("analytics", self.target), description=description)
+        if self.address:
+            key = artifact_key("analytics page", self.target)
+            create_link_artifact(self.address, "The report", key=key, description=description)
 
     @property
     def _source(self) -> str:
@@ -65,7 +69,7 @@ class Report:
         for item in self.answers.items:
             console.print(f"[bold]{item.question.title}[/bold]")
             console.print(escape_control(item.headline), markup=False)
-        console.print(f"\n{verdict(self.answers)}\nThe report is in {self.path}", markup=False)
+        console.print(f"\n{verdict(self.answers)}\nThe report is in {self.location}", markup=False)
 
 
 @flow(name="sparkify-analytics")
@@ -74,6 +78,7 @@ def analytics(
     warehouse: WarehouseName = "duckdb:///sparkify.duckdb",
     schema: SchemaName = "public",
     report: str = "report.html",
+    aws_credentials: str = "",
     statement_timeout: Count = 0,
 ) -> Report:
     """Answer the questions in sql/analytics from the star schema, and write a page that shows the answers.
@@ -84,11 +89,12 @@ def analytics(
     Args:
         warehouse: Name of a SQLAlchemy Connector block, or a duckdb:/// URL.
         schema: Schema that holds the tables.
-        report: HTML page to write. An existing file is replaced.
+        report: HTML page to write, a file or s3://bucket/key. An existing one is replaced.
+        aws_credentials: Name of an AWS Credentials block that may write the page to S3.
         statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
     """
-    path = Path(report)
-    refuse_unwritable(path)
+    location = report or "report.html"  # a setting may be empty
+    refuse_unwritable(location)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
     answers = answer(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS, catalog.FILTERS)
     answers = replace(
@@ -96,8 +102,8 @@ def analytics(
         items=[with_repairs(item) for item in answers.items],
         filtered=[with_repairs(item) for item in answers.filtered],
     )
-    write_report(answers, about_target(target), path)
-    result = Report(answers, target, path)
+    address = write_page(page(answers, about_target(target)), location, aws_credentials)
+    result = Report(answers, target, location, address)
     result.publish()
     return result
 

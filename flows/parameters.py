@@ -1,5 +1,6 @@
 """The kinds of values that commands and flows take. Imports nothing slow, so that wrong ones are refused at once."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -60,7 +61,7 @@ def refuse_contradictions(**parameters: Any) -> None:
             "plan: only runs on Redshift can be planned. Set warehouse to the name of a Redshift block"
         )
     if report := given.get("report"):
-        refuse_unwritable(Path(report))
+        refuse_unwritable(report)
 
 
 def refuse_missing(**parameters: Any) -> None:
@@ -79,11 +80,17 @@ def refuse_missing(**parameters: Any) -> None:
             refuse_missing_file(file)
 
 
-def refuse_unwritable(page: Path) -> None:
+def refuse_unwritable(report: str) -> None:
     """Refuse a page that cannot be written.
 
     Raises:
-        PermanentError: there is no directory for it, or it is one.
+        PermanentError: it is no object in S3, there is no directory for it, or it is one.
     """
-    if page.is_dir() or not page.parent.is_dir():
-        raise PermanentError(f"report: {page} cannot be written. Name a file in an existing directory")
+    page = Path(report)
+    if report.lower().startswith("s3:/"):
+        if not re.fullmatch(r"s3://[\w.-]+/\S*[^/\s]", report):
+            raise PermanentError(f"report: {report} names no object. Use s3://bucket/key, without blanks")
+    elif page.is_dir() or not page.parent.is_dir():
+        raise PermanentError(
+            f"report: {page} cannot be written. Name a file in an existing directory, or s3://bucket/key"
+        )

@@ -1,10 +1,8 @@
 """The report: one HTML page without external resources."""
 
-import os
 from base64 import b64encode
 from collections.abc import Mapping
 from itertools import product
-from pathlib import Path
 
 from markupsafe import Markup
 
@@ -20,13 +18,6 @@ LIGHT = {
 DARK = {
     "ink": "#e8eaf0", "quiet": "#a3aabb", "grid": "#323846", "accent": "#7aa5ff", "free": "#ff9d5c", "paid": "#5fcca2",
 }  # fmt: skip
-
-
-def write_report(answers: Answers, source: str, path: Path) -> None:
-    """Write the page completely, or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(page(answers, source), encoding="utf-8")
-    os.replace(part, path)
 
 
 def page(answers: Answers, source: str) -> str:

@@ -100,7 +100,7 @@ def test_deploying_again_updates_only_what_changed(
     again = capsys.readouterr().out
     assert f"Workers run them in {deployed.folder}\n" in again
     assert [what_was_done(first), what_was_done(again)] == [
-        ["created"] * 6, ["unchanged", "updated", *["unchanged"] * 4]
+        ["created"] * 7, ["unchanged", "updated", *["unchanged"] * 5]
     ]  # fmt: skip
     url = re.escape(deployed.environment["PREFECT_API_URL"].removesuffix("/api"))
     names = r"sparkify-(etl/(local|manual|hourly)|analytics/analytics|history/history|undo/undo)"
@@ -109,7 +109,7 @@ def test_deploying_again_updates_only_what_changed(
         assert re.search(rf"^  sparkify-etl/hourly +\S+  {hourly}$", output, re.MULTILINE)
     assert again.splitlines()[-3:] == ["Next, in two terminals:", *(f"  {line}" for line in typed())]
     ours = [one["name"] for one in deployed.ask("automations/filter") if one["name"].startswith("sparkify: ")]
-    assert len(ours) == 4
+    assert len(ours) == 5
     deployments = deployed.ask("deployments/filter")
     assert {one["name"] for one in deployments} == {"local", "manual", "hourly", "analytics", "history", "undo"}
     assert {one["version"] for one in deployments} == {version("sparkify-pipeline")}

@@ -20,7 +20,7 @@ from flows.escape import escape_cell
 from flows.generate import generate
 from flows.report.charts import PLANS, STRONGEST, chart
 from flows.report.headlines import about, change, verdict, weeks
-from flows.report.page import DARK, LIGHT, page, write_report
+from flows.report.page import DARK, LIGHT, page
 from flows.report.texts import repaired, with_repairs
 from sql import catalog
 from tasks.answer import Answers, answer, combinations
@@ -34,6 +34,7 @@ from tests.support.deployed import wait_for
 from tests.support.oracle import EPOCH, read_records
 from tests.support.records import EVENT, SONG, Record, write_data
 from tests.support.warehouses import Place, duckdb_place
+from warehouse.documents import write_document
 from warehouse.errors import PermanentError
 from warehouse.questions import Answer, Axis, Choice, Question, python_value, readable
 from warehouse.target import Target
@@ -410,9 +411,7 @@ class TestPage:
         assert [text.count('<p class="good">') for text in classes] == [1, 0, 0]
 
     def test_shows_figures_headlines_charts_and_numbers(self, tmp_path: Path) -> None:
-        write_report(answers_with(tmp_path, BROKEN), "here", tmp_path / "report.html")
-        assert [path.name for path in tmp_path.glob("report*")] == ["report.html"]
-        html = (tmp_path / "report.html").read_text(encoding="utf-8")
+        html = page(answers_with(tmp_path, BROKEN), "here")
         assert "<li>B &lt;c&gt;. (b, warn: 1 row)</li>\n<li>C. (c, error: 2,345 rows)</li>\n</ul>" in html
         assert "<div><dt>plays in all</dt><dd>1,234</dd></div>" in html
         assert [part.partition('"')[0] for part in html.split('<section id="')[1:]] == ["bars_of_plays"]
@@ -481,7 +480,7 @@ class TestPage:
             [song(title=NASTY, artist_name=NASTY), song(song_id="SO2", title=NASTY, artist_name=NASTY, duration=9)],
         )
         target = load(tmp_path, data).target
-        found = Report(ask(target), target, tmp_path / "report.html")
+        found = Report(ask(target), target, "report.html")
         html = page(found.answers, "here")
         assert "<script>alert" not in html
         assert "&lt;script&gt;alert" in html
@@ -756,7 +755,8 @@ def csv_on(html: str, name: str) -> list[list[str]]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory, answered: Answers) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(answered, "duckdb:///sparkify.duckdb, schema public", path)
+    write_document(page(answered, "duckdb:///sparkify.duckdb, schema public"), str(path), "")
+    assert [each.name for each in path.parent.iterdir()] == ["report.html"]
     return path
 
 

@@ -203,6 +203,7 @@ WRONG = {
     ],
     "flows.analytics:analytics": [
         ("--report missing/a.html", "report: missing/a.html cannot be written. Name a file in an existing directory"),
+        ("--report s3://bucket/", "report: s3://bucket/ names no object. Use s3://bucket/key, without blanks"),
         ("--statement-timeout -5", 'Invalid value "-5" for --statement-timeout. Use 0 or more.'),
     ],
     "flows.rejects:rejects": [("--warehouse duckdb:///no.duckdb", "no.duckdb does not exist. Load it first")],
@@ -321,7 +322,7 @@ def test_a_terminal_obeys_no_text_of_the_data(
     Summary(TARGET, [], [], [CheckResult("c", "A rule.", "warn", 1, [{"x": CONTROL}])], Places("", "")).show()
     Listing({"files": [{"url": f"[red]{CONTROL}"}]}, TARGET).show()
     answer = cast(Answer, SimpleNamespace(question=SimpleNamespace(title="A question"), headline=CONTROL))
-    Report(Answers([answer], [], datetime.now(UTC)), TARGET, Path()).show()
+    Report(Answers([answer], [], datetime.now(UTC)), TARGET, "report.html").show()
     printed = capsys.readouterr().out
     assert printed.count(SHOWN) == 3
     assert f"[red]{SHOWN}" in printed

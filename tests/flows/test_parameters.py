@@ -15,6 +15,8 @@ from flows.preflight import preflight
 from flows.summary import Places, Summary
 from sql import catalog
 from tests.standin import Standin
+from tests.standin.s3 import Uri
+from tests.support.artifacts import artifacts_of, kinds
 from tests.support.warehouses import BUCKET, JSONPATHS, Place, connector, credentials
 from warehouse.days import Days
 from warehouse.errors import PermanentError
@@ -134,7 +136,13 @@ def test_every_parameter_of_the_analytics_flow_takes_effect(standin: Standin, tm
     session = Place(Target("parameters-redshift", "music", "test run")).session()
     session.run(*(table.ddl for table in catalog.TABLES))
     session.warehouse.release_lease()
-    assert_all_covered(analytics, [*CONNECTION, "report"])
+    assert_all_covered(analytics, [*CONNECTION, "report", "aws_credentials"])
     analytics(**values(CONNECTION), report=str(report))
     assert_reached(CONNECTION, "\n".join(standin.counts.statements))
     assert report.exists(), "report: the page is at the given path"
+
+    url = f"{BUCKET}/report.html"
+    state = analytics(**values(CONNECTION), report=url, aws_credentials="parameters-aws", return_state=True)
+    pages = kinds(artifacts_of(state), Target("parameters-redshift", "music", ""))
+    assert f"({standin.s3_endpoint}/{url.removeprefix('s3://')})" in str(pages["analytics-page"].data)
+    assert standin.s3.read(Uri.parse(url)).startswith(b"<!doctype html>")

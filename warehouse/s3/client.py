@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from tempfile import TemporaryDirectory
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from rich.filesize import decimal
 
@@ -45,7 +46,7 @@ def is_s3(name: str) -> bool:
 
 
 class S3:
-    """Reads S3 with an AWS Credentials block, or with boto3's own credentials if no block is named.
+    """Reads and writes S3 with an AWS Credentials block, or with boto3's own credentials if no block is named.
 
     The block is loaded, and S3 contacted, on first use. Every method raises a PermanentError if a person has to change
     something (a CopyError that names the URL, if there is one), and a TransientError if a retry may fix it.
@@ -108,11 +109,19 @@ class S3:
             content: bytes = body.read()
         return content
 
-    def write(self, url: str, content: bytes) -> None:
+    def write(self, url: str, content: bytes, kind: str = "application/json") -> None:
         """Write one object."""
         bucket, key = _bucket_and_key(url)
         with explained(url):
-            self._client.put_object(Bucket=bucket, Key=key, Body=content)
+            self._client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=kind)
+
+    def address(self, url: str) -> str:
+        """Return where a browser finds an object: in AWS's console, which asks who may read it, or in another store."""
+        bucket, key = _bucket_and_key(url)
+        endpoint: str = self._client.meta.endpoint_url
+        if ".amazonaws.com" in endpoint:
+            return f"https://console.aws.amazon.com/s3/object/{bucket}?prefix={quote(key)}"
+        return f"{endpoint}/{bucket}/{quote(key)}"
 
     @contextmanager
     def downloaded(self, objects: Iterable[SourceFile], progress: Progress) -> Iterator[list[File]]:

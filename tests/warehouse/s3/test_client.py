@@ -25,6 +25,7 @@ from tests.support.copying import Copying
 from tests.support.project import ROOT
 from tests.support.s3 import KEYS, Answer, Bucket, answering, listing, moto, refusal, save_block
 from tests.support.warehouses import duckdb_place, stage_next
+from warehouse.documents import write_document
 from warehouse.errors import CopyError, NotAllowedError, PermanentError, TransientError, is_transient
 from warehouse.files import SourceFile
 from warehouse.s3 import client as module
@@ -563,3 +564,20 @@ def stage_all(database: Path, source: str, block: str, jsonpaths: str) -> dict[s
 def assert_no_secret(error: BaseException) -> None:
     assert error.__suppress_context__
     assert not any(secret in str(error) for secret in KEYS.values())
+
+
+def test_a_page_is_written_for_browsers(block: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = bucket.url("report/Björk #1.html")
+    address = write_document("<p>Björk", url, block)
+    assert address == f"{bucket.endpoint}/{bucket.name}/report/Bj%C3%B6rk%20%231.html"
+    written = bucket.client.get_object(Bucket=bucket.name, Key="report/Björk #1.html")
+    assert written["Body"].read().decode() == "<p>Björk"
+    assert written["ContentType"] == "text/html; charset=utf-8"
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    found = S3("").address("s3://bucket/report/Björk #1.html")
+    assert found == "https://console.aws.amazon.com/s3/object/bucket?prefix=report/Bj%C3%B6rk%20%231.html"
+
+
+def test_a_page_that_cannot_be_written_is_named(block: str) -> None:
+    with pytest.raises(CopyError, match=r"s3://no-such-bucket/a\.html: .*NoSuchBucket"):
+        write_document("", "s3://no-such-bucket/a.html", block)
