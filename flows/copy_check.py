@@ -26,6 +26,7 @@ from warehouse.load_errors import LOAD_ERRORS_DDL
 from warehouse.sources import Arrivals, Compression, Source
 from warehouse.tables import COPIED_TYPES, Column, Table, columns_in
 from warehouse.target import Target
+from warehouse.wording import counted
 
 _SHOWN_ROWS = 3
 _SHOWN_REJECTS = 10
@@ -63,14 +64,14 @@ class Report:
     def lines(self) -> Iterator[str]:
         """Yield the lines of the report."""
         condition = f" with --max-errors {len(self.rejects)}" if self.too_many else ""
-        yield f"{_count(self.rows, 'row')} would load{condition}{', for example:' if self.sample else ''}"
+        yield f"{counted(self.rows, 'row')} would load{condition}{', for example:' if self.sample else ''}"
         yield from (f"  {row}" for row in self.sample)
-        yield f"{_count(len(self.rejects), 'record')} would be rejected"
+        yield f"{counted(len(self.rejects), 'record')} would be rejected"
         by_code = defaultdict(list)
         for reject in self.rejects:
             by_code[reject.code].append(reject)
         for code, rejects in sorted(by_code.items()):
-            yield f"  code {code}: {_count(len(rejects), 'record')}"
+            yield f"  code {code}: {counted(len(rejects), 'record')}"
             yield from (f"    {reject}" for reject in rejects[:_SHOWN_REJECTS])
             if len(rejects) > _SHOWN_REJECTS:
                 yield f"    ... and {len(rejects) - _SHOWN_REJECTS:,} more"
@@ -169,7 +170,3 @@ def _rejects(connection: Connection) -> list[Reject]:
 def _shortened(value: object) -> str:
     text = repr(value) if isinstance(value, str | None) else str(value)
     return text if len(text) <= 80 else f"{text[:80]}... ({len(text) - 2} characters)"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -32,6 +32,7 @@ from warehouse.errors import PermanentError
 from warehouse.ledger import DISMISSED
 from warehouse.questions import Row
 from warehouse.target import Target
+from warehouse.wording import counted
 
 _FEW = 3
 """A day has few plays if the others of its weekday have three times as many in the middle, and are three or more."""
@@ -129,7 +130,7 @@ def _counts(row: Row) -> Row:
 
 
 def _note(row: Row, others: list[int], set_aside: int) -> str:
-    notes = [f"{set_aside:,} {'file' if set_aside == 1 else 'files'} set aside"] if set_aside else []
+    notes = [f"{counted(set_aside, 'file')} set aside"] if set_aside else []
     if not row["events"]:
         notes.append("no events")
     elif len(others) >= _FEW and row["plays"] * _FEW < median(others):

@@ -16,6 +16,7 @@ from tasks.results import CheckResult, StageResult, TableResult
 from warehouse.errors import ChecksFailedError
 from warehouse.ledger import Opening
 from warehouse.target import Target
+from warehouse.wording import counted
 
 _NAMED_BATCHES = 3
 
@@ -115,8 +116,7 @@ def describe(result: CheckResult) -> str:
     """Describe what a check found: the rule, the number of rows, and a sample of them."""
     rows = _sample(result)
     more = [f"... and {result.offending - len(rows)} more"] if result.offending > len(rows) else []
-    count = f"{result.offending:,} row{'' if result.offending == 1 else 's'}"
-    head = f"{result.severity}: {result.check}, broken by {count}. {result.rule}"
+    head = f"{result.severity}: {result.check}, broken by {counted(result.offending, 'row')}. {result.rule}"
     return "\n  ".join([head, *rows, *more, *_suspects(result.unchecked)])
 
 

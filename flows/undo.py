@@ -23,6 +23,7 @@ from tasks.undo import undo_batch
 from warehouse.errors import PermanentError
 from warehouse.questions import Row
 from warehouse.target import Target
+from warehouse.wording import counted
 
 
 @flow(name="sparkify-undo")
@@ -79,10 +80,10 @@ def parts_of(batches: list[Row], batch: int, source: SourceName) -> list[Row]:
 
 def describe(part: Row) -> str:
     """Say what goes."""
-    counts = [_counted(part["files"], "file"), _counted(part["records"], "record")]
+    counts = [counted(part["files"], "file"), counted(part["records"], "record")]
     text = f"batch {part['batch_id']}, {part['source']}: {', '.join(counts)}"
     if part["plays"]:
-        text += f", {_counted(part['plays'], 'play')}"
+        text += f", {counted(part['plays'], 'play')}"
         if part["first_play"]:
             text += f" from {part['first_play']:%Y-%m-%d} to {part['last_play']:%Y-%m-%d}"
     if part["delivered_again"]:
@@ -90,10 +91,6 @@ def describe(part: Row) -> str:
     if part["replaced_since"]:
         text += f"; it replaced {part['replaced_since']} to {part['replaced_until']}, which will have none of its plays"
     return text
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _ask(parts: list[Row]) -> None:

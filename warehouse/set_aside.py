@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 
 from warehouse.base import Warehouse
 from warehouse.sources import MOST_REJECTS, Arrivals, Progress, Source
+from warehouse.wording import counted
 
 _REASON_CHARACTERS = 500
 
@@ -46,6 +47,5 @@ where batch_id = :batch and load = :load""")
 
 
 def _reason(first: Any, allowed: int) -> str:
-    noun = "record" if first.rejects == 1 else "records"
-    reason = f"{first.rejects:,} {noun} rejected, max_errors allows {allowed:,}. Line {first.line}: {first.message}"
-    return reason[:_REASON_CHARACTERS]
+    count = counted(first.rejects, "record")
+    return f"{count} rejected, max_errors allows {allowed:,}. Line {first.line}: {first.message}"[:_REASON_CHARACTERS]

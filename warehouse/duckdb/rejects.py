@@ -8,6 +8,7 @@ from warehouse.errors import CopyError
 from warehouse.files import File
 from warehouse.load_errors import KEPT_CHARACTERS
 from warehouse.sources import Source
+from warehouse.wording import counted
 
 _DESCRIBED = 3
 _COUNTED_OVER_LIMIT = 1000
@@ -95,7 +96,7 @@ class Rejects:
         if kind := other_format(self.paths[rows[0][0]], self.bracket):
             advice = f"{rows[0][0]} {kind}"
         raise CopyError(
-            f"{self.source.table.name}: {rejected} {'record' if rejected == 1 else 'records'} rejected, "
+            f"{self.source.table.name}: {counted(rejected, 'record')} rejected, "
             f"max_errors allows {self.source.max_errors}. Nothing was loaded.\n  " + "\n  ".join(lines) + f"\n{advice}"
         )
 

@@ -20,6 +20,7 @@ from warehouse.redshift.rejected_records import Record, RejectedRecords
 from warehouse.s3.client import S3, refuse_changed
 from warehouse.sources import Arrivals, CopyResult, Progress, Source
 from warehouse.target import Target
+from warehouse.wording import counted
 
 REPORT_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
@@ -214,7 +215,7 @@ class RedshiftCopy:
         if count > len(lines):
             lines.append(f"... and {count - len(lines)} more")
         return CopyError(
-            f"{name}: {count} {'record' if count == 1 else 'records'} rejected before Redshift stopped reading, "
+            f"{name}: {counted(count, 'record')} rejected before Redshift stopped reading, "
             f"max_errors allows {self.source.max_errors}. Nothing was loaded from {location}.\n  "
             + "\n  ".join(lines)
             + f"\nFix the files, or set --max-errors {count} or higher to keep the rejects in load_errors. "
