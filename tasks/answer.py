@@ -9,7 +9,7 @@ from prefect import task
 from sqlalchemy import Connection
 
 from tasks.check import offending_rows
-from tasks.results import CheckResult
+from tasks.results import CheckResult, TableContent
 from tasks.retries import RETRIES
 from warehouse.base import Warehouse
 from warehouse.checks import Check
@@ -18,6 +18,8 @@ from warehouse.errors import PermanentError
 from warehouse.questions import Answer, Choice, Question, python_value
 from warehouse.tables import Table
 from warehouse.target import Target
+
+SAMPLE_ROWS = 3
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Answers:
     loaded_at: datetime | None = None
     filters: dict[str, list[Choice]] = field(default_factory=dict)
     filtered: list[Answer] = field(default_factory=list)
+    tables: list[TableContent] = field(default_factory=list)
 
     @property
     def broken(self) -> list[CheckResult]:
@@ -75,6 +78,7 @@ def answer(
             connection.exec_driver_sql("select max(expires_at) from run_lease").scalar_one(),
             {name: choices for name, choices in offered.items() if choices},
             [ask(connection, question) for question in _restricted(questions, offered)],
+            [_content(connection, table) for table in tables],
         )
 
 
@@ -88,6 +92,18 @@ def _restricted(questions: Sequence[Question], filters: Mapping[str, Sequence[Ch
     """Return each question with each combination of choices that it takes."""
     asked = (question.chosen(choices) for question in questions for choices in combinations(filters))
     return [question for question in dict.fromkeys(asked) if question.choices]
+
+
+def _content(connection: Connection, table: Table) -> TableContent:
+    """Look into a table. What is copied from a source is as new as the source's newest batch."""
+    rows = connection.exec_driver_sql(f"select count(*) from {table.name}").scalar_one()
+    source = table.history.source if table.history else table.source
+    loaded = f"select max(loaded_at) from batches where source = '{source}' or '' = '{source}'"
+    if table.select:
+        loaded = f"select max(loaded_at) from table_loads where table_name = '{table.name}'"
+    sample = connection.exec_driver_sql(f"select * from {table.name} limit {SAMPLE_ROWS}").mappings()
+    found = [{name: python_value(value) for name, value in row.items()} for row in sample]
+    return TableContent(table, rows, connection.exec_driver_sql(loaded).scalar_one(), found)
 
 
 def _matters(connection: Connection, first: Answer, choice: Choice) -> bool:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from warehouse.checks import Severity
+from warehouse.tables import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,16 @@ class CheckResult:
     @property
     def fails_run(self) -> bool:
         return not self.holds and self.severity == "error"
+
+
+@dataclass(frozen=True)
+class TableContent:
+    """How many rows a table has, when it was last loaded, and a few of its rows."""
+
+    table: Table
+    rows: int
+    loaded_at: datetime | None
+    sample: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

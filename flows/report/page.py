@@ -7,6 +7,7 @@ from itertools import product
 from markupsafe import Markup
 
 from flows.report import charts
+from flows.report.dictionary import dictionary
 from flows.report.headlines import about, change, chosen, description, state, verdict, weeks
 from flows.report.texts import csv_of, is_repaired, loaded_texts, shown
 from tasks.answer import Answers, combinations
@@ -29,6 +30,7 @@ def page(answers: Answers, source: str) -> str:
         "words": _words,
         "data": _data_url,
         "numeric": _numeric,
+        "plain": _plain,
     }
     environment.filters |= {
         "change": change,
@@ -51,6 +53,7 @@ def page(answers: Answers, source: str) -> str:
         rules=Markup("\n".join(f"{where} .{name} {{ display: block; }}" for name, where in _places(answers).items())),
         variants={answer.question.name: _variants(answers, answer) for answer in answers.items},
         sections={name: [answer for answer in drawn if answer.question.section == name] for name in sections},
+        entries=dictionary(answers),
         style=Markup(charts.STYLE),
         count_repaired=len(loaded_texts([*answers.items, *answers.filtered])),
         light=Markup(_variables(LIGHT)),
@@ -95,6 +98,11 @@ def _data_url(answer: Answer) -> str:
 
 def _words(column: str) -> str:
     return column.replace("_", " ")
+
+
+def _plain(value: object) -> str:
+    """Return a value of a table as it is: an identifier has no separators."""
+    return "" if value is None else str(value)
 
 
 def _numeric(answer: Answer) -> set[str]:

@@ -13,12 +13,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from markupsafe import escape
 from prefect import flow
 
 from flows.analytics import Report, analytics
 from flows.escape import escape_cell
 from flows.generate import generate
 from flows.report.charts import PLANS, STRONGEST, chart
+from flows.report.dictionary import tables_in
 from flows.report.headlines import about, change, verdict, weeks
 from flows.report.page import DARK, LIGHT, page
 from flows.report.texts import repaired, with_repairs
@@ -26,7 +28,7 @@ from sql import catalog
 from tasks.answer import Answers, answer, combinations
 from tasks.results import CheckResult
 from tests.sql.test_catalog import not_in_redshift
-from tests.support import analytics_oracle
+from tests.support import analytics_oracle, data_dictionary
 from tests.support.artifacts import artifacts_of, kinds
 from tests.support.artifacts import rows_of as table_of
 from tests.support.browser import Page
@@ -445,7 +447,7 @@ class TestPage:
         html = page(ask(place.target), "here")
         assert ("There are no plays yet" in html) == (not count)
         assert ("<figure>" in html) == bool(count)
-        assert "nan" not in html.replace("finance", "")
+        assert not re.search(r"\bnan\b", html)
 
     def test_refuses_a_schema_of_something_else(self, place: Place) -> None:
         session = place.session()
@@ -472,6 +474,7 @@ class TestPage:
         html = page(answers, "here")
         assert f"1 of {len(answers.checks)} checks of the data fails" in html
         assert "Every part of a time is in its range" in html
+        assert "Broken by" in html.partition('id="table-time"')[2]
 
     def test_shows_strings_from_the_data_as_text_as_artifacts_do(self, prefect_server: None, tmp_path: Path) -> None:
         data = write_data(
@@ -483,6 +486,7 @@ class TestPage:
         found = Report(ask(target), target, "report.html")
         html = page(found.answers, "here")
         assert "<script>alert" not in html
+        assert html.partition('id="table-events"')[2].count(escape(NASTY)) >= 3, "the sample"
         assert "&lt;script&gt;alert" in html
         artifacts = kinds(artifacts_of(flow(found.publish)(return_state=True)), target)
         assert len(artifacts) == len(catalog.QUESTIONS) + 1
@@ -791,16 +795,18 @@ def test_the_page_fits_and_its_contents_stay_in_sight(browser: Page, report: Pat
         return [place.top, place.bottom, shown.length]
     })()""")
     assert 0 <= top < bottom <= 900
-    assert links == (5 if width < 1216 else 5 + len(catalog.QUESTIONS) - 1)
+    assert links == (6 if width < 1216 else 6 + len(catalog.QUESTIONS) - 1 + len(catalog.TABLES))
 
 
 def test_paper_has_the_values_but_neither_links_nor_sql(browser: Page, report: Path) -> None:
     browser.open(report, width=1200)
-    chosen = "[...document.querySelectorAll('td')].filter(cell => cell.closest('.variant').offsetHeight > 0).length"
+    chosen = (
+        "[...document.querySelectorAll('.variant td')].filter(cell => cell.closest('.variant').offsetHeight).length"
+    )
     values = browser.evaluate(chosen)
     browser.ask("Emulation.setEmulatedMedia", media="print")
     seen = "[...document.querySelectorAll('{}')].filter(each => each.getBoundingClientRect().height > 0).length"
-    assert browser.evaluate(seen.format("td")) == values > 1000
+    assert browser.evaluate(seen.format(".variant td")) == values > 1000
     assert browser.evaluate(seen.format("nav, pre, a[download], summary")) == 0
     browser.ask("Emulation.setEmulatedMedia", media="")
 
@@ -874,6 +880,29 @@ def test_ten_questions_are_answered_by_the_text_of_the_page(answered: Answers, g
     assert [question for question, found in answers.items() if found not in text] == []
 
 
+def test_the_dictionary_tells_what_each_table_and_column_means(answered: Answers) -> None:
+    html = page(answered, "here").partition('<h2 id="dictionary">')[2]
+    parts = html.split('<section id="table-')[1:]
+    texts = {part.partition('"')[0]: " ".join(html_text(part).split()) for part in parts}
+    assert list(texts) == [table.name for table in catalog.TABLES]
+    for table in catalog.TABLES:
+        assert table.description in texts[table.name]
+        for column in table.columns:
+            kind = f"{column.type}{'' if column.nullable else ', not null'}"
+            assert f" {column.name} {kind} {column.description} " in texts[table.name]
+    (plays,) = (content for content in answered.tables if content.table.name == "songplays")
+    loaded = f"{plays.rows:,} rows, last loaded {plays.loaded_at:%Y-%m-%d %H:%M} UTC. Key: songplay_id."
+    assert plays.rows == answered.items[0].rows[0]["plays"]
+    assert f"{loaded} Made from catalogue, events. 12 checks read it, and all hold." in texts["songplays"]
+    assert str(plays.sample[0]["songplay_id"]) in texts["songplays"]
+    assert "Made from files of log_data." in texts["staging_events"]
+
+
+def test_the_dictionary_finds_the_tables_that_a_statement_reads() -> None:
+    for select in (*(table.select for table in catalog.TABLES if table.select), *(c.select for c in catalog.CHECKS)):
+        assert tables_in(select) == data_dictionary._tables_in(select) & {table.name for table in catalog.TABLES}
+
+
 def test_labels_stay_inside_their_charts(browser: Page, report: Path) -> None:
     texts = "[...document.querySelectorAll('figure :is(em, b, span, p)')].filter(text => text.offsetWidth)"
     outside = (
@@ -895,7 +924,7 @@ def test_a_person_filters_the_page_without_a_script(browser: Page, report: Path,
     browser.open(report, width=1000)
     shown = "[...document.querySelectorAll('.variant')].filter(each => each.offsetHeight).map(each => each.innerText)"
     before = browser.evaluate(shown)
-    assert len(before) == browser.evaluate("document.querySelectorAll('section').length") + 1
+    assert len(before) == browser.evaluate("document.querySelectorAll('section:has(.variant)').length") + 1
     browser.click("label:has(#f0-2)")
     after = browser.evaluate(shown)
     restricted = {
