@@ -1,6 +1,6 @@
 """COPY ... FORMAT JSON from local files into DuckDB, by Redshift's rules."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
@@ -68,16 +68,19 @@ class DuckDBCopy:
         self.shape: Shape | None = None
         self.rows = 0
 
-    def run(self, files: list[File]) -> CopyResult:
-        """Load all files.
+    def run(self, files: Iterable[list[File]], size: int) -> CopyResult:
+        """Load all files, of so many bytes, as they come.
 
         Raises:
             CopyError: more than `max_errors` records were rejected, or a file cannot be read.
         """
         self._execute(_SETTINGS)
         self._execute(TEXTS_DDL)
-        with uncompressed(files, self.source.compression) as plain:
-            self._load_files([file for file in plain if file.size])
+        self.meter.total = size
+        for some in files:
+            with uncompressed(some, self.source.compression) as plain:
+                self.meter.scale = _size(some) / (_size(plain) or 1)
+                self._load_files([file for file in plain if file.size])
         return CopyResult(self.rows, self.rejects.keep())
 
     def _load_files(self, files: list[File]) -> None:
@@ -87,7 +90,6 @@ class DuckDBCopy:
         for file in files:
             if file.size > SMALL_FILE_BYTES:
                 (lines if is_of_lines(file, self.reader.root.kind) else texts).append(file)
-        self.meter.total = _size(files)
         for load, group, size in (
             (self._load_lines, lines, LINES_BATCH_BYTES),
             (self._load_texts, texts, BATCH_BYTES),
@@ -248,11 +250,12 @@ class _Meter:
         self.cursor = cursor
         self.progress = progress
         self.total = 0
-        self.done = 0
+        self.done = 0.0
+        self.scale = 1.0  # bytes as listed to bytes as read, which are more where files are compressed
 
     def advance(self, size: int) -> None:
         WORK.refuse_if_stopping()
-        self.done += size
+        self.done += size * self.scale
         self._report(self.done)
 
     @contextmanager
@@ -263,7 +266,7 @@ class _Meter:
         def watch() -> None:
             while not ended.wait(_PROGRESS_SECONDS):
                 if (percent := self.cursor.query_progress()) > 0:
-                    self._report(self.done + size * percent / 100)
+                    self._report(self.done + size * self.scale * percent / 100)
 
         watcher = Thread(target=watch, daemon=True)
         watcher.start()

@@ -29,12 +29,12 @@ class Rejects:
         self.source = source
         self.batch = batch
         self.bracket = bracket
-        self.paths: dict[str, str] = {}
+        self.first: str | None = None
+        self.kind: str | None = None
         cursor.execute(_DDL)
 
     def add(self, examined: str, files: list[File]) -> None:
         """Add the records that have a problem, from a table that the reader has examined."""
-        self.paths |= {file.name: file.path for file in files}
         self.cursor.execute(
             f"""
             insert into copy_rejects
@@ -45,14 +45,23 @@ class Rejects:
             where problem is not null""",
             [[file.name for file in files]],
         )
+        self._look_at_first(files)
 
     def add_large(self, file: File, record: LargeRecord) -> None:
         """Add a record that is too large to be examined."""
-        self.paths[file.name] = file.path
         self.cursor.execute(
             f"insert into copy_rejects select $1, $2, null, null, 1224, '{TOO_LARGE}', {_kept('$3')}",
             [file.name, record.last_line, record.beginning],
         )
+        self._look_at_first([file])
+
+    def _look_at_first(self, files: list[File]) -> None:
+        """Find out what the first file with rejects looks like, as long as it is there."""
+        self.cursor.execute("select min(file) from copy_rejects")
+        ((first,),) = self.cursor.fetchall()
+        for file in files:
+            if file.name == first != self.first:
+                self.first, self.kind = first, other_format(file.path, self.bracket)
 
     def count(self) -> int:
         self.cursor.execute("select count(*) from copy_rejects")
@@ -93,8 +102,8 @@ class Rejects:
             lines.append(f"... and {rejected - len(lines)} more")
         or_higher = " or higher" if limit > self.source.max_errors else ""
         advice = f"Fix the files, or set --max-errors {rejected}{or_higher} to keep the rejects in load_errors"
-        if kind := other_format(self.paths[rows[0][0]], self.bracket):
-            advice = f"{rows[0][0]} {kind}"
+        if self.kind:
+            advice = f"{self.first} {self.kind}"
         raise CopyError(
             f"{self.source.table.name}: {counted(rejected, 'record')} rejected, "
             f"max_errors allows {self.source.max_errors}. Nothing was loaded.\n  " + "\n  ".join(lines) + f"\n{advice}"

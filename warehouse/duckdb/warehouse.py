@@ -3,7 +3,7 @@
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -133,7 +133,7 @@ class DuckDBWarehouse(Warehouse):
         path = self.engine.url.database or ""
         timeout = deadline(cursor, self.target.statement_timeout)
         with explained(path), self._fetched(source, arrivals.read, progress) as files, timeout:
-            return loading.run(files)
+            return loading.run(files, sum(file.size for file in arrivals.read))
 
     def insert(self, connection: Connection, table: str, rows: Sequence[Values]) -> None:
         columns = _columns(_raw(connection), table)
@@ -144,12 +144,12 @@ class DuckDBWarehouse(Warehouse):
         return self.s3.read(name) if is_s3(name) else read_local(name)
 
     @contextmanager
-    def _fetched(self, source: Source, files: list[SourceFile], progress: Progress) -> Iterator[list[File]]:
+    def _fetched(self, source: Source, files: list[SourceFile], progress: Progress) -> Iterator[Iterable[list[File]]]:
         if is_s3(source.location):
             with self.s3.downloaded(files, lambda message: progress(f"{source.table.name}: {message}")) as fetched:
                 yield fetched
         else:
-            yield [File(each.url, self.name_of(source, each), each.size) for each in files]
+            yield [[File(each.url, self.name_of(source, each), each.size) for each in files]]
 
     def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
         findings: list[Finding] = []

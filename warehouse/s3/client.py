@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from rich.filesize import decimal
 
 from warehouse import blocks
 from warehouse.errors import CopyError, PermanentError, TransientError
-from warehouse.files import File, SourceFile
+from warehouse.files import File, SourceFile, batches
 from warehouse.s3.errors import CUT_SHORT, explained
 from warehouse.sources import Progress
 from warehouse.stopping import WORK
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _PARALLEL = 32
 _BODY_ATTEMPTS = 3  # boto3 retries a request that gets no answer, but not a body that breaks off
 _BLOCK_BYTES = 1 << 20
+_BATCH_BYTES = 64 << 20
+_LEAST_BYTES = 64 << 10
+"""What a small object is counted for, so that a thousand are loaded at a time."""
 _PROGRESS_SECONDS = 2
 _URL = re.compile(r"s3://([\w.-]{1,255})(?:/(.*))?", re.ASCII | re.DOTALL)
 
@@ -124,15 +127,19 @@ class S3:
         return f"{endpoint}/{bucket}/{quote(key)}"
 
     @contextmanager
-    def downloaded(self, objects: Iterable[SourceFile], progress: Progress) -> Iterator[list[File]]:
-        """Yield the objects, except empty ones, as local files until the block ends.
+    def downloaded(self, objects: Iterable[SourceFile], progress: Progress) -> Iterator[Iterator[list[File]]]:
+        """Yield the objects, except empty ones, as local files until the block ends: in order, some at a time.
+
+        The next ones are fetched while the block is busy with these.
 
         Raises:
             TransientError: an object is no longer the one that was listed.
         """
         # after a failure, abandoned threads may still be writing there
         with TemporaryDirectory(prefix="sparkify-", ignore_cleanup_errors=True) as folder:
-            yield _Download(self._client, folder, progress).run([each for each in objects if each.size])
+            filled = [each for each in objects if each.size]
+            with closing(_Download(self._client, folder, progress).run(filled)) as files:
+                yield files
 
     @cached_property
     def _block(self) -> "AwsCredentials | None":
@@ -175,26 +182,31 @@ class _Download:
         self.counting = Lock()
         self.stopped = Event()
 
-    def run(self, objects: list[SourceFile]) -> list[File]:
-        """Return the files, in order. After a failure no new download starts, and running ones are abandoned."""
+    def run(self, objects: list[SourceFile]) -> Generator[list[File]]:
+        """Yield the files, in order. After a failure no new download starts, and running ones are abandoned."""
         pool = ThreadPoolExecutor(_PARALLEL, "s3")
         try:
-            futures = [pool.submit(self._fetch, each, str(number)) for number, each in enumerate(objects)]
-            self._watch(futures)
-            return [future.result() for future in futures]
+            futures = [(pool.submit(self._fetch, each, str(number)), each) for number, each in enumerate(objects)]
+            fetched = 0
+            for batch in batches(futures, _BATCH_BYTES, size=lambda pair: max(pair[1].size, _LEAST_BYTES)):
+                files = self._wait([future for future, _ in batch], fetched, len(objects))
+                fetched += len(files)
+                yield files
         finally:
             self.stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _watch(self, futures: list[Future[File]]) -> None:
+    def _wait(self, futures: list[Future[File]], before: int, total: int) -> list[File]:
+        """Wait for some of all files, and report how many are there with those before."""
         pending = set(futures)
         while pending:
             WORK.refuse_if_stopping()
             done, pending = wait(pending, _PROGRESS_SECONDS, FIRST_EXCEPTION)
             for future in done:
                 future.result()
-            fetched = len(futures) - len(pending)
-            self.progress(f"{fetched:,} of {len(futures):,} objects, {decimal(self.bytes)} fetched")
+            fetched = before + len(futures) - len(pending)
+            self.progress(f"{fetched:,} of {total:,} objects, {decimal(self.bytes)} fetched")
+        return [future.result() for future in futures]
 
     def _fetch(self, item: SourceFile, name: str) -> File:
         path, url = os.path.join(self.folder, name), item.url

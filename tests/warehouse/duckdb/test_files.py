@@ -38,6 +38,11 @@ def test_a_directory_means_all_files_under_it_sorted_by_name(tmp_path: Path) -> 
     assert [file.etag for file in found] == [str((tmp_path / name).stat().st_mtime_ns) for name in names]
 
 
+def test_a_compressed_file_of_another_kind_is_recognised(copying: Copying) -> None:
+    with pytest.raises(CopyError, match=r"looks like a CSV file"):
+        copying.load(copying.table("k varchar"), {"a.gz": gzip.compress(b"a,b\n1,2\n")}, compression="gzip")
+
+
 def test_a_file_name_means_that_file(copying: Copying) -> None:
     folder = copying.write({"a.json": GOOD, "a.json.more": GOOD})
     assert copying.load(copying.table("k varchar"), folder / "a.json").rows == [("a",)]

@@ -20,8 +20,8 @@ GIB = 1 << 30
 @pytest.mark.parametrize(
     ("total", "threads", "settings"),
     [
-        (24 * GIB, 16, {"memory_limit": "768MiB"}),
-        (2 * GIB, 2, {"memory_limit": "768MiB"}),
+        (24 * GIB, 16, {"memory_limit": "640MiB"}),
+        (2 * GIB, 2, {"memory_limit": "640MiB"}),
         (1 * GIB, 8, {"memory_limit": "544MiB", "threads": 5}),
         (640 << 20, 8, {"memory_limit": "160MiB", "threads": 1}),
         (400 << 20, 8, {"memory_limit": "64MiB", "threads": 1}),

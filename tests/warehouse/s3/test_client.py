@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -70,7 +70,8 @@ def copying(tmp_path_factory: pytest.TempPathFactory, block: str) -> Copying:
 
 
 def read_into_memory(s3: S3, url: str) -> dict[str, bytes]:
-    with s3.downloaded(s3.objects(url), lambda news: None) as files:
+    with s3.downloaded(s3.objects(url), lambda news: None) as batches:
+        files = [file for batch in batches for file in batch]
         found = {file.name: Path(file.path).read_bytes() for file in files}
         assert [file.size for file in files] == [len(content) for content in found.values()]
     assert not any(Path(file.path).exists() for file in files)
@@ -121,11 +122,26 @@ class TestObjects:
         bucket.put({f"{number:03}": b"x" * 1000 for number in range(100)})
         messages: list[str] = []
         s3 = S3(block)
-        with s3.downloaded(s3.objects(bucket.url()), messages.append):
-            pass
+        with s3.downloaded(s3.objects(bucket.url()), messages.append) as batches:
+            list(batches)
         assert len(messages) > 1
         assert all(re.fullmatch(r"\d+ of 100 objects, [\d.]+ (bytes?|kB) fetched", line) for line in messages)
         assert messages[-1] == "100 of 100 objects, 100.0 kB fetched"
+
+    def test_the_next_objects_are_fetched_while_the_first_are_used(
+        self, block: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "_BATCH_BYTES", 2 * module._LEAST_BYTES)
+        bucket.put(dict.fromkeys("abcde", b"x"))
+        s3 = S3(block)
+        with s3.downloaded(s3.objects(bucket.url()), lambda news: None) as batches:
+            first = next(batches)
+            folder = Path(first[0].path).parent
+            deadline = monotonic() + 20
+            while sum(path.stat().st_size for path in folder.iterdir()) < 5 and monotonic() < deadline:
+                sleep(0.01)
+            assert sum(path.stat().st_size for path in folder.iterdir()) == 5
+            assert [len(batch) for batch in (first, *batches)] == [2, 2, 1]
 
     def test_the_region_of_a_bucket_is_found(self, block: str, bucket: Bucket) -> None:
         elsewhere = f"{bucket.name}-elsewhere"
