@@ -164,15 +164,19 @@ def test_the_image_is_built_and_pushed_and_a_run_has_a_container_of_its_own(
     with registry(tmp_path) as address, clone(project_folder(tmp_path), SPARKIFY_IMAGE=f"{address}/{NAME}") as project:
         image = f"{address}/{NAME}:{VERSION}"
         try:
-            with server(project), running(project, *POOL_WORKER):
+            with server(project), running(project, *POOL_WORKER) as worker:
                 on_the_base: dict[str, Any] = {"all": True, "filters": {"ancestor": PYTHON}}
                 before = engine.containers.list(**on_the_base)
+                wait_for(lambda: "started" in project.log("prefect").read_text())
                 deploy(project)
                 assert engine.containers.list(**on_the_base) == before, "the build has left containers behind"
                 assert httpx.get(f"http://{address}/v2/{NAME}/tags/list").json()["tags"] == [VERSION]
                 engine.images.remove(image, force=True)  # what runs is what the registry has
                 run = project.start_run("manual", parameters=EMBEDDED, job_variables=AT_HAND)
-                state = project.end_of(run, 300)
+                wait_for(lambda: project.tasks(run, "take lease"), 300)
+                worker.terminate()
+                worker.wait(60)
+                state = project.end_of(run, 120)  # its container goes on
             assert state["type"] == "COMPLETED", state["message"]
             (container,) = containers(engine, image)
             assert container.attrs["State"]["ExitCode"] == 0
