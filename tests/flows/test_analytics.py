@@ -777,7 +777,7 @@ def test_renders_completely_in_a_browser_without_requests_or_errors(
     assert labels
     assert all(labels)
     drawn = "[...document.querySelectorAll('figure .chart')].filter(chart => chart.offsetHeight > 40).length"
-    assert browser.evaluate(drawn) == browser.evaluate("document.querySelectorAll('section:has(figure)').length") == 17
+    assert browser.evaluate(drawn) == browser.evaluate("document.querySelectorAll('section:has(figure)').length") == 18
     light = browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(246, 247, 249)"
     assert light != dark
     assert browser.requests == []

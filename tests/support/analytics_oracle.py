@@ -78,6 +78,8 @@ def answers_of(events: list[Record], songs: list[Record], *, level: str = "", la
         "implausible_times": _implausible(every),
         "days_without_events": _gaps(days),
         "broken_texts": _broken(plays),
+        "calendar": _calendar(events, days),
+        "files_set_aside": [],
     }
 
 
@@ -411,6 +413,16 @@ def _gaps(days: list[date]) -> Rows:
         (before + timedelta(1), after - timedelta(1), (after - before).days - 1)
         for before, after in pairwise(days)
         if (after - before).days > 1
+    ]
+
+
+def _calendar(events: list[Record], days: list[date]) -> Rows:
+    """Return the events of each of the last 182 days, by week and weekday, delivered twice or not."""
+    counts = Counter(_start(event).date() for event in events)
+    return [
+        (day - timedelta(day.weekday()), day.weekday() + 1, day, counts[day], len(days), days[-1], counts[days[-1]])
+        for day in days
+        if (days[-1] - day).days < 182
     ]
 
 

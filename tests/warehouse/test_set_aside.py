@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sql import catalog
 from tests.support.deliveries import Deliveries
 from tests.support.records import EVENT, SONG
 from tests.warehouse.test_history import query
@@ -37,6 +38,8 @@ def test_the_limit_is_each_files(bad: Deliveries) -> None:
     (warned,) = [check for check in results["check"] if check.check == "files_not_set_aside"]
     assert (warned.severity, warned.offending) == ("warn", 1)
     assert query(bad.place, "select count(*) from load_errors") == [(1,)], "of the files that were loaded"
+    (shown,) = (question for question in catalog.QUESTIONS if question.name == "files_set_aside")
+    assert query(bad.place, shown.select) == [(1, "log_data", url, reason, 1)]
 
 
 def test_a_file_that_was_set_aside_is_tried_again_when_it_has_changed_or_on_demand(bad: Deliveries) -> None:
@@ -57,6 +60,8 @@ def test_a_file_that_was_dismissed_is_named_no_more_and_loaded_when_it_has_chang
     staged = results["stage staging_events"]
     assert (staged.is_news, staged.known, staged.set_aside, staged.staged) == (True, 3, 0, 0)
     assert [check.offending for check in results["check"] if check.check == "files_not_set_aside"] == [0]
+    (shown,) = (question for question in catalog.QUESTIONS if question.name == "files_set_aside")
+    assert query(bad.place, shown.select) == []
     again = bad.run(dismiss_set_aside=True, **ASIDE)["stage staging_events"]
     assert (again.is_news, again.known, again.set_aside) == (False, 3, 0)
     assert not bad.run(retry_set_aside=True, **ASIDE)["stage staging_events"].is_news
