@@ -158,7 +158,7 @@ def test_a_directory_without_json_fails_with_its_lines_rejected(copying: Copying
     table = copying.table("k varchar")
     with pytest.raises(
         CopyError,
-        match=r"2000 records rejected(.|\n)*csv, line 1: Not a JSON object(.|\n)*csv looks like a CSV file",
+        match=r"2,000 records rejected(.|\n)*csv, line 1: Not a JSON object(.|\n)*csv looks like a CSV file",
     ):
         copying.load(table, files)
     assert copying.load(table, files, max_errors=2002).reported == (0, 2002)
