@@ -19,6 +19,7 @@ from warehouse.target import Target
 from warehouse.wording import counted
 
 _NAMED_BATCHES = 3
+_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def _check_row(result: CheckResult) -> dict[str, Any]:
 
 
 def _source_row(result: StageResult) -> dict[str, Any]:
-    return {name: value for name, value in asdict(result).items() if name not in ("checks", "is_news")}
+    values = {name: value for name, value in asdict(result).items() if name not in ("checks", "is_news")}
+    return values | ({"rejected": _UNKNOWN} if result.rejected is None else {})
 
 
 def _source_grid(results: list[StageResult]) -> Grid:
@@ -159,7 +161,9 @@ def _with_counts(grid: Grid, rows: list[tuple[str, Any]], names: list[str]) -> G
     for name in (*names, "seconds"):
         grid.add_column(name.replace("_", " "), justify="right")
     for title, result in rows:
-        grid.add_row(title, *(f"{getattr(result, name):,}" for name in names), f"{result.seconds:.2f}")
+        counts = (getattr(result, name) for name in names)
+        cells = (_UNKNOWN if count is None else f"{count:,}" for count in counts)
+        grid.add_row(title, *cells, f"{result.seconds:.2f}")
     return grid
 
 

@@ -58,7 +58,7 @@ class TableContent:
 class StageResult:
     """What a run staged from a source: its files by what is known of them, its records, and what audits found.
 
-    `is_news` if anything was loaded or set aside.
+    `is_news` if anything was loaded or set aside. `rejected` is None where Redshift has not reported it.
     """
 
     table: str
@@ -70,6 +70,6 @@ class StageResult:
     set_aside: int
     gone: int
     staged: int
-    rejected: int
+    rejected: int | None
     seconds: float
     checks: list[CheckResult] = field(default_factory=list)

@@ -143,7 +143,7 @@ def add(
     run = warehouse.target.holder
     now = connection.exec_driver_sql("select getdate()").scalar_one()
     replaced = (None, None) if arrivals.replaces is None else (source.days.since, source.days.until)
-    row = (batch, history.source, "loaded", len(files), copied.rows, copied.rejected, run, now)
+    row = (batch, history.source, "loaded", len(files), copied.rows, copied.rejected or 0, run, now)
     warehouse.insert(connection, "batches", [(*row, _last_event(connection, staging), *replaced)])
     reasons = [*((file, None) for file in files), *arrivals.set_aside.items()]
     reasons += [(file, DISMISSED) for file in arrivals.dismissed]

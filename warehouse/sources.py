@@ -90,7 +90,10 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class CopyResult:
-    """Records that a COPY loaded, and that it rejected into load_errors; together, all that it read."""
+    """Records that a COPY loaded, and that it rejected into load_errors; together, all that it read.
+
+    `rejected` is None where Redshift has not reported on the COPY.
+    """
 
     rows: int
-    rejected: int = 0
+    rejected: int | None = 0

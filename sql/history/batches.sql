@@ -5,7 +5,7 @@ create table if not exists batches (
     status varchar(16) not null,   -- loaded or undone
     files integer not null,        -- files that were loaded
     records bigint not null,       -- records that were loaded
-    rejected bigint not null,      -- records that COPY rejected
+    rejected bigint not null,      -- records that COPY rejected, as far as it reported
     run varchar(256) not null,     -- name and id of the run that loaded it
     loaded_at timestamp not null,  -- when it was loaded, UTC
     last_event timestamp,          -- newest event with a plausible time, UTC; null: the source has no times

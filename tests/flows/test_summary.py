@@ -1,5 +1,6 @@
 """What a person sees of a run: in a terminal, in Prefect's UI, and when it failed."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -97,6 +98,10 @@ class TestTerminal:
     def test_a_run_without_rejects_does_not_mention_them(self, capsys: pytest.CaptureFixture[str]) -> None:
         replace(summary(HOLDS), sources=[replace(SOURCE, rejected=0)]).show()
         assert "[these]" not in capsys.readouterr().out
+
+    def test_rejects_that_were_not_reported_are_unknown(self, capsys: pytest.CaptureFixture[str]) -> None:
+        replace(summary(HOLDS), sources=[replace(SOURCE, rejected=None)]).show()
+        assert re.search(r"1,200 +unknown +0\.50", capsys.readouterr().out)
 
 
 class TestFailure:

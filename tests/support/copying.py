@@ -31,7 +31,7 @@ class Reject(NamedTuple):
 class Loaded:
     """What a COPY reported, what it left in the table (as text), and the records it rejected."""
 
-    reported: tuple[int, int]
+    reported: tuple[int, int | None]
     rows: list[tuple[str | None, ...]]
     rejects: list[Reject]
 

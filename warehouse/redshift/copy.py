@@ -103,25 +103,29 @@ class RedshiftCopy:
             CopyError: more than `max_errors` records were rejected, or objects cannot be read. Nothing was loaded.
             TransientError: objects were written or deleted meanwhile.
         """
-        loaded = 0
+        loaded, are_reported = 0, True
         rejects: list[Reject] = []
         copied = [] if self.manifest else prefixes(self.source.location, self.arrivals)
         if self.manifest:
             self.write_manifest()
         for prefix in copied or [self.source.location]:
-            rows, rejected = self._load(prefix, self.source.max_errors - len(rejects), progress)
+            rows, rejected, is_reported = self._load(prefix, self.source.max_errors - len(rejects), progress)
             loaded += rows
             rejects += rejected
+            are_reported &= is_reported
         self.refuse_changed(copied)
         self._keep(rejects)
-        return CopyResult(loaded, len(rejects))
+        return CopyResult(loaded, len(rejects) if are_reported else None)
 
     def write_manifest(self) -> None:
         """List what is to be read in a manifest, in which a missing object fails COPY."""
         self.s3.write(self.manifest, manifest_of([each.url for each in self.arrivals.read]))
 
-    def _load(self, prefix: str, max_errors: int, progress: Progress) -> tuple[int, list[Reject]]:
-        """Load the objects of the manifest, or those under a prefix. Return the number of rows, and the rejects."""
+    def _load(self, prefix: str, max_errors: int, progress: Progress) -> tuple[int, list[Reject], bool]:
+        """Load the objects of the manifest, or those under a prefix.
+
+        Returns the number of rows, the rejects, and whether Redshift has reported on them.
+        """
         name = self.source.table.name
         progress(f"{name}: COPY from {self.manifest or prefix}")
         (session,) = self.ask(SESSION)
@@ -134,7 +138,8 @@ class RedshiftCopy:
         may_reject = bool(self.source.max_errors)
         (counts,) = self._reported(COUNTS, lambda rows: rows[0].scanned is not None or not may_reject)
         rejects = self._rejects(rejects_of("pg_last_copy_id()")) if may_reject else []
-        if counts.scanned is None and may_reject:
+        is_reported = counts.scanned is not None or not may_reject
+        if not is_reported:
             progress(
                 f"{name}: WARNING: Redshift has not reported on this COPY, so it is not known whether it rejected "
                 f"records. Look at query {counts.query_id} in SYS_LOAD_ERROR_DETAIL"
@@ -145,7 +150,7 @@ class RedshiftCopy:
                 f"{len(rejects)}. Unless records share or span lines, look at query {counts.query_id} in "
                 "SYS_LOAD_DETAIL"
             )
-        return counts.loaded, rejects
+        return counts.loaded, rejects, is_reported
 
     def refuse_changed(self, copied: Sequence[str]) -> None:
         """List the objects again: nothing pins a version, and the copied prefixes match objects that came meanwhile.
