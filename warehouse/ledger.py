@@ -97,13 +97,13 @@ def _is_reload(source: Source, files: Sequence[SourceFile]) -> bool:
 
 def _versions(connection: Connection, source: Source) -> Sequence[Any]:
     """Return every version of the files of a source, the newest of each file last."""
-    query = text("""\
+    query = text(f"""\
 select
     loaded_files.url,
     loaded_files.etag,
     loaded_files.size,
     loaded_files.batch_id,
-    loaded_files.set_aside is not null and loaded_files.set_aside <> :dismissed as is_aside,
+    loaded_files.set_aside is not null and loaded_files.set_aside <> '{DISMISSED}' as is_aside,
     loaded_files.set_aside is null and batches.status = 'loaded' as is_loaded
 from loaded_files
 inner join batches
@@ -111,7 +111,7 @@ inner join batches
     and batches.source = loaded_files.source
 where loaded_files.source = :source
 order by loaded_files.batch_id""")
-    return connection.execute(query, {"source": history_of(source).source, "dismissed": DISMISSED}).all()
+    return connection.execute(query, {"source": history_of(source).source}).all()
 
 
 def _is_due(source: Source, file: SourceFile, version: Any) -> bool:

@@ -22,7 +22,8 @@ def test_a_schema_is_loaded_and_read_under_its_name_in_any_case(place: Place, ge
         each.run(generated / "log_data", generated / "song_data")
     assert upper.contents() == place.contents()
     question = tmp_path / "01_plays.sql"
-    question.write_text("select count(*) as plays from songplays")
+    head = "-- title: T\n-- question: Q?\n-- chart: table\n-- headline: H\n"
+    question.write_text(f"{head}select count(*) as plays from songplays")
     with disable_run_logger():
         asked = answer.fn(upper.target, catalog.STAR, (), [Question(question)])
     assert asked.items[0].rows[0]["plays"] > 0
