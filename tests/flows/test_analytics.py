@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from csv import reader
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -49,8 +49,11 @@ def html_text(html: str) -> str:
     return unescape(re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)))
 
 
-def ask(target: Target) -> Answers:
-    return answer.fn(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS, catalog.FILTERS)
+Filters = Mapping[str, Sequence[Choice]]
+
+
+def ask(target: Target, filters: Filters = catalog.FILTERS) -> Answers:
+    return answer.fn(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS, filters)
 
 
 def rows_of(answers: Iterable[Answer]) -> dict[str, list[tuple[Any, ...]]]:
@@ -145,7 +148,8 @@ def test_answers_on_generated_data_match_the_raw_files(place: Place, generated: 
 
 def test_answers_on_real_data_match_the_raw_files(place: Place, real_data: Path) -> None:
     place.run(real_data / "log_data", real_data / "song_data")
-    assert_answers(ask(place.target), real_data)
+    filters = catalog.FILTERS if place.target.duckdb_file else {}  # the stand-in needs a minute for all choices
+    assert_answers(ask(place.target, filters), real_data)
 
 
 def test_answers_are_right_for_each_choice_of_plan_and_period(tmp_path: Path) -> None:
@@ -242,7 +246,7 @@ def test_answers_on_dirty_data_match_the_loaded_events(place: Place, tmp_path: P
     )
     rejects = session.one("(select count(*) from load_errors)")
     session.warehouse.release_lease()
-    found = ask(place.target)
+    found = ask(place.target, {})
     newest = max(e["ts"] for e in loaded if e["ts"].year == 2018)
     batch = [(1, "log_data", len(loaded), rejects), (1, "song_data", len(songs), 0)]
     latest = next(item for item in found.items if item.question.name == "latest_batches").rows
@@ -279,7 +283,7 @@ def test_near_misses_say_what_to_fix(place: Place, tmp_path: Path) -> None:
     events = [event(ts=1541106106796 + n, itemInSession=n, **text) for n, text in enumerate(texts)]
     data = write_data(tmp_path / "data", events, [song(), song(song_id="SO2", title="日", artist_name="東")])
     place.run(data / "log_data", data / "song_data")
-    found = ask(place.target)
+    found = ask(place.target, {})
     assert_answers(found, data)
     assert {row[3] for row in rows_of(found.items)["near_misses"]} == {
         "another duration", "case or spacing", "encoding or punctuation",
@@ -291,7 +295,7 @@ def test_plan_changes_are_counted_by_day(place: Place, tmp_path: Path) -> None:
     events = [event(ts=1541106106796 + n * 60_000, itemInSession=n, level=level) for n, level in enumerate(levels)]
     data = write_data(tmp_path / "data", events, [song()])
     place.run(data / "log_data", data / "song_data")
-    found = ask(place.target)
+    found = ask(place.target, {})
     assert_answers(found, data)
     assert [row[1:] for row in rows_of(found.items)["plan_changes"]] == [(2, 1, 1, 1)]
 
@@ -311,7 +315,7 @@ def test_times_in_another_unit_spoil_neither_users_nor_the_report(place: Place, 
     users = {user: (level, updated) for user, *_, level, updated in place.contents("users")["users"]}
     assert users == {7: ("paid", datetime(2018, 11, 10, 21, 1, 46, 796000)), 8: ("free", datetime(1970, 1, 1))}
 
-    found = ask(place.target)
+    found = ask(place.target, {})
     answers = {answer.question.name: answer for answer in found.items}
     assert answers["overview"].headline == "1 listener played 10 songs from 1 November 2018 to 10 November 2018 (UTC)."
     assert [row[0].day for row in rows_of(found.items)["daily_activity"]] == list(range(1, 11))
