@@ -43,8 +43,9 @@ class Days:
         Raises:
             PermanentError: there are none.
         """
-        days = {file.url: day for file in files if (day := day_of(file.url))}
-        if not days or not (self.since or self.until):
+        is_any = not (self.since or self.until)
+        days = {} if is_any else {file.url: day for file in files if (day := day_of(file.url))}
+        if not days:
             return {file.url for file in files}
         first, last = self.since or date.min, self.until or date.max
         chosen = {url for url, day in days.items() if first <= day <= last}

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -42,7 +43,7 @@ class Source:
     retry_set_aside: bool = False
     dismiss_set_aside: bool = False
 
-    @property
+    @cached_property
     def root(self) -> str:
         """What the URLs of its files begin with."""
         return self.location if "://" in self.location else os.path.abspath(self.location)

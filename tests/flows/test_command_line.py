@@ -249,7 +249,7 @@ for entrypoint, options, code in {cases}:
         run_command(entrypoint)
     except Ended as ended:
         assert ended.args == (code,), (entrypoint, options, ended.args)
-    slow = {{"prefect", "duckdb", "sqlalchemy", "sqlglot", "boto3", "numpy", "pydantic"}}
+    slow = {{"prefect", "duckdb", "sqlalchemy", "sqlglot", "boto3", "pydantic"}}
     assert not slow & set(sys.modules), (entrypoint, options, slow & set(sys.modules))
 """
 

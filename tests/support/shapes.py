@@ -30,7 +30,6 @@ LOWERED = {
     "copy.SMALL_FILE_BYTES": 200,
     "copy._TEXT_BATCH_BYTES": 2000,
     "copy.BATCH_BYTES": 3000,
-    "copy.LINES_BATCH_BYTES": 3000,
     "copy._FILE_BYTES": 10,
     "files._LINE_BYTES": 2000,
 }

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
-from uuid import uuid4
 
 from duckdb import DuckDBPyConnection
 from rich.filesize import decimal
@@ -19,7 +18,6 @@ from warehouse.sources import CopyResult, Progress, Source
 from warehouse.stopping import WORK
 from warehouse.tables import Column
 
-LINES_BATCH_BYTES = 1 << 30
 BATCH_BYTES = 128 << 20
 SMALL_FILE_BYTES = 4096
 """A file up to this size is read whole, together with thousands of others: opening DuckDB's JSON reader costs more."""
@@ -28,14 +26,13 @@ _FILE_BYTES = 12 << 10
 """What a file is counted for beside its content: DuckDB keeps 3 kB of memory for each of the files that it reads."""
 
 _TEXT_BATCH_BYTES = 4 << 20
-_DOUBTFUL_CHARACTERS = 64 << 20
 _PROGRESS_SECONDS = 2
 
 _SETTINGS = "set enable_progress_bar = true; set enable_progress_bar_print = false"
 _NO_WHOLE_FILES = "create or replace temp table copy_whole_files (file_index ubigint, content varchar)"
-_DOUBTFUL = """
-create or replace temp table copy_doubtful as
-select unnest($1::ubigint[]) as file_index, unnest($2::varchar[]) as record"""
+_SPLIT = """
+with read as materialized ({read}),
+doubtful as (insert into copy_doubtful select file_index, record from read where doubt returning file_index)"""
 
 
 class DuckDBCopy:
@@ -90,12 +87,12 @@ class DuckDBCopy:
         for file in files:
             if file.size > SMALL_FILE_BYTES:
                 (lines if is_of_lines(file, self.reader.root.kind) else texts).append(file)
-        for load, group, size in (
-            (self._load_lines, lines, LINES_BATCH_BYTES),
-            (self._load_texts, texts, BATCH_BYTES),
-            (self._load_whole_files, small, BATCH_BYTES),
+        for load, group in (
+            (self._load_lines, lines),
+            (self._load_texts, texts),
+            (self._load_whole_files, small),
         ):
-            for batch in batches(group, size, size=lambda file: file.size + _FILE_BYTES):
+            for batch in batches(group, BATCH_BYTES, size=lambda file: file.size + _FILE_BYTES):
                 self._execute("set variable copy_paths = ?", [[as_pattern(file.path) for file in batch]])
                 with unchanged(batch):
                     load(batch)
@@ -137,8 +134,7 @@ class DuckDBCopy:
         self._execute("create or replace temp table copy_broken (file_index ubigint)")
         start = self._end_of_table()
         self._load_unbroken(files, records, self.shape)
-        self._execute("select 1 from copy_broken limit 1")
-        if self.cursor.fetchall():
+        if self._has_rows("copy_broken"):
             self._execute(f"delete from {self.table} where rowid >= ?", [start])
             self.rows -= self.cursor.fetchall()[0][0]
             self._load_unbroken(files, f"from ({records}) where file_index not in (from copy_broken)", self.shape)
@@ -147,18 +143,16 @@ class DuckDBCopy:
     def _load_unbroken(self, files: list[File], records: str, shape: Shape) -> None:
         """Load a batch, and list files with broken records in copy_broken.
 
-        One pass over the records: those whose fast reading is certain go into the table. The doubtful ones go through
-        a Python function, which keeps them for a second, exact reading. So most records are read once, at full speed.
+        One pass over the records: those whose fast reading is certain go into the table, the doubtful ones into
+        copy_doubtful, for a second, exact reading. So most records are read once, at full speed.
         """
-        with _doubtful_records(self.cursor) as (keep, doubtful):
-            certain = f"case when doubt then {keep}(file_index, record) else true end"
-            with self.meter.watching(_size(files)):
-                self._insert(f"({self.reader.read(records, shape)})", certain)
-        if not doubtful:
+        self._execute("create or replace temp table copy_doubtful (file_index ubigint, record varchar)")
+        with self.meter.watching(_size(files)):
+            self._insert("read", "not doubt", _SPLIT.format(read=self.reader.read(records, shape)))
+        if not self._has_rows("copy_doubtful"):
             return
-        # A record that was not kept for lack of memory makes its file a broken one, and so does a record that the
-        # exact reading rejects: such files are read again as texts, which gives each reject its line.
-        self._execute(_DOUBTFUL, [list(column) for column in zip(*doubtful, strict=True)])
+        # A file without a record is a broken one, and so is that of a record which the exact reading rejects. Broken
+        # files are read again as texts, which gives each reject its line.
         self._examine("select file_index, 0 as line, record from copy_doubtful where record is not null")
         self._execute("""
             insert into copy_broken
@@ -213,34 +207,17 @@ class DuckDBCopy:
     def _examine(self, records: str) -> None:
         self._execute(f"create or replace temp table copy_examined as {self.reader.examine(records)}")
 
-    def _insert(self, rows: str, condition: str) -> None:
+    def _insert(self, rows: str, condition: str, before: str = "") -> None:
         names = self.reader.names
-        self._execute(f"insert into {self.table} ({names}) select {names} from {rows} where {condition}")
+        self._execute(f"{before} insert into {self.table} ({names}) select {names} from {rows} where {condition}")
         self.rows += self.cursor.fetchall()[0][0]
+
+    def _has_rows(self, table: str) -> bool:
+        self._execute(f"select 1 from {table} limit 1")
+        return bool(self.cursor.fetchall())
 
     def _execute(self, statement: str, parameters: list[Any] | None = None) -> None:
         self.cursor.execute(statement, parameters)
-
-
-@contextmanager
-def _doubtful_records(cursor: Any) -> Iterator[tuple[str, list[tuple[int, str | None]]]]:
-    """Yield the name of an SQL function that keeps a record and returns false, and the list of what it kept.
-
-    Beyond a limit of characters it keeps only the record's file, which is then read again.
-    """
-    name = f"keep_{uuid4().hex}"  # functions belong to the database, in which other loads run in parallel
-    doubtful: list[tuple[int, str | None]] = []
-    room = _DOUBTFUL_CHARACTERS
-
-    def keep(file_index: int, record: str | None) -> bool:
-        nonlocal room
-        room -= len(record or "")
-        doubtful.append((file_index, record if room > 0 else None))
-        return False
-
-    cursor.create_function(name, keep, ["UBIGINT", "VARCHAR"], "BOOLEAN", null_handling="special", side_effects=True)
-    yield name, doubtful
-    cursor.remove_function(name)  # not after an error: the rollback removes it, and this would raise again
 
 
 class _Meter:

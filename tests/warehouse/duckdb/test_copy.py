@@ -366,18 +366,6 @@ def test_line_numbers_continue_across_chunks_of_a_file(copying: Copying, monkeyp
     assert loaded.reported == (2000 - 667 + 500, 667)
 
 
-def test_doubtful_records_beyond_the_memory_limit_are_read_again(
-    copying: Copying, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("warehouse.duckdb.copy._DOUBTFUL_CHARACTERS", 1000)
-    records = [b'{"k": 1.%d0}' % n for n in range(1000)]
-    loaded = copying.load(copying.table("k varchar"), {"a.json": b"\n".join(records), "b.json": GOOD * 300})
-
-    numbers = [row[0] for row in loaded.rows if row[0] != "good neighbour"]
-    assert sorted(numbers, key=str) == sorted((f"1.{n}0" for n in range(1000)), key=str)
-    assert loaded.reported == (1300, 0)
-
-
 def test_a_broken_file_does_not_disturb_existing_rows(copying: Copying) -> None:
     table = copying.table("k varchar")
     copying.load(table, b'{"k": "there before"}')

@@ -155,7 +155,7 @@ def test_a_statement_over_the_timeout_is_cancelled_and_rolled_back(numbers: Sess
 
 def test_a_copy_over_the_timeout_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On DuckDB, COPY consists of many statements. One that starts after the timeout is cancelled."""
-    monkeypatch.setattr("warehouse.duckdb.copy.LINES_BATCH_BYTES", 1)
+    monkeypatch.setattr("warehouse.duckdb.copy.BATCH_BYTES", 1)
     copying = Copying(tmp_path, statement_timeout=1)
     files = {"a.json": b'{"k": "a"}\n' * 1000, "b.json": b'{"k": "b"}\n' * 1_000_000}
     table = copying.table("k varchar")
