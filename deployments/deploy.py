@@ -10,7 +10,6 @@ if __name__ == "__main__":  # before the imports below, which take seconds
 
 import asyncio
 import os
-import sys
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
@@ -23,6 +22,7 @@ from prefect.utilities.urls import url_for
 from deployments.automations import save_automations
 from deployments.blocks import save_blocks
 from deployments.prefect_command import POOL, make_pool, prefect
+from flows.terminal import this_python
 from warehouse.errors import PermanentError
 
 OURS = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
@@ -71,7 +71,7 @@ def _tell(client: SyncPrefectClient) -> None:
     width = max(map(len, names))
     for name in sorted(names):
         print(f"  {name:<{width}}  {names[name]}")
-    python = os.path.relpath(sys.executable)
+    python = this_python()
     print(f"Next, in two terminals:\n  {python} -m deployments.worker")
     print(f"  {python} -m prefect deployment run sparkify-etl/manual --watch")
 

@@ -22,6 +22,7 @@ from prefect.client.orchestration import SyncPrefectClient
 
 from deployments.prefect_command import Environment, make_pool, prefect
 from flows.parameters import Port
+from flows.terminal import this_python
 from warehouse.errors import PermanentError
 
 DEPLOYMENT = "sparkify-etl/local"
@@ -44,7 +45,7 @@ def serve(*, port: Port = 4200) -> None:
     with suppress(KeyboardInterrupt), server(port) as (environment, served), worker(environment) as working:
         prefect(environment, "--no-prompt", "deploy", "--name", DEPLOYMENT.split("/")[1])
         url = environment["PREFECT_API_URL"]
-        command = f"{os.path.relpath(sys.executable)} -m prefect deployment run {DEPLOYMENT} --watch"
+        command = f"{this_python()} -m prefect deployment run {DEPLOYMENT} --watch"
         print(
             f"\nThe UI is at {url.removesuffix('/api')}. To run the pipeline, press Run there, or use:\n"
             f"  PREFECT_API_URL={url} {command}\n"

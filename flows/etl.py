@@ -8,8 +8,6 @@ from flows.command_line import run_command
 if __name__ == "__main__":  # before the imports below, which take seconds
     run_command("flows.etl:etl")
 
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from prefect.runtime import flow_run
 from flows.generate import generate
 from flows.parameters import Count, MaxErrors, SchemaName, WarehouseName, refuse_contradictions
 from flows.summary import Places, Summary
+from flows.terminal import this_python
 from sql import catalog
 from tasks.check import check, check_one
 from tasks.create_tables import create_tables
@@ -212,7 +211,7 @@ def _results(futures: list[PrefectFuture[Result]]) -> list[Result]:
 
 def where_to_look(target: Target) -> Places:
     """Say where the tables and the rejected records are, and what to do next, with commands that can be pasted."""
-    python = min(sys.executable, os.path.relpath(sys.executable), key=len)
+    python = this_python()
     options = f"--warehouse {quote(target.warehouse)} --schema {quote(target.schema)}"
     rejects = f"The rejected records are in the table load_errors. By reason:\n  {python} -m flows.rejects {options}"
     query = f"select level, count(*) as plays from {target.schema}.songplays group by level"

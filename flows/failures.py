@@ -67,7 +67,9 @@ def last_lines(error: BaseException) -> list[str]:
 def _message(error: BaseException) -> str:
     if was_interrupted(error):
         return "interrupted: each step is complete or undone. Run again to complete the others"
-    if isinstance(error, PermanentError | TransientError):
+    if isinstance(error, TransientError):
+        return f"{error}. Each step is complete or undone. Run again once this has passed"
+    if isinstance(error, PermanentError):
         return str(error)
     if _is_unanswered(error) or _is_unanswered(error.__cause__):
         from prefect.settings import PREFECT_API_URL  # it was imported before it could fail

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterable
 from io import TextIOWrapper
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from flows.escape import escape_control
@@ -38,3 +39,8 @@ def accept_any_character() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def this_python() -> str:
+    """Return this Python as a person types it into a shell: its path from here, where that is shorter."""
+    return quote(min(sys.executable, os.path.relpath(sys.executable), key=len))

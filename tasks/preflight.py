@@ -21,9 +21,12 @@ def preflight(target: Target, sources: Sequence[Source], tables: Sequence[str]) 
         PermanentError: something is missing. The message names everything that is.
     """
     findings = open_warehouse(target).preflight(sources, tables)
-    failed = [finding for finding in findings if finding.result == "failed"]
+    failed: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.result == "failed":
+            failed.setdefault(finding.text, []).append(finding.subject)
     if failed:
-        reasons = "; ".join(f"{each.subject}: {each.text}" for each in failed)
+        reasons = "; ".join(f"{', '.join(subjects)}: {text}" for text, subjects in failed.items())
         raise PermanentError(f"preflight failed, nothing was changed: {reasons}")
     for finding in findings:
         get_run_logger().info("%s", finding)

@@ -1,10 +1,8 @@
 """Deployments on a real Prefect server, run by a real worker, with the commands of docs/deploying.md."""
 
 import json
-import os
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,6 +18,7 @@ from prefect.client.orchestration import get_client
 from deployments.deploy import deploy
 from flows.artifacts import artifact_key
 from flows.escape import escape_cell, escape_markdown
+from flows.terminal import this_python
 from sql import catalog
 from tests.standin import Standin
 from tests.standin.postgres import SUPERUSER, run_postgres
@@ -119,7 +118,7 @@ def typed() -> list[str]:
     """Return the commands that the guide tells to type after `make deploy`, with this environment's own path."""
     guide = (ROOT / "docs/deploying.md").read_text(encoding="utf-8").partition("make deploy\n")[2]
     lines = [line.partition("#")[0].strip() for line in guide.splitlines()[:2]]
-    return [line.replace(".venv/bin/python", os.path.relpath(sys.executable)) for line in lines]
+    return [line.replace(".venv/bin/python", this_python()) for line in lines]
 
 
 @contextmanager

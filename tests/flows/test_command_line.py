@@ -352,6 +352,8 @@ def test_the_summary_says_what_next(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert block.startswith("The tables are in sparkify-redshift, schema music. Next:\n")
     assert block.count("\n") == 2
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "my python").symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "my python"))
     with duckdb.connect("my a.duckdb") as connection:
         connection.execute("create schema music; create table music.songplays as select 'paid' as level")
     first, *steps = where_to_look(Target("duckdb:///my a.duckdb", "music", "run")).tables.splitlines()

@@ -5,7 +5,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,10 +16,12 @@ import pytest
 from flows.command_line import new_app
 from flows.declared import declared
 from flows.failures import UNTOLD
+from sql import catalog
 from tests.standin import Standin
+from tests.standin.faults import Faults
 from tests.support.command import exit_code_of
 from tests.support.steps import RETRIES
-from tests.support.warehouses import LOADED, Place, duckdb_place, redshift_place
+from tests.support.warehouses import BUCKET, LOADED, Place, duckdb_place, redshift_place
 from warehouse.duckdb.dialect import Dialect
 from warehouse.duckdb.translate import translate
 
@@ -36,6 +38,16 @@ class Setting:
     place: Place
     data: Path
     patch: pytest.MonkeyPatch
+    standin: Any = None
+
+    @property
+    def faults(self) -> Faults:
+        faults: Faults = self.standin.faults
+        return faults
+
+    @property
+    def last_log(self) -> Path:
+        return max((self.data / "log_data").rglob("*.json"))
 
     def raising(self, statement: str, error: BaseException) -> None:
         """Let a statement on DuckDB raise an error."""
@@ -70,25 +82,41 @@ class Failure:
     message: str
     code: int = 1
     attempts: int = 1
+    options: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.name
 
 
 def add_bad_record(setting: Setting) -> None:
-    path = max((setting.data / "log_data").rglob("*.json"))
-    path.write_text("not json\n" + path.read_text())
+    setting.last_log.write_text("not json\n" + setting.last_log.read_text())
 
 
 def add_level(setting: Setting) -> None:
-    path = max((setting.data / "log_data").rglob("*.json"))
-    path.write_text('{"page": "NextSong", "ts": 1541548800000, "level": "gold", "userId": "1", "sessionId": 1}')
+    setting.last_log.write_text(
+        '{"page": "NextSong", "ts": 1541548800000, "level": "gold", "userId": "1", "sessionId": 1}'
+    )
 
 
 def drop_column(setting: Setting) -> None:
     with duckdb.connect(str(setting.place.target.duckdb_file)) as connection:
         connection.execute("alter table sparkify.users drop column gender")
 
+
+LEVELS_BROKEN = (
+    "checks failed: levels_known\n"
+    "error: levels_known, broken by 1 row. The level of every NextSong event is free or paid.\n"
+    "  ts=2018-11-07 00:00:00, user_id=1, level=gold"
+)
+VARYING = (
+    (r"\.py, line \d+", ".py, line N"),
+    (rf"{BUCKET}/\d+/", f"{BUCKET}/N/"),
+    (r", \d+ from staging", ", N from staging"),
+    ("(report on them:\n).*", r"\1QUERY"),
+)
+AGAIN = ". Each step is complete or undone. Run again once this has passed"
+INSERTING = "^insert into events"
+INSERT = "insert into events ({columns}, batch_id)\nselect {columns}, N from staging_events"
 
 ON_DUCKDB = [
     Failure(
@@ -107,9 +135,7 @@ ON_DUCKDB = [
     Failure(
         "a rule of a batch is broken",
         add_level,
-        "checks failed: levels_known\n"
-        "error: levels_known, broken by 1 row. The level of every NextSong event is free or paid.\n"
-        "  ts=2018-11-07 00:00:00, user_id=1, level=gold",
+        LEVELS_BROKEN,
     ),
     Failure(
         "a table with other columns",
@@ -119,6 +145,34 @@ ON_DUCKDB = [
         "Change the SQL files back, or run these statements, and then the pipeline:\n"
         'set search_path to "sparkify";\n'
         "drop table users;",
+    ),
+    Failure(
+        "no such block",
+        lambda setting: None,
+        "warehouse: there is no SQLAlchemy Connector block named 'typo'. `prefect block ls` lists the existing blocks. "
+        "Save the block first, or use duckdb:///path",
+        options={"--warehouse": "typo"},
+    ),
+    Failure(
+        "days the wrong way round",
+        lambda setting: None,
+        "since: 2018-11-05 is after until, 2018-11-04. Swap them",
+        code=2,
+        options={"--since": "2018-11-05", "--until": "2018-11-04"},
+    ),
+    Failure(
+        "a schema of the system",
+        lambda setting: None,
+        "schema: 'pg_catalog' belongs to the database itself. Name another schema",
+        code=2,
+        options={"--schema": "pg_catalog"},
+    ),
+    Failure(
+        "fewer than no errors",
+        lambda setting: None,
+        'Invalid value "-1" for --max-errors. Use 0 to 99999.',
+        code=2,
+        options={"--max-errors": "-1"},
     ),
     Failure(
         "no database",
@@ -153,24 +207,48 @@ ON_DUCKDB = [
 
 ON_REDSHIFT = [
     Failure(
-        "a connection that breaks at every try",
-        lambda faults: faults.hang_up(pattern="^copy staging_events", times=RETRIES + 1),
-        "the connection to the warehouse was lost, and any open transaction was rolled back: InterfaceError: "
-        "BrokenPipe: server socket closed. Please check that client side networking configurations such as Proxies, "
-        "firewalls, VPN, etc. are not affecting your network connection.",
+        "a bad record",
+        add_bad_record,
+        "staging_events: 1 record rejected before Redshift stopped reading, max_errors allows 0. Nothing was loaded "
+        "from s3://sparkify-test/N/log_data/.\n"
+        "  s3://sparkify-test/N/log_data/2018/11/2018-11-07-events.json, line 1: Not a JSON object (code 1224)\n"
+        "Fix the files, or set --max-errors 1 or higher to keep the rejects in load_errors. Redshift's own report on "
+        "them:\nQUERY",
+    ),
+    Failure("a rule of a batch is broken", add_level, LEVELS_BROKEN),
+    Failure(
+        "a conflict at every try",
+        lambda setting: setting.faults.conflict(pattern=INSERTING, times=RETRIES + 1),
+        "two transactions were in conflict, and any open transaction was rolled back: could not complete because of "
+        "conflict with concurrent transaction (SQLSTATE XX000)" + AGAIN,
         attempts=RETRIES + 1,
     ),
     Failure(
-        "a login that is refused",
-        lambda faults: faults.refuse_connections("28000", "password authentication failed for user sparkify", times=9),
-        "preflight failed, nothing was changed: connection: Redshift refused: password authentication failed for user "
-        "sparkify (SQLSTATE 28000). Fix the user and the password, or the IAM settings, in the warehouse's block",
+        "a cluster that resumes for longer than a run waits",
+        lambda setting: setting.faults.refuse_connections("57P03", "the cluster is resuming", times=99),
+        "the cluster is paused or resuming, and any open transaction was rolled back: the cluster is resuming "
+        "(SQLSTATE 57P03)" + AGAIN,
+        attempts=RETRIES + 1,
     ),
     Failure(
-        "a privilege that is missing",
-        lambda faults: faults.fail("42501", "permission denied for relation t", pattern="^delete from staging_events"),
-        "Redshift refused: permission denied for relation t (SQLSTATE 42501). Grant the privileges that a loader "
-        "needs; docs/redshift.md lists them\ndelete from staging_events",
+        "a full disk",
+        lambda setting: setting.faults.fail("XX000", "Disk Full", pattern=INSERTING),
+        "Redshift refused: Disk Full (SQLSTATE XX000). Make room in the cluster: drop what nobody needs, VACUUM, or "
+        "resize it. Then run again\n" + INSERT,
+    ),
+    Failure(
+        "a statement that is cancelled",
+        lambda setting: setting.faults.fail("57014", "Query (7) cancelled on request", pattern=INSERTING),
+        "Redshift refused: Query (7) cancelled on request (SQLSTATE 57014). Set a longer statement_timeout, or 0 "
+        "for none\n" + INSERT,
+    ),
+    Failure(
+        "a prefix of no object",
+        lambda setting: None,
+        "preflight failed, nothing was changed: staging_songs COPY, staging_songs objects: {bucket}/nothing/: The "
+        "specified S3 prefix 'nothing/' does not exist. Name a prefix that keys in the bucket start with (prefixes are "
+        "case-sensitive; try `aws s3 ls {bucket}/nothing/`)",
+        options={"--song-data": f"{BUCKET}/nothing/"},
     ),
 ]
 
@@ -200,7 +278,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[io.StringIO]:
         other.removeFilter(UNTOLD)
 
 
-def run(setting: Setting) -> int:
+def run(setting: Setting, more: dict[str, str]) -> int:
     app, target = new_app(), setting.place.target
     app.default(declared("flows.etl:etl"))
     options = {
@@ -209,6 +287,7 @@ def run(setting: Setting) -> int:
         "--warehouse": target.warehouse,
         "--schema": target.schema,
         "--aws-credentials": target.aws_credentials,
+        **more,
     }
     return exit_code_of(app, *(word for option in options.items() for word in option))
 
@@ -236,12 +315,19 @@ def test_a_failure_on_duckdb_is_told_once_and_changes_nothing(
 
 def assert_told_once(failure: Failure, setting: Setting, log: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     started = monotonic()
-    assert run(setting) == failure.code
+    assert run(setting, failure.options) == failure.code
     assert monotonic() - started < SECONDS
     printed = capsys.readouterr().err.strip()
-    last = max((setting.data / "log_data").rglob("*.json"))
-    expected = failure.message.format(last=last, data=setting.data, file=setting.place.target.duckdb_file)
-    assert re.sub(r"\.py, line \d+", ".py, line N", printed) == expected
+    expected = failure.message.format(
+        last=setting.last_log,
+        data=setting.data,
+        file=setting.place.target.duckdb_file,
+        bucket=BUCKET,
+        columns=", ".join(column.name for column in catalog.STAGING_EVENTS.columns),
+    )
+    for varying, name in VARYING:
+        printed = re.sub(varying, name, printed, flags=re.DOTALL)
+    assert printed == expected
     shown = log.getvalue()
     lines = [line for line in shown.splitlines() if " - Retry " not in line]
     assert not set(expected.splitlines()) & set(lines), "it is told in the last lines only"
@@ -250,23 +336,31 @@ def assert_told_once(failure: Failure, setting: Setting, log: io.StringIO, capsy
     assert shown.count("- Retry ") == failure.attempts - 1
 
 
+@pytest.fixture(scope="module")
+def on_redshift(running_standin: Standin, loaded: Path) -> Iterator[Place]:
+    """The stand-in, into which all data was loaded. Each run finds them under another prefix, so as new."""
+    with pytest.MonkeyPatch.context() as patch:
+        place = redshift_place(running_standin, patch)
+        place.run(loaded / "data/log_data", loaded / "data/song_data")
+        yield place
+
+
 @pytest.mark.parametrize("failure", ON_REDSHIFT, ids=str)
 def test_a_failure_on_redshift_is_told_once_and_changes_nothing(
     failure: Failure,
-    standin: Standin,
+    running_standin: Standin,
+    on_redshift: Place,
     loaded: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     log: io.StringIO,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    place = redshift_place(standin, monkeypatch)
-    setting = Setting(place, loaded / "data", monkeypatch)
-    place.run(setting.data / "log_data", setting.data / "song_data")
-    before = place.contents(*LOADED, "events", "load_errors")
-    standin.faults.clear()
-    failure.do(standin.faults)
+    shutil.copytree(loaded / "data", tmp_path / "data")
+    setting = Setting(on_redshift, tmp_path / "data", monkeypatch, running_standin)
+    before = on_redshift.contents(*LOADED, "events", "load_errors")
+    failure.do(setting)
     assert_told_once(failure, setting, log, capsys)
-    standin.faults.clear()
-    assert place.contents(*LOADED, "events", "load_errors") == before
-    place.session("the next run")
+    running_standin.faults.clear()
+    assert on_redshift.contents(*LOADED, "events", "load_errors") == before
+    on_redshift.session("the next run").warehouse.release_lease()

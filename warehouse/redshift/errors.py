@@ -36,6 +36,11 @@ class Cause:
 
 
 TRANSIENT = (
+    Cause(
+        "the cluster is paused or resuming",
+        message=r"(?i)\b(is|being) (paused|resuming|pausing|resumed)\b",
+        kind=UnavailableError,
+    ),
     Cause("the connection was lost", sqlstate="08.{3}"),
     Cause("the server ended the session", sqlstate="57P0[123]"),
     Cause(
@@ -55,11 +60,6 @@ TRANSIENT = (
         "S3 was not ready", message=r"S3\w*Exception.*(InternalError|ServiceUnavailable|RequestTimeout|Status 50[03])"
     ),
     Cause("AWS asked for fewer requests", message="Throttling|TooManyRequests"),
-    Cause(
-        "the cluster is paused or resuming",
-        message=r"(?i)\b(is|being) (paused|resuming|pausing|resumed)\b",
-        kind=UnavailableError,
-    ),
 )
 """Errors that a retry may fix. All others are permanent: syntax, permissions, missing objects, bad rows.
 
@@ -83,6 +83,10 @@ ADVICE = (
     (Cause("syntax", "42601"), "Fix the SQL file that the statement comes from"),
     (Cause("permission", "42501"), "Grant the privileges that a loader needs; docs/redshift.md lists them"),
     (Cause("cancelled", "57014"), "Set a longer statement_timeout, or 0 for none"),
+    (
+        Cause("no room", "53100", "^Disk Full"),
+        "Make room in the cluster: drop what nobody needs, VACUUM, or resize it. Then run again",
+    ),
     (
         Cause("no TLS", message="Server refuses SSL"),
         "Check host and port in the warehouse's block, because Redshift uses TLS. connect_args of "

@@ -84,6 +84,12 @@ def in_copy(message: str) -> Order:
 
 PAUSED = "The cluster is paused; resume it to connect"
 PASSING: dict[str, list[Order]] = {
+    "the cluster is paused or resuming": [
+        refuses("XX000", PAUSED),
+        refuses("57000", "The workgroup is being resumed, try again later"),
+        refuses("XX000", "cluster is resuming"),
+        answers("XX000", PAUSED, fatal=True),
+    ],
     "the connection was lost": [
         answers("08006", "connection failure"),
         answers("08P01", "protocol violation", fatal=True),
@@ -113,12 +119,6 @@ PASSING: dict[str, list[Order]] = {
         in_copy("S3CurlException: idle,Status 400,Error RequestTimeout,Rid A,CanRetry 1"),
     ],
     "AWS asked for fewer requests": [in_copy("Throttling: Rate exceeded"), in_copy("TooManyRequestsException")],
-    "the cluster is paused or resuming": [
-        refuses("XX000", PAUSED),
-        refuses("57000", "The workgroup is being resumed, try again later"),
-        refuses("XX000", "cluster is resuming"),
-        answers("XX000", PAUSED, fatal=True),
-    ],
 }
 
 
@@ -127,7 +127,7 @@ def test_every_transient_cause_is_tested() -> None:
 
 
 LOST, ENDED, FULL = "the connection was lost", "the server ended the session", "there are too many connections"
-CONFLICT, THROTTLED, PAUSING = "two transactions were in conflict", "AWS asked for fewer requests", list(PASSING)[-1]
+CONFLICT, THROTTLED, PAUSING = "two transactions were in conflict", "AWS asked for fewer requests", next(iter(PASSING))
 SLOW, NOT_READY = "S3 asked for fewer requests", "S3 was not ready"
 MEANINGS = [
     ("08000", "", LOST), ("08P01", "", LOST), ("57P01", "", ENDED), ("57P02", "", ENDED), ("57P03", "", ENDED),
