@@ -10,6 +10,7 @@ if __name__ == "__main__":  # before the imports below, which take seconds
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
@@ -170,11 +171,13 @@ def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool,
     is_up_to_date = opening.is_current and not any(each.is_news for each in staged)
     if (is_up_to_date and not full_refresh) or any(result.fails_run for result in audits):
         return Summary(target, staged, [], audits, where_to_look(target), opening)
-    tables, checks = load_star(target, full_refresh=full_refresh)
+    tables, checks = load_star(target, opening.at, full_refresh=full_refresh)
     return Summary(target, staged, tables, [*audits, *checks], where_to_look(target), opening)
 
 
-def load_star(target: Target, *, full_refresh: bool = False) -> tuple[list[TableResult], list[CheckResult]]:
+def load_star(
+    target: Target, began_at: datetime | None = None, *, full_refresh: bool = False
+) -> tuple[list[TableResult], list[CheckResult]]:
     """Load facts, then dimensions in parallel, and check them."""
     facts = [load_fact(target, table, catalog.HISTORY, full_refresh=full_refresh) for table in catalog.FACTS]
     dimensions = _results(
@@ -183,7 +186,7 @@ def load_star(target: Target, *, full_refresh: bool = False) -> tuple[list[Table
             for table in catalog.DIMENSIONS
         ]
     )
-    return [*facts, *dimensions], check(target, catalog.CHECKS)
+    return [*facts, *dimensions], check(target, catalog.CHECKS, began_at)
 
 
 def _plan(target: Target, sources: list[Source], *, full_refresh: bool) -> Plan:

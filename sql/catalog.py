@@ -26,6 +26,7 @@ LEDGER = (
     Table(SQL / "history/batches.sql", key=("batch_id", "source")),
     Table(SQL / "history/loaded_files.sql", key=("url", "batch_id")),
     Table(SQL / "history/table_loads.sql", key=("table_name", "load")),
+    Table(SQL / "history/check_results.sql", key=("run", "check_name")),
 )
 
 FACTS = (Table(SQL / "facts/songplays.sql", key=("songplay_id",)),)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from prefect import task
 from sqlalchemy import Connection
@@ -17,16 +18,18 @@ SAMPLE_ROWS = 5
 
 
 @task(task_run_name="check", **RETRIES)
-def check(target: Target, checks: Sequence[Check]) -> list[CheckResult]:
+def check(target: Target, checks: Sequence[Check], began_at: datetime | None = None) -> list[CheckResult]:
     """Return what breaks each rule.
 
-    One transaction. It only reads, but for the record whether a rule of severity `error` is broken.
+    One transaction. It only reads, but for the record of what it found in the run that began at a time.
     """
     warehouse = open_warehouse(target)
     with warehouse.task() as connection:
         results = [offending_rows(connection, rule) for rule in checks]
         unchecked = ledger.unchecked(connection)
         ledger.record_checks(warehouse, connection, checks, all_hold=not any(result.fails_run for result in results))
+        counts = [(rule, result.offending) for rule, result in zip(checks, results, strict=True)]
+        ledger.record_results(warehouse, connection, counts, began_at)
     return [replace(result, unchecked=unchecked) if result.fails_run else result for result in results]
 
 

@@ -31,12 +31,13 @@ CHECKS = "checks"
 class Opening:
     """What a run begins with: the number of its batch, and whether tables and checks have seen all earlier ones.
 
-    `newest` is when the newest of these was loaded.
+    `newest` is when the newest of these was loaded, and `at` when the run began, by the warehouse's clock.
     """
 
     batch: int
     is_current: bool
     newest: datetime | None = None
+    at: datetime | None = None
 
 
 def open_batch(connection: Connection, tables: Sequence[Table], checks: Sequence[Check]) -> Opening:
@@ -45,8 +46,8 @@ def open_batch(connection: Connection, tables: Sequence[Table], checks: Sequence
     definitions = {table.name: table.definition for table in tables} | {CHECKS: _select_of(checks)}
     is_current = all(loaded.get(name, never).is_current(definition) for name, definition in definitions.items())
     filled = (connection.exec_driver_sql(f"select 1 from {table.name} limit 1").first() for table in tables)
-    newest = cast(datetime | None, connection.exec_driver_sql("select max(loaded_at) from batches").scalar_one())
-    return Opening(never.newest_batch + 1, is_current and all(filled), newest)
+    times = connection.exec_driver_sql("select max(loaded_at) as newest, getdate() as now from batches").one()
+    return Opening(never.newest_batch + 1, is_current and all(filled), times.newest, times.now)
 
 
 def compare(connection: Connection, source: Source, files: Sequence[SourceFile], batch: int) -> Arrivals:
@@ -231,6 +232,18 @@ def record_checks(warehouse: Warehouse, connection: Connection, checks: Sequence
     state = state_of(connection, CHECKS)
     if not (state.loads and state.is_current(select)):  # an attempt may have got no answer to its COMMIT
         _record(warehouse, connection, CHECKS, select, state, LoadResult())
+
+
+def record_results(
+    warehouse: Warehouse, connection: Connection, found: Sequence[tuple[Check, int]], began_at: datetime | None
+) -> None:
+    """Record how many rows break each rule, instead of what an attempt recorded that got no answer to its COMMIT."""
+    run = warehouse.target.holder
+    connection.execute(text("delete from check_results where run = :run"), {"run": run})
+    query = "select coalesce(max(batch_id), 0) as batch, getdate() as now from batches"
+    newest = connection.exec_driver_sql(query).one()
+    rows = [(newest.batch, rule.name, rule.severity, count, run, began_at, newest.now) for rule, count in found]
+    warehouse.insert(connection, "check_results", rows)
 
 
 def unchecked(connection: Connection) -> list[int]:

@@ -79,8 +79,8 @@ class PlannedWarehouse(DuckDBWarehouse):
 
     def insert(self, connection: Connection, table: str, rows: Sequence[Values]) -> None:
         super().insert(connection, table, rows)
-        for row in rows:
-            self._write(f"insert into {table} values ({', '.join(map(_written, row))})")
+        values = ",\n".join(f"({', '.join(map(_written, row))})" for row in rows)
+        self._write(f"insert into {table} values {values}")
 
     def preflight(self, sources: Sequence[Source], tables: Sequence[str]) -> list[Finding]:
         planned = _PlannedPreflight(self._write, self.engine, self.target, self._access, self.s3)

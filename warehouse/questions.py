@@ -19,7 +19,7 @@ HEAD = (
     "title", "question", "section", "chart", "x", "y", "value", "series", "mark", "with", "whole", "rank", "few",
     "headline", "nothing",
 )  # fmt: skip
-CHARTS = ("figures", "lines", "columns", "bars", "heatmap", "table")
+CHARTS = ("figures", "lines", "columns", "bars", "heatmap", "signs", "table")
 FEW = 20
 """A group with fewer members than this is too small to be compared."""
 
@@ -249,7 +249,8 @@ class _Sentence(Formatter):
                 f"{name} {readable(each)} ({self.format_field(n, format_spec)})" for name, each, n in value
             )
         if format_spec.isalpha():
-            return f"{readable(value)} {format_spec}{'' if value == 1 else 's'}"
+            number = "an unknown number of" if value is None else readable(value)
+            return f"{number} {format_spec}{'' if value == 1 else 's'}"
         if isinstance(value, date):
             return day_name(value)
         return str(format(value, format_spec)) if format_spec else readable(value)

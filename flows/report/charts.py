@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from math import ceil, log10
 from pathlib import Path
@@ -22,6 +22,9 @@ STRONGEST = 54
 MANY_DAYS = 62  # lines over more days have no dots
 MANY_TIPS = 400  # nobody can point at one of more places
 FEW_COLUMNS = 14  # of cells, which then have room for their numbers
+MANY_NAMES = 10  # more names of columns would run into each other on a phone
+SIGNS = {"holds": "\N{MIDDLE DOT}", "warns": "!", "breaks": "\N{MULTIPLICATION SIGN}"}
+"""What stands for a check's result, so that nobody needs colours to tell them apart."""
 
 STYLE = (Path(__file__).parent / "charts.css").read_text(encoding="utf-8")
 
@@ -95,15 +98,13 @@ def _columns(answer: Answer) -> str:
     places = _days_between(known, gap) if gap else known
 
     def panel(measure: Axis) -> Panel:
-        values = {
-            name: {row[x.column]: row[measure.column] or 0 for row in rows} for name, rows in _series(answer).items()
-        }
-        totals = [sum(found.get(place, 0) for found in values.values()) for place in places]
+        values = {name: {row[x.column]: row[measure.column] for row in rows} for name, rows in _series(answer).items()}
+        totals = [sum(found.get(place) or 0 for found in values.values()) for place in places]
         top, ticks = _scale(measure, answer, totals)
         columns, floors = [], dict.fromkeys(places, 0.0)
         for name, found in values.items():
             for n, place in enumerate(places):
-                if height := 100 * found.get(place, 0) / top:
+                if height := 100 * (found.get(place) or 0) / top:
                     columns.append((_colour(name), n, _round(floors[place]), _round(height)))
                     floors[place] += height
         tips = [
@@ -124,7 +125,8 @@ def _drawn(answer: Answer, panels: list[Panel], known: list[date] | list[str]) -
     (x,) = answer.question.axes("x")
     series = [name for name in _series(answer) if name]
     if not isinstance(known[0], date):
-        middles = {str(name): (n + 0.5) * 100 / len(known) for n, name in enumerate(known)}
+        step = ceil(len(known) / MANY_NAMES)
+        middles = {str(name): (n + 0.5) * 100 / len(known) for n, name in enumerate(known) if n % step == 0}
         return str(_MACROS.panels(Panels(panels, len(known), middles, x.label, series, [], is_dated=False), MANY_TIPS))
     days = [day for day in known if isinstance(day, date)]
     gap = _gap(days)
@@ -179,11 +181,33 @@ def _heatmap(answer: Answer) -> str:
     return str(_MACROS.cells(places, rows, _axis_label(answer), caption, has_numbers))
 
 
+def _signs(answer: Answer) -> str:
+    """A sign for each result, by time. A pair without a row is hatched: nothing was checked."""
+    (x,), (value,) = (answer.question.axes(word) for word in ("x", "value"))
+    found = {(_label(answer, row), row[x.column]): row for row in answer.rows}
+    times = sorted({time for _, time in found})
+    names = [f"{time.day} {time:%b %H:%M}" for time in times]
+
+    def cell(label: str, time: datetime, name: str) -> tuple[str, str, str]:
+        row = found.get((label, time))
+        if not row:
+            return "unknown", "", f"{label}, {name}: not checked"
+        result, number = row[str(answer.question.series)], shown(value.column, row[value.column])
+        return result, SIGNS[result], f"{label}, {name}: {result}, {value.label}: {number}"
+
+    pairs = list(zip(times, names, strict=True))
+    rows = [(label, [cell(label, *pair) for pair in pairs]) for label in dict.fromkeys(label for label, _ in found)]
+    legend = ", ".join(f"{sign} {result}" for result, sign in SIGNS.items())
+    caption = f"{x.label}. {legend}.{' Hatched: not checked.' if len(found) < len(rows) * len(times) else ''}"
+    return str(_MACROS.signs(names, rows, _axis_label(answer), caption))
+
+
 _CHARTS: dict[str, Callable[[Answer], str]] = {
     "lines": _lines,
     "columns": _columns,
     "bars": _bars,
     "heatmap": _heatmap,
+    "signs": _signs,
 }
 
 

@@ -1,7 +1,7 @@
 """Charts draw what the rows contain."""
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -183,7 +183,7 @@ def test_columns_keep_the_order_of_rows_and_series_are_stacked(folder: Path) -> 
     assert (drawn.caption, drawn.texts("div[@class='measure']")) == ("songs", ["sessions"])
     assert drawn.texts("p[@class='legend']/span") == ["free", "paid"]
     assert drawn.tips == [
-        "1 song, sessions: free 5, paid 3", "2-5 songs, sessions: free 4", "9 songs, sessions: paid 0",
+        "1 song, sessions: free 5, paid 3", "2-5 songs, sessions: free 4", "9 songs, sessions: no data",
     ]  # fmt: skip
 
 
@@ -263,6 +263,41 @@ def test_a_heatmap_of_zeros_is_drawn(folder: Path) -> None:
     drawn = Drawn(answer(folder, "heatmap", [{"hour": 1, "weekday": "Monday", "plays": 0}]))
     assert drawn.texts("i") == ["0"]
     assert drawn.styles("i") == [{"share": 4}]
+
+
+def test_a_sign_stands_for_each_result_and_what_was_not_checked_is_hatched(folder: Path) -> None:
+    head = "-- x: at (checked, UTC)\n-- y: name (check)\n-- value: rows (rows that break it)\n-- series: result"
+    results = [("a", 9, "holds", 0), ("a", 10, "breaks", 1200), ("b", 10, "warns", 3)]
+    rows: list[Row] = [
+        {"name": name, "at": datetime(2018, 11, 1, hour), "result": result, "rows": count}
+        for name, hour, result, count in results
+    ]
+    drawn = Drawn(answer(folder, "signs", rows, head))
+    cells = [(cell.get("class"), cell.text) for cell in drawn.all("i")]
+    assert cells == [
+        ("holds", "\N{MIDDLE DOT}"),
+        ("breaks", "\N{MULTIPLICATION SIGN}"),
+        ("unknown", None),
+        ("warns", "!"),
+    ]
+    assert drawn.texts("b") == ["check", "1 Nov 09:00", "1 Nov 10:00"]
+    assert drawn.texts("div/span") == ["a", "b"]
+    assert drawn.tips[1:3] == ["a, 1 Nov 10:00: breaks, rows that break it: 1,200", "b, 1 Nov 09:00: not checked"]
+    legend = "checked, UTC. \N{MIDDLE DOT} holds, ! warns, \N{MULTIPLICATION SIGN} breaks."
+    assert drawn.caption == f"{legend} Hatched: not checked."
+    assert Drawn(answer(folder, "signs", rows[:2], head)).caption == legend
+    many = [{"name": "a", "at": datetime(2018, 11, day), "result": "holds", "rows": 0} for day in range(1, 25)]
+    names = [name for name in Drawn(answer(folder, "signs", many, head)).texts("b") if name]
+    assert names == ["check", "1 Nov 00:00", "9 Nov 00:00", "17 Nov 00:00"]
+
+
+def test_of_many_columns_only_some_have_names(folder: Path) -> None:
+    head = "-- x: batch_id (batch)\n-- y: records (records)"
+    rows: list[Row] = [{"batch_id": n, "records": n} for n in range(1, 31)]
+    drawn = Drawn(answer(folder, "columns", rows, head))
+    assert drawn.names == ["1", "4", "7", "10", "13", "16", "19", "22", "25", "28"]
+    assert drawn.styles("div[@class='names']/span")[1]["left"] == pytest.approx(100 * 3.5 / 30, abs=0.1)
+    assert Drawn(answer(folder, "columns", rows[:10], head)).names == [*map(str, range(1, 11))]
 
 
 @pytest.mark.parametrize("kind", HEADS)

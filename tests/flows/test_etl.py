@@ -72,6 +72,9 @@ class TestFlow:
         flow_run = str(state.state_details.flow_run_id)
         with get_client(sync_client=True) as client:
             task_runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])))
+        recorded = place.contents("check_results")["check_results"]
+        assert len(recorded) == len(catalog.CHECKS)
+        assert all(run.endswith(f" {flow_run}") and began <= checked for *_, run, began, checked in recorded)
         # the number of task runs does not grow with that of files
         assert len(task_runs) == 9 + len(catalog.FACTS) + len(catalog.DIMENSIONS) < len([*generated.rglob("*.json")])
 

@@ -59,7 +59,7 @@ class Keeper:
 def contents(standin: Standin) -> Tables:
     """Return the sorted rows of all tables, without the columns that say who wrote them and when."""
     rows = {table: standin.admin.query(f"select * from {SCHEMA}.{table}") for table in _tables(standin)}
-    written = {"run_lease": 0, "load_errors": 8, "batches": 6, "table_loads": 7}
+    written = {"run_lease": 0, "load_errors": 8, "batches": 6, "table_loads": 7, "check_results": 4}
     return {table: sorted((row[: written.get(table)] for row in rows[table]), key=repr) for table in rows}
 
 

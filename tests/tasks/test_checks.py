@@ -328,6 +328,29 @@ def test_a_broken_check_names_the_batches_since_all_checks_held(warehouse: Sessi
     assert reports(warehouse)["songplays_songs_exist"].unchecked == [], "all checks have held since"
 
 
+RECORDED = "select check_name, severity, offending_rows, batch_id, run, began_at from check_results order by check_name"
+
+
+def test_what_each_check_found_is_recorded_once_by_run(warehouse: Session) -> None:
+    """A second attempt, after a COMMIT without an answer, replaces what the first recorded. The fixture's run keeps."""
+    began = datetime(2018, 12, 1, 10)
+    warehouse.run("update check_results set run = 'earlier'", planted_play(song_id="'SONONE'"))
+    for _ in range(2):
+        check.fn(warehouse.target, RULES, began)
+    broken = {"songplays_songs_exist": 1}
+    found = [row for row in warehouse.rows(RECORDED) if row[4] != "earlier"]
+    assert found == [
+        (rule.name, rule.severity, broken.get(rule.name, 0), 1, "test run", began)
+        for rule in sorted(RULES, key=lambda rule: rule.name)
+    ]
+    earlier = "(select count(*) from check_results where run = 'earlier' and offending_rows = 0)"
+    assert warehouse.one(earlier) == len(catalog.CHECKS)
+    assert warehouse.one("(select max(checked_at) <= getdate() from check_results)")
+    warehouse.run("delete from songplays where song_id = 'SONONE'")
+    reports(warehouse)
+    assert warehouse.one("(select max(offending_rows) from check_results)") == 0, "a later attempt found another state"
+
+
 def test_the_newest_event_may_be_late(warehouse: Session) -> None:
     def late(hours: int) -> list[Any]:
         return check_one.fn(warehouse.target, catalog.newest_event(hours)).sample

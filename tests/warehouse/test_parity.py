@@ -101,6 +101,7 @@ WRITTEN = {
     "batches": "batch_id, source, status, files, records, rejected, run",
     "loaded_files": "count(*), sum(size)::bigint, max(batch_id)",
     "table_loads": "table_name, load, batch_id, definition, inserted, updated, removed",
+    "check_results": "batch_id, check_name, severity, offending_rows, run",
 }
 """What of the ledger does not depend on when and from where a run loads."""
 

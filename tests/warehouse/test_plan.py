@@ -57,7 +57,7 @@ def comparable(statement: str) -> str:
     values = r"'test run'|'sparkify'|(?<=(load|urce|name) = )'\w+'|(?<=batch_id = )\d+|'\w+'(?= order by ordinal)"
     values += r"|(?<=expires_at > )'[^']+'"
     words = re.sub(rf"{values}|\$\d+|%s", "?", words)
-    words = re.sub(r"^(insert into (batches|loaded_files|table_loads) values ).*", r"\1?", words)
+    words = re.sub(r"^(insert into (batches|loaded_files|table_loads|check_results) values ).*", r"\1?", words)
     return words.replace("begin transaction", "begin").rstrip(";")
 
 
