@@ -54,7 +54,9 @@ class Report:
 
     @property
     def _source(self) -> str:
-        return escape_markdown(f"From {about_target(self.target)}.")
+        latest = [item.rows[:1] for item in self.answers.items if item.question.name == "latest_batches"]
+        newest = "".join(f", up to batch {row['batch_id']}" for rows in latest for row in rows)
+        return escape_markdown(f"From {about_target(self.target)}{newest}.")
 
     @property
     def markdown(self) -> str:

@@ -221,9 +221,11 @@ class TestPrefectFiles:
         assert all(field["description"] for field in fields)
 
     @pytest.mark.parametrize("entry", entries())
-    def test_entries_have_a_description_and_the_projects_version(self, entry: dict[str, Any]) -> None:
+    def test_entries_name_their_document_and_have_the_projects_version(self, entry: dict[str, Any]) -> None:
         assert entry["version"] == "{{ project.stdout }}"
-        assert entry["description"]
+        description, see, document = entry["description"].rpartition(" See ")
+        assert (description[-1:], see) == (".", " See ")
+        assert (ROOT / document.removesuffix(".")).is_file()
         assert entry["tags"]
 
     @pytest.mark.usefixtures("processes")

@@ -796,7 +796,7 @@ class TestFlow:
         assert "checks of the data hold" in report.read_text(encoding="utf-8")
         found, artifacts = state.result(), kinds(artifacts_of(state), place.target)
         about = re.sub(r"\\", "", str(artifacts["analytics-sessions"].description))
-        assert about.endswith(f"From {place.target.warehouse}, schema {place.target.schema}.")
+        assert about.endswith(f"From {place.target.warehouse}, schema {place.target.schema}, up to batch 1.")
         assert artifacts.pop("analytics").data == found.markdown
         assert {key: len(table_of(artifact)) for key, artifact in artifacts.items()} == {
             f"analytics-{one.question.name.replace('_', '-')}": len(one.rows) for one in found.answers.items
