@@ -45,6 +45,13 @@ LEFT_OUT = {
 }  # fmt: skip
 """Tests that deploy on servers or repeat what others run, and those of the stand-in itself."""
 
+READ_AT_IMPORT = {
+    "sql/audits": ("tasks/check.py",),
+    "sql/checks": ("tasks/check.py",),
+    "sql/overview": ("flows/history.py", "flows/rejects.py", "flows/undo.py"),
+}
+"""Folders of SQL that is read once a process, and the files that run it: their tests are those of the SQL."""
+
 WARM = (
     "duckdb prefect.testing.utilities prefect_aws prefect_sqlalchemy sqlglot.dialects.redshift redshift_connector "
     "sqlalchemy_redshift boto3 moto.server cyclopts jinja2 coverage hypothesis.strategies"
@@ -232,7 +239,9 @@ class Quick(Failures):
 
 def is_quick(mistake: Mistake) -> bool:
     """Whether it takes no new import to make a mistake."""
-    return mistake.path.endswith(".sql") or bool(code_with(mistake, ROOT)[0])
+    if mistake.path.endswith(".sql"):
+        return os.path.dirname(mistake.path) not in READ_AT_IMPORT
+    return bool(code_with(mistake, ROOT)[0])
 
 
 def code_with(mistake: Mistake, root: Path) -> tuple[str, CodeType | None]:
@@ -384,6 +393,10 @@ class Covering:
         names = set(self.lines[mistake.path])
         for number in mistake.lines:
             names |= self.lines[place_of(mistake.path, lines[number - 1])]
+        users = tuple(f"{path}:" for path in READ_AT_IMPORT.get(os.path.dirname(mistake.path), ()))
+        for place in list(self.lines):
+            if users and place.startswith(users):
+                names |= self.lines[place]
         for word in mistake.used_as:  # what stands outside of functions is read once, so look for those that use it
             for place in list(self.lines):
                 if re.search(rf"\b{word}\b", place.partition(":")[2]):
