@@ -562,7 +562,8 @@ app = new_app()
 app.default(fail)
 run_app(app)"""
         failed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert (failed.returncode, failed.stderr) == (1, "\ns3://b: S3 cannot answer now\n")
+        again = "Each step is complete or undone. Run again once this has passed"
+        assert (failed.returncode, failed.stderr) == (1, f"\ns3://b: S3 cannot answer now. {again}\n")
 
 
 def stage_all(database: Path, source: str, block: str, jsonpaths: str) -> dict[str, list[Any]]:
