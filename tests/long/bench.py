@@ -29,7 +29,7 @@ ROUNDS = 3
 TIMES = (1, 4, 16)
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 _ENVIRONMENT["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "120"
-"""As most people have it: modules are compiled once, not at each start. An empty flow gets as much time as ours does."""
+"""As most people have it: modules are compiled once, not at each start. An empty flow has as much time as ours."""
 
 
 @dataclass(frozen=True)
