@@ -68,7 +68,7 @@ def _message(error: BaseException) -> str:
     if was_interrupted(error):
         return "interrupted: each step is complete or undone. Run again to complete the others"
     if isinstance(error, TransientError):
-        return f"{error}. Each step is complete or undone. Run again once this has passed"
+        return f"{str(error).removesuffix('.')}. Each step is complete or undone. Run again once this has passed"
     if isinstance(error, PermanentError):
         return str(error)
     if _is_unanswered(error) or _is_unanswered(error.__cause__):

@@ -207,6 +207,30 @@ ON_DUCKDB = [
 
 ON_REDSHIFT = [
     Failure(
+        "a connection that breaks at every try",
+        lambda setting: setting.faults.hang_up(pattern="^copy staging_events", times=RETRIES + 1),
+        "the connection to the warehouse was lost, and any open transaction was rolled back: InterfaceError: "
+        "BrokenPipe: server socket closed. Please check that client side networking configurations such as Proxies, "
+        "firewalls, VPN, etc. are not affecting your network connection" + AGAIN,
+        attempts=RETRIES + 1,
+    ),
+    Failure(
+        "a login that is refused",
+        lambda setting: setting.faults.refuse_connections(
+            "28000", "password authentication failed for user sparkify", times=9
+        ),
+        "preflight failed, nothing was changed: connection: Redshift refused: password authentication failed for user "
+        "sparkify (SQLSTATE 28000). Fix the user and the password, or the IAM settings, in the warehouse's block",
+    ),
+    Failure(
+        "a privilege that is missing",
+        lambda setting: setting.faults.fail(
+            "42501", "permission denied for relation t", pattern="^delete from staging_events"
+        ),
+        "Redshift refused: permission denied for relation t (SQLSTATE 42501). Grant the privileges that a loader "
+        "needs; docs/redshift.md lists them\ndelete from staging_events",
+    ),
+    Failure(
         "a bad record",
         add_bad_record,
         "staging_events: 1 record rejected before Redshift stopped reading, max_errors allows 0. Nothing was loaded "
