@@ -43,8 +43,8 @@ class Days:
         Raises:
             PermanentError: there are none.
         """
-        is_any = not (self.since or self.until)
-        days = {} if is_any else {file.url: day for file in files if (day := day_of(file.url))}
+        is_bounded = self.since or self.until
+        days = {file.url: day for file in files if (day := day_of(file.url))} if is_bounded else {}
         if not days:
             return {file.url for file in files}
         first, last = self.since or date.min, self.until or date.max

@@ -394,9 +394,7 @@ class Covering:
         for number in mistake.lines:
             names |= self.lines[place_of(mistake.path, lines[number - 1])]
         users = tuple(f"{path}:" for path in READ_AT_IMPORT.get(os.path.dirname(mistake.path), ()))
-        for place in list(self.lines):
-            if users and place.startswith(users):
-                names |= self.lines[place]
+        names |= {name for place, tests in self.lines.items() if place.startswith(users) for name in tests}
         for word in mistake.used_as:  # what stands outside of functions is read once, so look for those that use it
             for place in list(self.lines):
                 if re.search(rf"\b{word}\b", place.partition(":")[2]):

@@ -87,11 +87,7 @@ class DuckDBCopy:
         for file in files:
             if file.size > SMALL_FILE_BYTES:
                 (lines if is_of_lines(file, self.reader.root.kind) else texts).append(file)
-        for load, group in (
-            (self._load_lines, lines),
-            (self._load_texts, texts),
-            (self._load_whole_files, small),
-        ):
+        for load, group in ((self._load_lines, lines), (self._load_texts, texts), (self._load_whole_files, small)):
             for batch in batches(group, BATCH_BYTES, size=lambda file: file.size + _FILE_BYTES):
                 self._execute("set variable copy_paths = ?", [[as_pattern(file.path) for file in batch]])
                 with unchanged(batch):
