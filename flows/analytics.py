@@ -98,13 +98,13 @@ def analytics(
     location = report or "report.html"  # a setting may be empty
     refuse_unwritable(location)
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
-    answers = answer(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS, catalog.FILTERS)
+    answered = answer(target, catalog.TABLES, catalog.CHECKS, catalog.QUESTIONS, catalog.FILTERS)
     answers = replace(
-        answers,
-        items=[with_repairs(item) for item in answers.items],
-        filtered=[with_repairs(item) for item in answers.filtered],
+        answered,
+        items=[with_repairs(item) for item in answered.items],
+        filtered=[with_repairs(item) for item in answered.filtered],
     )
-    address = write_page(page(answers, about_target(target)), location, aws_credentials)
+    address = write_page(page(answers, about_target(target)), location, aws_credentials, wait_for=[answered])
     result = Report(answers, target, location, address)
     result.publish()
     return result

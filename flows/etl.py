@@ -8,7 +8,7 @@ from flows.command_line import run_command
 if __name__ == "__main__":  # before the imports below, which take seconds
     run_command("flows.etl:etl")
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ from tasks.results import CheckResult, TableResult
 from tasks.stage import stage
 from warehouse.checks import Check
 from warehouse.days import Days
+from warehouse.ledger import Opening
 from warehouse.plan import Plan
 from warehouse.sources import Compression, Source
 from warehouse.target import Target
@@ -148,45 +149,57 @@ def run_tasks(
     full_refresh: bool = False,
     may_lose: bool = False,
 ) -> Summary:
-    """Run all tasks, and check `rules` whether or not anything is new. Holds the lease while tables change."""
-    preflight(target, sources, TABLES)
-    with lease(target):
-        summary = load_and_check(target, sources, full_refresh=full_refresh, may_lose=may_lose)
+    """Run all tasks, and check `rules` whether or not anything is new. Holds the lease while tables change.
+
+    Each task names in `wait_for` what the tasks before it returned: so the run's graph in Prefect's UI has its edges.
+    """
+    findings = preflight(target, sources, TABLES)
+    with lease(target, after=findings) as taken_at:
+        created = create_tables(target, catalog.TABLES, wait_for=[taken_at])
+        describe_tables(target, catalog.TABLES, wait_for=[created])
+        opening = open_batch(target, catalog.STAR, catalog.CHECKS, wait_for=[created])
+        summary = load_and_check(target, sources, opening, full_refresh=full_refresh, may_lose=may_lose)
         return replace(summary, checks=[*summary.checks, *(check_one(target, rule) for rule in rules)])
 
 
-def load_and_check(target: Target, sources: list[Source], *, full_refresh: bool, may_lose: bool = False) -> Summary:
-    """Run the tasks between taking and releasing the lease, independent ones in parallel.
+def load_and_check(
+    target: Target, sources: list[Source], opening: Opening, *, full_refresh: bool, may_lose: bool = False
+) -> Summary:
+    """Stage what is new, load the star schema from it, and check that; what is independent, in parallel.
 
     Where a batch breaks a rule of severity `error`, it is not added to history, and nothing else is loaded. If nothing
     is new, and tables and checks have seen all of history, the run ends before it would read any of them.
     """
-    create_tables(target, catalog.TABLES)
-    describe_tables(target, catalog.TABLES)
-    opening = open_batch(target, catalog.STAR, catalog.CHECKS)
     staged = _results(
-        [stage.submit(target, source, opening.batch, audits_of(source, may_lose=may_lose)) for source in sources]
+        stage.submit(
+            target, source, opening.batch, audits_of(source, may_lose=may_lose), return_state=False, wait_for=[opening]
+        )
+        for source in sources
     )
     audits = [result for each in staged for result in each.checks]
     is_up_to_date = opening.is_current and not any(each.is_news for each in staged)
     if (is_up_to_date and not full_refresh) or any(result.fails_run for result in audits):
         return Summary(target, staged, [], audits, where_to_look(target), opening)
-    tables, checks = load_star(target, opening.at, full_refresh=full_refresh)
+    tables, checks = load_star(target, opening.at, after=staged or opening, full_refresh=full_refresh)
     return Summary(target, staged, tables, [*audits, *checks], where_to_look(target), opening)
 
 
 def load_star(
-    target: Target, began_at: datetime | None = None, *, full_refresh: bool = False
+    target: Target, began_at: datetime | None = None, *, after: object, full_refresh: bool = False
 ) -> tuple[list[TableResult], list[CheckResult]]:
-    """Load facts, then dimensions in parallel, and check them."""
-    facts = [load_fact(target, table, catalog.HISTORY, full_refresh=full_refresh) for table in catalog.FACTS]
+    """Load facts, then dimensions in parallel, and check them, `after` a task that returned this."""
+    facts = [
+        load_fact(target, table, catalog.HISTORY, full_refresh=full_refresh, wait_for=[after])
+        for table in catalog.FACTS
+    ]
     dimensions = _results(
-        [
-            load_dimension.submit(target, table, catalog.HISTORY, full_refresh=full_refresh)
-            for table in catalog.DIMENSIONS
-        ]
+        load_dimension.submit(
+            target, table, catalog.HISTORY, full_refresh=full_refresh, return_state=False, wait_for=facts
+        )
+        for table in catalog.DIMENSIONS
     )
-    return [*facts, *dimensions], check(target, catalog.CHECKS, began_at)
+    tables = [*facts, *dimensions]
+    return tables, check(target, catalog.CHECKS, began_at, wait_for=tables)
 
 
 def _plan(target: Target, sources: list[Source], *, full_refresh: bool) -> Plan:
@@ -207,9 +220,10 @@ def _sources(log_data: str, song_data: str) -> tuple[str, str]:
     return str(SAMPLE / "log_data"), str(SAMPLE / "song_data")
 
 
-def _results(futures: list[PrefectFuture[Result]]) -> list[Result]:
-    wait(futures)
-    return [future.result() for future in futures]
+def _results(futures: Iterable[PrefectFuture[Result]]) -> list[Result]:
+    submitted = list(futures)
+    wait(submitted)
+    return [future.result() for future in submitted]
 
 
 def where_to_look(target: Target) -> Places:

@@ -49,13 +49,15 @@ def undo(
         statement_timeout: Seconds after which a single statement is cancelled. 0: no limit.
     """
     target = Target(warehouse, schema, f"{flow_run.name} {flow_run.id}", statement_timeout)
-    parts = parts_of(look(target, catalog.OVERVIEW["batches"], "batches"), batch, source)
+    batches = look(target, catalog.OVERVIEW["batches"], "batches")
+    parts = parts_of(batches, batch, source)
     if not yes:
         _ask(parts)
-    with lease(target):
+    with lease(target, after=batches) as taken_at:
         sources = {part["source"] for part in parts}
-        undo_batch(target, batch, [table for table in catalog.HISTORY if table.source in sources])
-        tables, checks = load_star(target)
+        history = [table for table in catalog.HISTORY if table.source in sources]
+        undone = undo_batch(target, batch, history, wait_for=[taken_at])
+        tables, checks = load_star(target, after=undone)
     return Summary(target, [], tables, checks, where_to_look(target)).published()
 
 

@@ -18,11 +18,14 @@ Columns = tuple[Column, ...]
 
 
 @task(task_run_name="create tables", **RETRIES)
-def create_tables(target: Target, tables: Sequence[Table]) -> None:
+def create_tables(target: Target, tables: Sequence[Table]) -> list[str]:
     """Create the tables that do not exist, including load_errors. One transaction; safe to repeat.
 
     A table that keeps what was loaded gets the columns that it lacks at its end, if they may be null. A fact or
     dimension whose SQL file was edited is left as it is: its load makes it anew. Changes nothing if it raises.
+
+    Returns:
+        The names of all of them.
 
     Raises:
         PermanentError: a table exists with other columns. The message names every difference, and has the statements
@@ -49,6 +52,7 @@ def create_tables(target: Target, tables: Sequence[Table]) -> None:
                 f"existing tables differ from their declarations:\n  {differences}\n"
                 f"Change the SQL files back, or run these statements, and then the pipeline:\n{statements}"
             )
+    return [*found, *(table.name for table in tables if table.name not in found)]
 
 
 def _remedy(warehouse: Warehouse, connection: Connection, name: str, ddl: str | None) -> str:

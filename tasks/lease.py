@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from time import monotonic, sleep
 
 from prefect import task
@@ -18,23 +19,28 @@ LOOK_SECONDS = 10.0
 
 
 @contextmanager
-def lease(target: Target) -> Iterator[None]:
+def lease(target: Target, after: object = None) -> Iterator[datetime]:
     """Hold the lease in the block. What an interrupted block still does in other threads ends before it is given back.
+
+    `after` is what the task before returned. Gives what the block's first task waits for: when the lease was taken.
 
     Raises:
         LeaseLostError: another run holds it.
     """
-    take_lease(target)
+    taken_at = take_lease(target, wait_for=[after])
     try:
-        yield
+        yield taken_at
     finally:
         with WORK.stopped():
-            _give_back(target)
+            _give_back(target, taken_at)
 
 
 @task(task_run_name="take lease", **RETRIES)
-def take_lease(target: Target) -> None:
+def take_lease(target: Target) -> datetime:
     """Reserve the warehouse for this run. Where a run has died, wait until its lease ends, two minutes at most.
+
+    Returns:
+        When it was taken.
 
     Raises:
         LeaseHeldError: another run holds it, and is alive.
@@ -44,7 +50,7 @@ def take_lease(target: Target) -> None:
     held: LeaseHeldError | None = None
     while True:
         try:
-            return warehouse.take_lease()
+            warehouse.take_lease()
         except LeaseHeldError as error:
             is_renewed = held and (error.holder, error.expires_at) != (held.holder, held.expires_at)
             if is_renewed or monotonic() > deadline:
@@ -52,12 +58,14 @@ def take_lease(target: Target) -> None:
             if not held:
                 get_run_logger().info("%s. If that run is dead, this one begins then", str(error).partition(".")[0])
             held = error
+        else:
+            return datetime.now(UTC)
         sleep(LOOK_SECONDS)
 
 
-def _give_back(target: Target) -> None:
+def _give_back(target: Target, taken_at: datetime) -> None:
     try:
-        release_lease(target, return_state=True)
+        release_lease(target, return_state=True, wait_for=[taken_at])
     except BaseException:  # a run that was about to end was interrupted here
         open_warehouse(target).release_lease()
         raise

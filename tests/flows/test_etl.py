@@ -15,6 +15,7 @@ import duckdb
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import TaskRun, TaskRunResult
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL
 
@@ -52,6 +53,15 @@ def broken(tmp_path: Path, generated: Path) -> Path:
     return data
 
 
+def waits_of(task_runs: list[TaskRun]) -> dict[str, set[str]]:
+    """The edges of a run's graph: what each task run waits for, by name."""
+    names = {task_run.id: task_run.name for task_run in task_runs}
+    waits = {task_run.name: task_run.task_inputs.get("wait_for", []) for task_run in task_runs}
+    return {
+        name: {names[one.id] for one in some if isinstance(one, TaskRunResult)} for name, some in waits.items() if some
+    }
+
+
 @pytest.mark.usefixtures("prefect_server")
 class TestFlow:
     def test_a_run_reports_its_results_in_its_summary_and_artifacts(self, place: Place, generated: Path) -> None:
@@ -77,6 +87,17 @@ class TestFlow:
         assert all(run.endswith(f" {flow_run}") and began <= checked for *_, run, began, checked in recorded)
         # the number of task runs does not grow with that of files
         assert len(task_runs) == 9 + len(catalog.FACTS) + len(catalog.DIMENSIONS) < len([*generated.rglob("*.json")])
+        assert waits_of(task_runs) == {
+            "take lease": {"preflight"},
+            "create tables": {"take lease"},
+            "describe tables": {"create tables"},
+            "open batch": {"create tables"},
+            **{f"stage {table}": {"open batch"} for table in ("staging_events", "staging_songs")},
+            "load songplays": {"stage staging_events", "stage staging_songs"},
+            **{f"load {table.name}": {"load songplays"} for table in catalog.DIMENSIONS},
+            "check": {f"load {name}" for name in present},
+            "release lease": {"take lease"},
+        }
 
     def test_a_rejected_record_fails_the_run_unless_max_errors_allows_it(self, place: Place, broken: Path) -> None:
         """The failed run has released the lease, so the next one can start."""

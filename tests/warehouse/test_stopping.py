@@ -121,7 +121,7 @@ def test_the_lease_is_given_back_after_everything_else(monkeypatch: pytest.Monke
             interrupted.wait(20)
             order.append("work ended")
 
-    monkeypatch.setattr(lease, "take_lease", lambda target: order.append("taken"))
+    monkeypatch.setattr(lease, "take_lease", lambda target, **_: order.append("taken"))
     monkeypatch.setattr(lease, "release_lease", lambda target, **_: order.append("given back"))
     target: Any = None
     with ThreadPoolExecutor(1) as pool:
