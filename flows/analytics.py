@@ -21,6 +21,7 @@ from flows.parameters import Count, SchemaName, WarehouseName, refuse_unwritable
 from flows.report.headlines import about, verdict
 from flows.report.page import page
 from flows.report.texts import with_repairs
+from flows.run_names import named
 from flows.terminal import terminal
 from sql import catalog
 from tasks.answer import Answers, answer
@@ -74,7 +75,7 @@ class Report:
         console.print(f"\n{verdict(self.answers)}\nThe report is in {self.location}", markup=False)
 
 
-@flow(name="sparkify-analytics")
+@flow(name="sparkify-analytics", flow_run_name=named("report on {schema} in {warehouse}"))
 def analytics(
     *,
     warehouse: WarehouseName = "duckdb:///sparkify.duckdb",

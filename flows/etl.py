@@ -23,6 +23,7 @@ from prefect.runtime import flow_run
 
 from flows.generate import generate
 from flows.parameters import Count, MaxErrors, SchemaName, WarehouseName, refuse_contradictions
+from flows.run_names import named
 from flows.summary import Places, Summary
 from flows.terminal import this_python
 from sql import catalog
@@ -52,7 +53,7 @@ _REPORT = "answers the analysts' questions in a page"
 _UI = "shows runs in Prefect's UI"
 
 
-@flow(name="sparkify-etl")
+@flow(name="sparkify-etl", flow_run_name=named("load {schema} in {warehouse}"))
 def etl(
     log_data: str = "",
     song_data: str = "",

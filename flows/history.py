@@ -24,6 +24,7 @@ from rich.table import Table as Grid
 from flows.artifacts import about_target, artifact_key
 from flows.escape import escape_cell, escape_control, escape_markdown
 from flows.parameters import Count, SchemaName, WarehouseName
+from flows.run_names import named
 from flows.terminal import terminal
 from sql import catalog
 from tasks.look import look
@@ -63,7 +64,7 @@ class Listing:
             console.print(_grid(rows) if rows else f"no {title}", markup=False)
 
 
-@flow(name="sparkify-history")
+@flow(name="sparkify-history", flow_run_name=named("history of {schema} in {warehouse}"))
 def history(
     *,
     batch: Count = 0,

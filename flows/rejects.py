@@ -15,6 +15,7 @@ from prefect.runtime import flow_run
 
 from flows.history import Listing
 from flows.parameters import Count, SchemaName, WarehouseName
+from flows.run_names import named
 from sql import catalog
 from tasks.look import look
 from warehouse.questions import Row
@@ -23,7 +24,7 @@ from warehouse.target import Target
 _SHOWN_CHARACTERS = 100
 
 
-@flow(name="sparkify-rejects")
+@flow(name="sparkify-rejects", flow_run_name=named("rejects of {schema} in {warehouse}"))
 def rejects(
     *,
     batch: Count = 0,

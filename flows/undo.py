@@ -15,6 +15,7 @@ from prefect.runtime import flow_run
 
 from flows.etl import load_star, where_to_look
 from flows.parameters import Count, Number, SchemaName, SourceName, WarehouseName
+from flows.run_names import named
 from flows.summary import Summary
 from sql import catalog
 from tasks.lease import lease
@@ -26,7 +27,7 @@ from warehouse.target import Target
 from warehouse.wording import counted
 
 
-@flow(name="sparkify-undo")
+@flow(name="sparkify-undo", flow_run_name=named("undo batch {batch} of {schema} in {warehouse}"))
 def undo(
     batch: Number,
     *,
