@@ -388,7 +388,11 @@ class Covering:
         return json.loads(cache.read_text())
 
     def of(self, mistake: Mistake) -> list[Test]:
-        """Return the tests that read a mistake's lines: those first that noticed one in its file, then the quickest."""
+        """Return the tests that read a mistake's lines.
+
+        Those that noticed one in its file come first, then the quickest of each file of tests, and so on: tests of one
+        file are alike, and there may be no time for all.
+        """
         lines = (ROOT / mistake.path).read_text(encoding="utf-8").splitlines()
         names = set(self.lines[mistake.path])
         for number in mistake.lines:
@@ -399,8 +403,13 @@ class Covering:
             for place in list(self.lines):
                 if re.search(rf"\b{word}\b", place.partition(":")[2]):
                     names |= self.lines[place]
-        tests = [self.tests[name] for name in names]
-        return sorted(tests, key=lambda t: (-self.noticing[mistake.path, t.name], t.price))
+        tests = sorted((self.tests[name] for name in names), key=lambda test: test.price)
+        before: Counter[str] = Counter()
+        ranked = []
+        for test in tests:
+            ranked.append((-self.noticing[mistake.path, test.name], before[test.file], test.price, test))
+            before[test.file] += 1
+        return [test for *_, test in sorted(ranked)]
 
 
 def notice(covering: "Covering", mistake: Mistake, attempt: Callable[[list[Test]], str]) -> Result:
