@@ -64,7 +64,7 @@ SETUP_SECONDS = {"prefect_server": 1, "redshift": 4, "standin": 4, "running_stan
 """What fixtures of a session take, as a part of a test's price."""
 
 FIRST = 10  # so many tests run first, as most mistakes are noticed by them, then the others
-BUDGET_SECONDS = 100  # the tests of one mistake may take so long; those beyond it are left out, and counted
+BUDGET_SECONDS = 150  # the tests of one mistake may take so long; those beyond it are left out, and counted
 
 
 class Test(NamedTuple):
@@ -390,8 +390,8 @@ class Covering:
     def of(self, mistake: Mistake) -> list[Test]:
         """Return the tests that read a mistake's lines.
 
-        Those that noticed one in its file come first, then the quickest of each file of tests, and so on: tests of one
-        file are alike, and there may be no time for all.
+        Those that noticed one in its file come first, then the quickest: the n-th of a file of tests as if it took n
+        times as long, since tests of one file are alike and there may be no time for all.
         """
         lines = (ROOT / mistake.path).read_text(encoding="utf-8").splitlines()
         names = set(self.lines[mistake.path])
@@ -404,11 +404,11 @@ class Covering:
                 if re.search(rf"\b{word}\b", place.partition(":")[2]):
                     names |= self.lines[place]
         tests = sorted((self.tests[name] for name in names), key=lambda test: test.price)
-        before: Counter[str] = Counter()
+        seen: Counter[str] = Counter()
         ranked = []
         for test in tests:
-            ranked.append((-self.noticing[mistake.path, test.name], before[test.file], test.price, test))
-            before[test.file] += 1
+            seen[test.file] += 1
+            ranked.append((-self.noticing[mistake.path, test.name], test.price * seen[test.file], test))
         return [test for *_, test in sorted(ranked)]
 
 

@@ -84,6 +84,11 @@ def tied_events(songs: list[Record]) -> list[Record]:
         for n, rows in enumerate(ties(PERSON))
         for m, row in enumerate(rows)
     ]
+    events += [  # the delivery that stays says what its listener is called, whatever comes first in the alphabet
+        {"ts": 2500, "userId": str(1000 + n), "firstName": name} | row
+        for n, rows in enumerate(ties(DELIVERY))
+        for name, row in zip(("Zoe", "Lily", "Ann"), sorted(rows, key=lambda row: str([*row.values()])), strict=False)
+    ]
     events += [
         {"ts": 3000 + n, "song": song["title"], "artist": song["artist_name"], "length": song["duration"]}
         for n, song in enumerate(songs)

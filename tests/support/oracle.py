@@ -46,9 +46,7 @@ def _songplays(events: list[dict[str, Any]], songs: list[dict[str, Any]]) -> lis
         catalogue[song["title"], song["artist_name"], song["duration"]] = (song["song_id"], song["artist_id"])
     deliveries: dict[str, list[Row]] = {}
     for event in events:
-        music = (event["song"], event["artist"], event["length"])
-        content = (event["level"], event["location"], event["userAgent"], *music)
-        deliveries.setdefault(songplay_id(event), []).append((content, event))
+        deliveries.setdefault(songplay_id(event), []).append((_content(event), event))
     rows = []
     for key, delivered in deliveries.items():
         content, event = min(delivered, key=lambda d: _nulls_last(d[0]))
@@ -60,6 +58,11 @@ def _songplays(events: list[dict[str, Any]], songs: list[dict[str, Any]]) -> lis
     return sorted(rows)
 
 
+def _content(event: dict[str, Any]) -> Row:
+    """Return what decides between deliveries of a play."""
+    return tuple(event[name] for name in ("level", "location", "userAgent", "song", "artist", "length"))
+
+
 def songplay_id(event: dict[str, Any]) -> str:
     """Return the md5 of what identifies a play."""
     parts = (event["ts"], event["userId"], event["sessionId"], event["itemInSession"])
@@ -67,15 +70,18 @@ def songplay_id(event: dict[str, Any]) -> str:
 
 
 def _users(events: list[dict[str, Any]]) -> list[Row]:
-    latest: dict[int, Row] = {}
+    plays: dict[str, Row] = {}
     for event in events:
         user = _user_id(event)
         if event["page"] != "NextSong" or user is None:
             continue
         row = (event["firstName"], event["lastName"], event["gender"], event["level"])
-        rank = (-event["ts"], _nulls_last(row))
-        if user not in latest or rank < latest[user][0]:
-            latest[user] = (rank, (user, *row, _moment(event)))
+        delivery = (_nulls_last((*_content(event), *row)), event["ts"], user, row, _moment(event))
+        plays[songplay_id(event)] = min(delivery, plays.get(songplay_id(event), delivery))
+    latest: dict[int, Row] = {}
+    for _, ts, user, row, moment in plays.values():
+        ranked = ((-ts, _nulls_last(row)), (user, *row, moment))
+        latest[user] = min(ranked, latest.get(user, ranked))
     return sorted(row for _, row in latest.values())
 
 
