@@ -42,7 +42,8 @@ UNTOLD = _Untold()
 def tidy_logs() -> None:
     """Drop what the logs of runs say twice, and escape what comes from the data.
 
-    There is no traceback where the error's message says it all, or somebody interrupted the run.
+    There is no traceback where the error's message says it all, or somebody interrupted the run. A defect has one,
+    once, though both its task and its flow tell of it.
     """
     for name in _RUNS:
         logging.getLogger(name).addFilter(_tidy)
@@ -50,12 +51,19 @@ def tidy_logs() -> None:
 
 def _tidy(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, PermanentError | TransientError) or was_interrupted(error):
+    if error and (isinstance(error, PermanentError | TransientError) or was_interrupted(error) or _is_told(error)):
         record.exc_info = None
     record.msg, record.args = escape_control(record.getMessage()), ()
     if record.name == _RUNS[0]:
         record.msg = _REPEATED.sub(r"\1", record.msg)
     return True
+
+
+def _is_told(error: BaseException) -> bool:
+    """Whether this was asked of the error before."""
+    told = hasattr(error, "told_by_sparkify")
+    error.told_by_sparkify = True  # type: ignore[attr-defined]
+    return told
 
 
 def last_lines(error: BaseException) -> list[str]:

@@ -174,14 +174,14 @@ def test_prefect_logs_a_failure_in_four_places_and_the_terminal_shows_it_once(
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_log_of_a_deployed_run_has_tracebacks_of_bugs_only(
+def test_the_log_of_a_deployed_run_has_tracebacks_of_defects_only_and_each_once(
     error: BaseException | None, *, has_traceback: bool
 ) -> None:
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
+    for name, is_first in (("prefect.task_runs", True), ("prefect.flow_runs", False)):
         info = (type(error), error, None) if error else None
         record = logging.LogRecord(name, logging.ERROR, "", 1, "failed", (), info)
         assert logging.getLogger(name).filter(record)
-        assert bool(record.exc_info) == has_traceback
+        assert bool(record.exc_info) == (has_traceback and is_first)
 
 
 WRONG = {
