@@ -27,7 +27,7 @@ from flows.run_names import named
 from flows.summary import Places, Summary
 from flows.terminal import this_python
 from sql import catalog
-from tasks.check import check, check_one
+from tasks.check import check, check_one, record_audits
 from tasks.create_tables import create_tables
 from tasks.describe_tables import describe_tables
 from tasks.lease import lease
@@ -179,16 +179,27 @@ def load_and_check(
     )
     audits = [result for each in staged for result in each.checks]
     is_up_to_date = opening.is_current and not any(each.is_news for each in staged)
-    if (is_up_to_date and not full_refresh) or any(result.fails_run for result in audits):
+    fails = any(result.fails_run for result in audits)
+    if fails:
+        record_audits(target, audits, opening.at, wait_for=staged)
+    if fails or (is_up_to_date and not full_refresh):
         return Summary(target, staged, [], audits, where_to_look(target), opening)
-    tables, checks = load_star(target, opening.at, after=staged or opening, full_refresh=full_refresh)
+    tables, checks = load_star(target, opening.at, audits, after=staged or opening, full_refresh=full_refresh)
     return Summary(target, staged, tables, [*audits, *checks], where_to_look(target), opening)
 
 
 def load_star(
-    target: Target, began_at: datetime | None = None, *, after: object, full_refresh: bool = False
+    target: Target,
+    began_at: datetime | None = None,
+    audits: Sequence[CheckResult] = (),
+    *,
+    after: object,
+    full_refresh: bool = False,
 ) -> tuple[list[TableResult], list[CheckResult]]:
-    """Load facts, then dimensions in parallel, and check them, `after` a task that returned this."""
+    """Load facts, then dimensions in parallel, and check them, `after` a task that returned this.
+
+    What `audits` found of the files that the run `began_at` a time has loaded is recorded with what the checks find.
+    """
     facts = [
         load_fact(target, table, catalog.HISTORY, full_refresh=full_refresh, wait_for=[after])
         for table in catalog.FACTS
@@ -200,7 +211,7 @@ def load_star(
         for table in catalog.DIMENSIONS
     )
     tables = [*facts, *dimensions]
-    return tables, check(target, catalog.CHECKS, began_at, wait_for=tables)
+    return tables, check(target, catalog.CHECKS, began_at, audits, wait_for=tables)
 
 
 def _plan(target: Target, sources: list[Source], *, full_refresh: bool) -> Plan:

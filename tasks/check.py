@@ -1,6 +1,7 @@
 """Check the tables for rows that break a rule."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,19 +19,36 @@ SAMPLE_ROWS = 5
 
 
 @task(task_run_name="check", **RETRIES)
-def check(target: Target, checks: Sequence[Check], began_at: datetime | None = None) -> list[CheckResult]:
+def check(
+    target: Target, checks: Sequence[Check], began_at: datetime | None = None, audits: Sequence[CheckResult] = ()
+) -> list[CheckResult]:
     """Return what breaks each rule.
 
-    One transaction. It only reads, but for the record of what it found in the run that began at a time.
+    One transaction. It only reads, but for the record of what it and the audits found in the run that began at a time.
     """
     warehouse = open_warehouse(target)
     with warehouse.task() as connection:
         results = [offending_rows(connection, rule) for rule in checks]
         unchecked = ledger.unchecked(connection)
         ledger.record_checks(warehouse, connection, checks, all_hold=not any(result.fails_run for result in results))
-        counts = [(rule, result.offending) for rule, result in zip(checks, results, strict=True)]
-        ledger.record_results(warehouse, connection, counts, began_at)
+        ledger.record_results(warehouse, connection, _counts([*audits, *results]), began_at)
     return [replace(result, unchecked=unchecked) if result.fails_run else result for result in results]
+
+
+@task(task_run_name="record audits", **RETRIES)
+def record_audits(target: Target, audits: Sequence[CheckResult], began_at: datetime) -> None:
+    """Record what audits found in a run that loads nothing because of it. One transaction; safe to repeat."""
+    warehouse = open_warehouse(target)
+    with warehouse.task() as connection:
+        ledger.record_results(warehouse, connection, _counts(audits), began_at)
+
+
+def _counts(results: Sequence[CheckResult]) -> Mapping[tuple[str, str], int]:
+    """Return how many rows break each rule: of one that is checked for each source, of all of them."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for result in results:
+        counts[result.check, result.severity] += result.offending
+    return counts
 
 
 @task(task_run_name="check {rule.name}", **RETRIES)

@@ -4,7 +4,7 @@ A file is in history and in the ledger, or in neither: both are written in the t
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import md5
@@ -235,14 +235,17 @@ def record_checks(warehouse: Warehouse, connection: Connection, checks: Sequence
 
 
 def record_results(
-    warehouse: Warehouse, connection: Connection, found: Sequence[tuple[Check, int]], began_at: datetime | None
+    warehouse: Warehouse, connection: Connection, found: Mapping[tuple[str, str], int], began_at: datetime | None
 ) -> None:
-    """Record how many rows break each rule, instead of what an attempt recorded that got no answer to its COMMIT."""
+    """Record how many rows break each rule, by its name and severity.
+
+    It replaces what the run has recorded, such as in an attempt that got no answer to its COMMIT.
+    """
     run = warehouse.target.holder
     connection.execute(text("delete from check_results where run = :run"), {"run": run})
     query = "select coalesce(max(batch_id), 0) as batch, getdate() as now from batches"
     newest = connection.exec_driver_sql(query).one()
-    rows = [(newest.batch, rule.name, rule.severity, count, run, began_at, newest.now) for rule, count in found]
+    rows = [(newest.batch, *rule, count, run, began_at, newest.now) for rule, count in found.items()]
     warehouse.insert(connection, "check_results", rows)
 
 

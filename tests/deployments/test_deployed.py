@@ -185,7 +185,7 @@ def test_a_failed_run_says_why_and_sends_a_notification(
     assert state["type"] == "FAILED"
     assert why in state["message"]
     assert "\n" not in state["message"]
-    notified = wait_for(lambda: [news for news in received[1] if run["name"] in news["body"] and why in news["body"]])
+    notified = wait_for(lambda: [news for news in received[1] if run["id"] in news["body"] and why in news["body"]])
     assert notified[0]["subject"] == "Sparkify: a failed run"
     log = wait_for(lambda: _log_that_says(deployed, why, before))
     assert "Traceback" not in log, "the worker's terminal shows no traceback"

@@ -351,6 +351,13 @@ def test_what_each_check_found_is_recorded_once_by_run(warehouse: Session) -> No
     assert warehouse.one("(select max(offending_rows) from check_results)") == 0, "a later attempt found another state"
 
 
+def test_what_audits_found_is_recorded_too_of_both_sources_together(warehouse: Session) -> None:
+    audits = [CheckResult("keys_read", "", "warn", 2), CheckResult("keys_read", "", "warn", 3)]
+    check.fn(warehouse.target, RULES, None, audits)
+    recorded = {name: offending for name, _, offending, *_ in warehouse.rows(RECORDED)}
+    assert recorded == {"keys_read": 5, **{rule.name: 0 for rule in RULES}}
+
+
 def test_the_newest_event_may_be_late(warehouse: Session) -> None:
     def late(hours: int) -> list[Any]:
         return check_one.fn(warehouse.target, catalog.newest_event(hours)).sample
