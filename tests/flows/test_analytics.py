@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from html import unescape
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -342,7 +343,14 @@ def test_near_misses_say_what_to_fix(place: Place, tmp_path: Path) -> None:
         {"song": "Hyperballad"},
     ]
     events = [event(ts=1541106106796 + n, itemInSession=n, **text) for n, text in enumerate(texts)]
-    data = write_data(tmp_path / "data", events, [song(), song(song_id="SO2", title="日", artist_name="東")])
+    songs = [song(), song(song_id="SO2", title="日", artist_name="東")]
+    tied = {"duration": (201.25, 201.75), "title": ("Army of ME", "Army Of Me"), "artist_name": ("BJörk", "BjöRK")}
+    songs += [
+        song(song_id=f"SO{number}", duration=duration, title=title, artist_name=artist)
+        for number, (duration, title, artist) in enumerate(product(*tied.values()), 3)
+    ]
+    events.append(event(ts=1541106106796, itemInSession=len(texts), length=201.5, song="army of me", artist="björk"))
+    data = write_data(tmp_path / "data", events, songs)
     place.run(data / "log_data", data / "song_data")
     found = ask(place.target, {})
     assert_answers(found, data)

@@ -27,6 +27,7 @@ from warehouse.target import Target
 
 SCHEMA = "sparkify"
 BUCKET = "s3://sparkify-test"
+WAREHOUSE, CREDENTIALS = "sparkify-redshift", "sparkify-aws"
 JSONPATHS = Path(str(catalog.STAGING_EVENTS.jsonpaths))
 LOADED = ("songplays", "users", "songs", "artists", "time")
 
@@ -123,15 +124,20 @@ def redshift_place(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Return the emptied stand-in as a place to load into. Its blocks are patched in, without a Prefect server."""
     standin.reset()
     standin.put(f"{BUCKET}/{JSONPATHS.name}", JSONPATHS.read_bytes())
-    monkeypatch.setattr(blocks, "load_connector", lambda _: connector(standin))
-    monkeypatch.setattr(blocks, "load_credentials", lambda _: credentials(standin))
+    load_connector, load_credentials = blocks.load_connector, blocks.load_credentials
+    monkeypatch.setattr(
+        blocks, "load_connector", lambda name: connector(standin) if name == WAREHOUSE else load_connector(name)
+    )
+    monkeypatch.setattr(
+        blocks, "load_credentials", lambda name: credentials(standin) if name == CREDENTIALS else load_credentials(name)
+    )
     numbers = count()
 
     def put(path: Path) -> str:
         folder = f"{BUCKET}/{next(numbers)}/{path.name}"
         return standin.put(folder, path.read_bytes()) if path.is_file() else standin.put_folder(folder, path) + "/"
 
-    return Place(Target("sparkify-redshift", SCHEMA, "test run", aws_credentials="sparkify-aws"), put)
+    return Place(Target(WAREHOUSE, SCHEMA, "test run", aws_credentials=CREDENTIALS), put)
 
 
 def connector(standin: Standin) -> SqlAlchemyConnector:

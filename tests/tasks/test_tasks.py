@@ -52,7 +52,7 @@ def warehouse(place: Place) -> Iterator[Session]:
 def test_every_task_is_known_to_these_tests() -> None:
     assert set(TASKS) == {
         "answer", "check", "check_one", "create_tables", "describe_tables", "load_dimension", "load_fact", "look",
-        "open_batch", "preflight", "release_lease", "stage", "take_lease", "undo_batch", "write_page",
+        "open_batch", "preflight", "record_audits", "release_lease", "stage", "take_lease", "undo_batch", "write_page",
     }  # fmt: skip
 
 

@@ -57,7 +57,7 @@ class DuckDBWarehouse(Warehouse):
 
     @contextmanager
     def session(self) -> Iterator[Transaction]:
-        with without_connections(), super().session() as transaction:
+        with without_connections(), explained(self._path), super().session() as transaction:
             yield transaction
 
     @contextmanager
@@ -67,11 +67,10 @@ class DuckDBWarehouse(Warehouse):
         Raises:
             PermanentError: another process has the file open, or it does not exist.
         """
-        path = self.engine.url.database or ""
-        refuse_missing_file(path)
-        if not may_write(path):
-            self.engine = _engine(path, self.target.schema, _CONFIG | {"access_mode": READ_ONLY})
-        with without_connections(), super().reading() as connection:
+        refuse_missing_file(self._path)
+        if not may_write(self._path):
+            self.engine = _engine(self._path, self.target.schema, _CONFIG | {"access_mode": READ_ONLY})
+        with without_connections(), explained(self._path), super().reading() as connection:
             yield connection
 
     @without_connections()
@@ -108,6 +107,10 @@ class DuckDBWarehouse(Warehouse):
     def _lease(self) -> tuple[str, str]:
         return str(self.engine.url), self.holder
 
+    @property
+    def _path(self) -> str:
+        return self.engine.url.database or ""
+
     def interrupt(self, connection: Connection) -> None:
         _raw(connection).interrupt()
 
@@ -130,9 +133,8 @@ class DuckDBWarehouse(Warehouse):
     def copy(self, connection: Connection, source: Source, arrivals: Arrivals, progress: Progress) -> CopyResult:
         cursor, columns = _raw(connection), self.columns(connection, source.table.name)
         loading = DuckDBCopy(cursor, source, arrivals.batch, columns, self._read, progress)
-        path = self.engine.url.database or ""
         timeout = deadline(cursor, self.target.statement_timeout)
-        with explained(path), self._fetched(source, arrivals.read, progress) as files, timeout:
+        with self._fetched(source, arrivals.read, progress) as files, timeout:
             return loading.run(files, sum(file.size for file in arrivals.read))
 
     def insert(self, connection: Connection, table: str, rows: Sequence[Values]) -> None:

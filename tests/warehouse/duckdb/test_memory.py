@@ -52,6 +52,27 @@ def test_too_little_memory_is_named() -> None:
         connection.execute("select len(list(range)) from range(10_000_000)")
 
 
+@pytest.mark.parametrize("ask", ["statement", "driver"])
+@pytest.mark.parametrize("session", ["task", "reading"])
+def test_too_little_memory_is_named_wherever_it_is_met(tmp_path: Path, session: str, ask: str) -> None:
+    """Also in what a task asks DuckDB itself, as of a table's columns."""
+    warehouse = open_warehouse(Target(f"duckdb:///{tmp_path}/w.duckdb", "sparkify", "test"))
+    warehouse.take_lease()
+
+    def run_out() -> None:
+        query = "select len(list(range)) from range(10000000)"
+        with getattr(warehouse, session)() as connection:
+            connection.exec_driver_sql("set memory_limit = '8MB'")
+            if ask == "statement":
+                connection.exec_driver_sql(query)
+            else:
+                connection.connection.driver_connection.execute(query)
+
+    with pytest.raises(PermanentError, match=r"^DuckDB has too little memory for this, though it uses the disk too\."):
+        run_out()
+    open_warehouse(warehouse.target).release_lease()
+
+
 def test_a_rollback_that_finds_no_memory_hides_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
