@@ -6,7 +6,7 @@
 -- y: check_name (check)
 -- value: offending_rows (rows that break it)
 -- series: result
--- headline: Of the latest {first[runs]:run}, every check held in {first[runs_held]}, some warned and none broke in {first[runs_warned]}, and a rule was broken in {first[runs_broken]}.
+-- headline: Of the latest {first[runs]:run}, {first[runs_held]} kept every rule, {first[runs_warned]} had warnings only, and {first[runs_broken]} broke one.
 -- nothing: No run has recorded its checks yet.
 with runs as (
     select
