@@ -119,7 +119,8 @@ def open_browser(folder: Path) -> Iterator[Page]:
             assert process.stderr
             lines = (re.search(r"ws://(127\.0\.0\.1:\d+)/", line) for line in process.stderr)
             address = next(match[1] for match in lines if match)
-            with connect(f"ws://{address}/devtools/page/{_target(address)}", max_size=None) as socket:
+            page = f"ws://{address}/devtools/page/{_target(address)}"
+            with connect(page, max_size=None, ping_interval=None) as socket:  # a busy browser does not answer pings
                 yield Page(socket)
         finally:
             process.terminate()
