@@ -22,7 +22,7 @@ from tests.support.project import ROOT
 from tests.support.warehouses import BUCKET, JSONPATHS, Place, connector, redshift_place, stage_next
 from warehouse import blocks
 from warehouse.connect import open_warehouse
-from warehouse.errors import PermanentError
+from warehouse.errors import NotAllowedError, PermanentError
 from warehouse.files import SourceFile
 from warehouse.preflight import Finding
 from warehouse.redshift.preflight import region_finding
@@ -305,6 +305,22 @@ def test_a_worker_lists_objects_but_reads_none_if_copy_has_a_role(
     assert set(staging.values()) == {"failed", "unknown"}
     found = findings(replace(ready, target=replace(target, copy_role="")))
     assert {found[name].result for name in found if name.startswith("staging")} == {"failed"}
+
+
+@pytest.mark.parametrize(("role", "result"), [("default", "unknown"), ("", "failed")])
+def test_a_worker_that_may_list_objects_needs_not_read_them_if_copy_has_a_role(
+    ready: Place, monkeypatch: pytest.MonkeyPatch, role: str, result: str
+) -> None:
+    def refuse(*_: Any, **options: Any) -> bytes:
+        raise NotAllowedError("these credentials do not allow GetObject")
+
+    monkeypatch.setattr(S3, "read", refuse)
+    found = findings(replace(ready, target=replace(ready.target, copy_role=role)))
+    assert {name: found[name].result for name in found if name.endswith(("objects", "records"))} == {
+        f"{table} {part}": "passed" if part == "objects" else result
+        for table in ("staging_events", "staging_songs")
+        for part in ("objects", "records")
+    }
 
 
 def test_the_command_prints_each_finding_and_fails_if_one_failed(

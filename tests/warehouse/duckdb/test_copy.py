@@ -1,5 +1,6 @@
 """COPY on DuckDB: Redshift's rules, and what happens to bad input."""
 
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -531,6 +532,13 @@ def test_a_copy_reports_its_progress(copying: Copying) -> None:
     messages: list[str] = []
     copying.load(copying.table("k varchar"), {"a.json": GOOD, "b.json": GOOD * 300}, progress=messages.append)
     assert [re.sub(r"^t\d+: ", "", text) for text in messages] == ["100% of 7.2 kB read", "100% of 7.2 kB read"]
+
+
+def test_the_progress_of_compressed_files_is_that_of_their_compressed_bytes(copying: Copying) -> None:
+    messages: list[str] = []
+    packed = gzip.compress(GOOD * 300)
+    copying.load(copying.table("k varchar"), packed, compression="gzip", progress=messages.append)
+    assert messages[-1].endswith(f": 100% of {len(packed)} bytes read")
 
 
 def test_a_long_copy_reports_its_progress_while_it_runs(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
