@@ -90,6 +90,8 @@ class TemporaryServer(SubprocessASGIServer):
                 process.wait(_END_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+            if process.stdin:
+                process.stdin.close()
 
     def _wait(self, process: subprocess.Popen[bytes], output: IO[bytes], seconds: float) -> None:
         deadline = time.monotonic() + seconds

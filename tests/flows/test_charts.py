@@ -98,6 +98,12 @@ def test_a_line_breaks_at_days_without_rows_and_a_plan_without_a_row_has_zero_pl
     assert drawn.tips[4] == "1 November 2018, % of plays: free 30 %, paid 70 %"
 
 
+def test_a_measure_without_any_value_has_an_axis_all_the_same(folder: Path) -> None:
+    drawn = Drawn(answer(folder, "lines", [{"day": DAY, "level": "free", "plays": 3, "percent_of": None}]))
+    assert drawn.texts("div[@class='measure']") == ["plays a day", "% of plays"]
+    assert drawn.tips[-1].endswith("% of plays: no data")
+
+
 @pytest.mark.parametrize(("days", "dots"), [(1, 1), (62, 62), (63, 0)])
 def test_few_days_are_drawn_as_dots(folder: Path, days: int, dots: int) -> None:
     rows = [{"day": DAY + timedelta(n), "plays": n} for n in range(days)]

@@ -7,6 +7,7 @@ import time
 from threading import Thread
 
 import prefect
+import psutil
 import pytest
 from prefect.settings import PREFECT_HOME
 
@@ -70,6 +71,20 @@ def test_the_server_ends_with_its_parent_even_while_it_starts() -> None:
         assert server.stdin
         server.stdin.close()
         assert server.wait(timeout=20) == 0
+
+
+@pytest.mark.usefixtures("processes")
+def test_the_server_knows_as_prefects_own_that_it_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect starts fewer services there, and no UI."""
+    monkeypatch.setattr(TemporaryServer, "_instances", {})
+    server = TemporaryServer()
+    server.start()
+    try:
+        assert server.server_process
+        environment = psutil.Process(server.server_process.pid).environ()
+    finally:
+        server.stop()
+    assert environment["PREFECT__SERVER_EPHEMERAL"] == "1"
 
 
 @pytest.mark.usefixtures("processes")
