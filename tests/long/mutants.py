@@ -159,8 +159,11 @@ class Copy:
         return (self.folder / "output").read_text(errors="replace")
 
     @contextmanager
-    def mistaken(self, mistake: Mistake) -> Iterator[None]:
-        """Make a mistake in the block."""
+    def mistaken(self, mistake: Mistake | None) -> Iterator[None]:
+        """Make a mistake in the block, or none."""
+        if not mistake:
+            yield
+            return
         path = self.root / mistake.path
         text = path.read_text(encoding="utf-8")
         path.write_text(mistake.made_in(text), encoding="utf-8")
@@ -215,18 +218,18 @@ class Quick(Failures):
                 self.functions[each.__code__.co_filename, each.__code__.co_qualname].append(each)
         gc.freeze()
         for mistake in self.mistakes:
-            with self.copy.mistaken(mistake):
-                self.report(notice(self.covering, mistake, partial(self._try, session, mistake)))
+            self.report(notice(self.covering, mistake, partial(self._try, session)))
         return True
 
-    def _try(self, session: pytest.Session, mistake: Mistake, tests: list[Test]) -> str:
+    def _try(self, session: pytest.Session, mistake: Mistake | None, tests: list[Test]) -> str:
         self.path.write_text("")
-        code = in_child(self.copy.folder / "u", _patience(tests), lambda: self._run(session, mistake, tests))
+        with self.copy.mistaken(mistake):
+            code = in_child(self.copy.folder / "u", _patience(tests), lambda: self._run(session, mistake, tests))
         return _noticed(self.names(), code)
 
-    def _run(self, session: pytest.Session, mistake: Mistake, tests: list[Test]) -> int:
-        name, code = code_with(mistake, self.copy.root)
-        if code:
+    def _run(self, session: pytest.Session, mistake: Mistake | None, tests: list[Test]) -> int:
+        name, code = code_with(mistake, self.copy.root) if mistake else ("", None)
+        if mistake and code:
             for function in self.functions[str(self.copy.root / mistake.path), name]:
                 function.__code__ = code
         Recorder.forget_files()
@@ -356,9 +359,10 @@ def place_of(path: str, line: str) -> str:
 class Covering:
     """Which tests read which lines."""
 
-    def __init__(self, copy: Copy) -> None:
-        self.copy = copy
+    def __init__(self, copy: Copy, say: Callable[[str], None]) -> None:
+        self.copy, self.say = copy, say
         self.noticing: Counter[tuple[str, str]] = Counter()
+        self.sound: set[str] = set()
         self.tests: dict[str, Test] = {}
         self.lines: dict[str, set[str]] = defaultdict(set)
 
@@ -403,7 +407,7 @@ class Covering:
             for place in list(self.lines):
                 if re.search(rf"\b{word}\b", place.partition(":")[2]):
                     names |= self.lines[place]
-        tests = sorted((self.tests[name] for name in names), key=lambda test: test.price)
+        tests = sorted((self.tests[name] for name in names if name in self.tests), key=lambda test: test.price)
         seen: Counter[str] = Counter()
         ranked = []
         for test in tests:
@@ -411,13 +415,31 @@ class Covering:
             ranked.append((-self.noticing[mistake.path, test.name], test.price * seen[test.file], test))
         return [test for *_, test in sorted(ranked)]
 
+    def is_sound(self, name: str, attempt: "Attempt") -> bool:
+        """Whether a test passes without a mistake. One that fails would notice each, so it is left out from then on."""
+        if name in self.sound:
+            return True
+        if attempt(None, [self.tests[name]]):
+            self.say(f"fails without a mistake: {name}")
+            del self.tests[name]
+            return False
+        self.sound.add(name)
+        return True
 
-def notice(covering: "Covering", mistake: Mistake, attempt: Callable[[list[Test]], str]) -> Result:
+
+Attempt = Callable[[Mistake | None, list[Test]], str]
+"""Runs tests with a mistake or without, and returns what noticed it, if anything did."""
+
+
+def notice(covering: Covering, mistake: Mistake, attempt: Attempt) -> Result:
     """Run a mistake's tests until one notices it: some quick ones first, then all that there is time for."""
     tests, budget, ran = covering.of(mistake), float(BUDGET_SECONDS), 0
     while tests[ran:] and budget > 0:
         batch = _affordable(tests[ran:], budget, FIRST if not ran else len(tests))
-        noticed = attempt(batch)
+        noticed = attempt(mistake, batch)
+        if noticed in covering.tests and not covering.is_sound(noticed, attempt):
+            tests = [test for test in tests if test.name != noticed]
+            continue
         ran += len(batch)
         budget -= sum(test.price for test in batch)
         if noticed:
@@ -527,7 +549,11 @@ class Log:
             file.write(json.dumps([result.mistake.name, *result[1:]]) + "\n")
         if not result.noticed_by and result.mistake.name not in self.equivalent:
             left = f", {result.left_out} left out" if result.left_out else ""
-            print(f"{result.mistake}\n    noticed by none of {result.ran} tests{left}", file=self.screen, flush=True)
+            self.say(f"{result.mistake}\n    noticed by none of {result.ran} tests{left}")
+
+    def say(self, text: str) -> None:
+        """Print a text on the screen, also in a process whose output goes to a file."""
+        print(text, file=self.screen, flush=True)
 
     def results(self, mistakes: list[Mistake]) -> list[Result]:
         named = {mistake.name: mistake for mistake in mistakes}
@@ -539,11 +565,11 @@ def main() -> None:
     number, seed, only = int(os.environ.get("N") or 100), os.environ.get("SEED") or "1", os.environ.get("ONLY", "")
     drawn, equivalent = draw(number, seed, only), listed_equivalents()
     with warm() as copy:
-        covering = Covering(copy)
-        covering.load()
         log = Log(copy.folder / "results", equivalent)
+        covering = Covering(copy, log.say)
+        covering.load()
         make(copy, covering, drawn, log.tell)
-        tell(confirmed(copy, covering, log.results(drawn)), equivalent)
+        tell(log.results(drawn), equivalent)
 
 
 def make(copy: Copy, covering: Covering, mistakes: list[Mistake], report: Callable[[Result], None]) -> None:
@@ -553,19 +579,14 @@ def make(copy: Copy, covering: Covering, mistakes: list[Mistake], report: Callab
     code = copy.pytest(files, quick, len(mistakes) * 600, "-x")
     if code not in (0, 5):
         sys.exit(f"no mistake could be made:\n{copy.output()[-3000:]}")
+
+    def attempt(mistake: Mistake | None, tests: list[Test]) -> str:
+        with copy.mistaken(mistake):
+            return _noticed(*run(copy, tests, "-x"))
+
     for mistake in mistakes:
         if not is_quick(mistake):
-            with copy.mistaken(mistake):
-                report(notice(covering, mistake, lambda tests: _noticed(*run(copy, tests, "-x"))))
-
-
-def confirmed(copy: Copy, covering: Covering, results: list[Result]) -> list[Result]:
-    """Run the tests that noticed mistakes without any: what one noticed that fails then counts as missed."""
-    names = {result.noticed_by for result in results} & set(covering.tests)
-    failed, _ = run(copy, [covering.tests[name] for name in sorted(names)])
-    for name in failed:
-        print(f"fails without a mistake: {name}")
-    return [result._replace(noticed_by="") if result.noticed_by in failed else result for result in results]
+            report(notice(covering, mistake, attempt))
 
 
 if __name__ == "__main__":
