@@ -52,7 +52,7 @@ def create_tables(target: Target, tables: Sequence[Table]) -> list[str]:
                 f"existing tables differ from their declarations:\n  {differences}\n"
                 f"Change the SQL files back, or run these statements, and then the pipeline:\n{statements}"
             )
-    return [*found, *(table.name for table in tables if table.name not in found)]
+    return ["load_errors", *(table.name for table in tables)]
 
 
 def _remedy(warehouse: Warehouse, connection: Connection, name: str, ddl: str | None) -> str:
