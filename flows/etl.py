@@ -160,7 +160,8 @@ def run_tasks(
         describe_tables(target, catalog.TABLES, wait_for=[created])
         opening = open_batch(target, catalog.STAR, catalog.CHECKS, wait_for=[created])
         summary = load_and_check(target, sources, opening, full_refresh=full_refresh, may_lose=may_lose)
-        found = [check_one(target, rule, wait_for=[opening]) for rule in rules]
+        began_at = opening.at if summary.tables else None
+        found = [check_one(target, rule, began_at, wait_for=[opening]) for rule in rules]
         return replace(summary, checks=[*summary.checks, *found])
 
 

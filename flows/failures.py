@@ -42,8 +42,8 @@ UNTOLD = _Untold()
 def tidy_logs() -> None:
     """Drop what the logs of runs say twice, and escape what comes from the data.
 
-    There is no traceback where the error's message says it all, or somebody interrupted the run. A defect has one,
-    once, though both its task and its flow tell of it.
+    There is no traceback where the error's message says it all, or somebody interrupted the run. A defect has one, and
+    a word on what to do with it, once, though both its task and its flow tell of it.
     """
     for name in _RUNS:
         logging.getLogger(name).addFilter(_tidy)
@@ -51,9 +51,11 @@ def tidy_logs() -> None:
 
 def _tidy(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
+    record.msg, record.args = escape_control(record.getMessage()), ()
     if error and (isinstance(error, PermanentError | TransientError) or was_interrupted(error) or _is_told(error)):
         record.exc_info = None
-    record.msg, record.args = escape_control(record.getMessage()), ()
+    elif error and not _is_unanswered(error):
+        record.msg += ". This is a defect of the pipeline. Report it with the lines below"
     if record.name == _RUNS[0]:
         record.msg = _REPEATED.sub(r"\1", record.msg)
     return True

@@ -52,10 +52,18 @@ def _counts(results: Sequence[CheckResult]) -> Mapping[tuple[str, str], int]:
 
 
 @task(task_run_name="check {rule.name}", **RETRIES)
-def check_one(target: Target, rule: Check) -> CheckResult:
-    """Check a rule that time alone may break. One transaction that only reads."""
-    with open_warehouse(target).task() as connection:
-        return offending_rows(connection, rule)
+def check_one(target: Target, rule: Check, began_at: datetime | None = None) -> CheckResult:
+    """Check a rule that time alone may break.
+
+    One transaction. It only reads, unless the run has loaded tables: then it records what it found in the run that
+    began at a time.
+    """
+    warehouse = open_warehouse(target)
+    with warehouse.task() as connection:
+        result = offending_rows(connection, rule)
+        if began_at:
+            ledger.record_results(warehouse, connection, _counts([result]), began_at)
+    return result
 
 
 def offending_rows(connection: Connection, check: Check) -> CheckResult:

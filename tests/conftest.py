@@ -74,11 +74,14 @@ def _heartbeats(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def prefect_server(processes: None) -> Iterator[None]:
-    """A Prefect server on a database of its own, for the whole session."""
+    """A Prefect server on a database of its own, for the whole session, without the services that poll it."""
+    from prefect import settings
     from prefect.testing.utilities import prefect_test_harness
 
     logging.getLogger("prefect").setLevel(logging.WARNING)
-    with prefect_test_harness(server_startup_timeout=120):
+    names = "SCHEDULER LATE_RUNS PAUSE_EXPIRATIONS CANCELLATION_CLEANUP FOREMAN TRIGGERS REPOSSESSOR"
+    off = {getattr(settings, f"PREFECT_SERVER_SERVICES_{name}_ENABLED"): False for name in names.split()}
+    with settings.temporary_settings(off), prefect_test_harness(server_startup_timeout=120):
         yield
 
 

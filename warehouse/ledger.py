@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from hashlib import md5
 from typing import Any, cast
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
 
 from warehouse.base import Warehouse
 from warehouse.checks import Check
@@ -239,10 +239,12 @@ def record_results(
 ) -> None:
     """Record how many rows break each rule, by its name and severity.
 
-    It replaces what the run has recorded, such as in an attempt that got no answer to its COMMIT.
+    It replaces what the run has recorded of them, such as in an attempt that got no answer to its COMMIT.
     """
     run = warehouse.target.holder
-    connection.execute(text("delete from check_results where run = :run"), {"run": run})
+    recorded = text("delete from check_results where run = :run and check_name in :names")
+    names = [name for name, _ in found]
+    connection.execute(recorded.bindparams(bindparam("names", expanding=True)), {"run": run, "names": names})
     query = "select coalesce(max(batch_id), 0) as batch, getdate() as now from batches"
     newest = connection.exec_driver_sql(query).one()
     rows = [(newest.batch, *rule, count, run, began_at, newest.now) for rule, count in found.items()]

@@ -74,6 +74,7 @@ def met_by(context: BaseException) -> RuntimeError:
 
 
 DEFECT = "a defect of the pipeline"
+WHAT_TO_DO = "This is a defect of the pipeline. Report it with the lines below"
 ENDS = [
     (PermanentError("name another file"), 1, "name another file"),
     (CopyError("a.json, line 3"), 1, "a.json, line 3"),
@@ -174,14 +175,23 @@ def test_prefect_logs_a_failure_in_four_places_and_the_terminal_shows_it_once(
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_log_of_a_deployed_run_has_tracebacks_of_defects_only_and_each_once(
+def test_the_log_of_a_deployed_run_has_tracebacks_of_defects_only_and_each_once_with_what_to_do(
     error: BaseException | None, *, has_traceback: bool
 ) -> None:
     for name, is_first in (("prefect.task_runs", True), ("prefect.flow_runs", False)):
         info = (type(error), error, None) if error else None
         record = logging.LogRecord(name, logging.ERROR, "", 1, "failed", (), info)
         assert logging.getLogger(name).filter(record)
-        assert bool(record.exc_info) == (has_traceback and is_first)
+        is_told = has_traceback and is_first
+        assert bool(record.exc_info) == is_told
+        assert record.getMessage() == ("failed. " + WHAT_TO_DO if is_told else "failed")
+
+
+def test_the_log_of_a_deployed_run_does_not_call_a_server_that_does_not_answer_a_defect() -> None:
+    error = httpx.ConnectError("refused")
+    record = logging.LogRecord("prefect.flow_runs", logging.ERROR, "", 1, "failed", (), (type(error), error, None))
+    assert logging.getLogger(record.name).filter(record)
+    assert record.getMessage() == "failed"
 
 
 WRONG = {

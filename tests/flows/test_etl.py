@@ -65,14 +65,14 @@ def waits_of(task_runs: list[TaskRun]) -> dict[str, set[str]]:
 @pytest.mark.usefixtures("prefect_server")
 class TestFlow:
     def test_a_run_reports_its_results_in_its_summary_and_artifacts(self, place: Place, generated: Path) -> None:
-        state = run_flow(place, generated)
+        state = run_flow(place, generated, max_age_hours=1)
 
         summary = state.result()
         present = place.contents()
         assert {report.table: report.present for report in summary.tables} == {
             name: len(rows) for name, rows in present.items()
         }
-        assert [report.check for report in summary.checks if not report.holds] == []
+        assert [report.check for report in summary.checks if not report.holds] == ["events_fresh"]
         audits = [audit for audits in catalog.AUDITS.values() for audit in audits]
         assert {report.check for report in summary.checks} >= {check.name for check in [*catalog.CHECKS, *audits]}
         artifacts = kinds(artifacts_of(state), place.target)
@@ -86,7 +86,7 @@ class TestFlow:
         assert sorted(name for _, name, *_ in recorded) == sorted({report.check for report in summary.checks})
         assert all(run.endswith(f" {flow_run}") and began <= checked for *_, run, began, checked in recorded)
         # the number of task runs does not grow with that of files
-        assert len(task_runs) == 9 + len(catalog.FACTS) + len(catalog.DIMENSIONS) < len([*generated.rglob("*.json")])
+        assert len(task_runs) == 10 + len(catalog.FACTS) + len(catalog.DIMENSIONS) < len([*generated.rglob("*.json")])
         assert waits_of(task_runs) == {
             "take lease": {"preflight"},
             "create tables": {"take lease"},
@@ -96,6 +96,7 @@ class TestFlow:
             "load songplays": {"stage staging_events", "stage staging_songs"},
             **{f"load {table.name}": {"load songplays"} for table in catalog.DIMENSIONS},
             "check": {f"load {name}" for name in present},
+            "check events_fresh": {"open batch"},
             "release lease": {"take lease"},
         }
 
@@ -123,9 +124,11 @@ class TestFlow:
     ) -> None:
         deliveries.copy(generated, [path for path in generated.rglob("*.json") if path.is_file()])
         deliveries.run()
-        summary = run_flow(deliveries.place, deliveries.folder).result()
+        recorded = deliveries.place.contents("check_results")
+        summary = run_flow(deliveries.place, deliveries.folder, max_age_hours=1).result()
+        assert deliveries.place.contents("check_results") == recorded
         assert [(each.new, each.changed, each.staged) for each in summary.sources] == [(0, 0, 0)] * 2
-        assert (summary.tables, summary.checks) == ([], [])
+        assert (summary.tables, [each.check for each in summary.checks]) == ([], ["events_fresh"])
         summary.show()
         said = r"Nothing is new since batch 1 \(\d+ \w{3} \d{4} \d\d:\d\d UTC\), and all tables are up to date\."
         assert re.search(said, capsys.readouterr().out)

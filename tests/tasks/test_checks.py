@@ -358,6 +358,18 @@ def test_what_audits_found_is_recorded_too_of_both_sources_together(warehouse: S
     assert recorded == {"keys_read": 5, **{rule.name: 0 for rule in RULES}}
 
 
+def test_what_a_check_of_time_found_is_recorded_beside_the_others_where_the_run_loaded_tables(
+    warehouse: Session,
+) -> None:
+    began, rule = datetime(2018, 12, 1, 10), catalog.newest_event(1)
+    for begins in (None, began, began):
+        check.fn(warehouse.target, RULES, began)
+        check_one.fn(warehouse.target, rule, begins)
+        fresh = [row for row in warehouse.rows(RECORDED) if row[0] == rule.name]
+        assert fresh == ([(rule.name, "warn", 1, 1, "test run", began)] if begins else [])
+        assert len(warehouse.rows(RECORDED)) == len(RULES) + len(fresh)
+
+
 def test_the_newest_event_may_be_late(warehouse: Session) -> None:
     def late(hours: int) -> list[Any]:
         return check_one.fn(warehouse.target, catalog.newest_event(hours)).sample
