@@ -213,7 +213,8 @@ def load_star(
         for table in catalog.DIMENSIONS
     )
     tables = [*facts, *dimensions]
-    return tables, check(target, catalog.CHECKS, began_at, audits, wait_for=tables)
+    touched = () if full_refresh else (*catalog.HISTORY, *catalog.STAR)
+    return tables, check(target, catalog.CHECKS, touched, began_at=began_at, audits=audits, wait_for=tables)
 
 
 def _plan(target: Target, sources: list[Source], *, full_refresh: bool) -> Plan:

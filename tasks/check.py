@@ -13,22 +13,32 @@ from tasks.retries import RETRIES
 from warehouse import ledger
 from warehouse.checks import Check
 from warehouse.connect import open_warehouse
+from warehouse.tables import Table
 from warehouse.target import Target
+from warehouse.touched import expose
 
 SAMPLE_ROWS = 5
 
 
 @task(task_run_name="check", **RETRIES)
 def check(
-    target: Target, checks: Sequence[Check], began_at: datetime | None = None, audits: Sequence[CheckResult] = ()
+    target: Target,
+    checks: Sequence[Check],
+    tables: Sequence[Table] = (),
+    *,
+    began_at: datetime | None = None,
+    audits: Sequence[CheckResult] = (),
 ) -> list[CheckResult]:
-    """Return what breaks each rule.
+    """Return what breaks each rule: among all rows, or among those that batches touch of `tables` since all rules held.
 
     One transaction. It only reads, but for the record of what it and the audits found in the run that began at a time.
     """
     warehouse = open_warehouse(target)
     with warehouse.task() as connection:
-        results = [offending_rows(connection, rule) for rule in checks]
+        taken = ledger.checked_up_to(connection, checks)
+        if only_touched := bool(tables and taken):
+            expose(connection, tables, taken)
+        results = [offending_rows(connection, rule, only_touched=only_touched) for rule in checks]
         unchecked = ledger.unchecked(connection)
         ledger.record_checks(warehouse, connection, checks, all_hold=not any(result.fails_run for result in results))
         ledger.record_results(warehouse, connection, _counts([*audits, *results]), began_at)
@@ -66,12 +76,12 @@ def check_one(target: Target, rule: Check, began_at: datetime | None = None) -> 
     return result
 
 
-def offending_rows(connection: Connection, check: Check) -> CheckResult:
-    """Count the rows that break a rule, and return a sample of them."""
+def offending_rows(connection: Connection, check: Check, *, only_touched: bool = False) -> CheckResult:
+    """Count the rows that break a rule, among all or those that the session exposes, and return a sample of them."""
     query = f"""\
 select count(*) over () as offending_rows, broken.*
 from (
-{check.select}
+{check.select if only_touched else check.whole}
 ) as broken
 limit {SAMPLE_ROWS}"""
     sample = [dict(row) for row in connection.exec_driver_sql(query).mappings()]

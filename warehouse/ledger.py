@@ -234,6 +234,12 @@ def record_checks(warehouse: Warehouse, connection: Connection, checks: Sequence
         _record(warehouse, connection, CHECKS, select, state, LoadResult())
 
 
+def checked_up_to(connection: Connection, checks: Sequence[Check]) -> int:
+    """Return the batch up to which all of history is known to keep these rules. 0 after all tables were compared."""
+    state = state_of(connection, CHECKS)
+    return state.batch if state.follows(_select_of(checks)) else 0
+
+
 def record_results(
     warehouse: Warehouse, connection: Connection, found: Mapping[tuple[str, str], int], began_at: datetime | None
 ) -> None:
@@ -312,7 +318,7 @@ def undo(connection: Connection, batch: int, history: Iterable[Table]) -> None:
 
 
 def compare_all(connection: Connection) -> None:
-    """Let the next load compare every table with all of history, and not only with what new batches touch."""
+    """Let the next load and the next checks look at all of history, and not only at what new batches touch."""
     connection.exec_driver_sql("""\
 insert into table_loads
 select table_name, max(load) + 1, max(batch_id), '', 0, 0, 0, getdate()

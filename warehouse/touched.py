@@ -1,6 +1,6 @@
 """The part of history that new batches touch, so that a load costs the same however much history there is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -20,16 +20,37 @@ def restrict(connection: Connection, table: Table, history: Sequence[Table], sch
     Temporary tables hide those of the schema from a SELECT that names no schema. They last as long as the session, and
     are not dropped: where there is none, DROP TABLE would drop the schema's.
     """
-    for each in history:
-        _create(connection, f"arrived_{each.name}", f"select * from {each.name} where batch_id > {taken}")
-    _create(connection, "touched", f"select distinct * from (\n{table.touched}\n) as touched")
-    columns = list(connection.exec_driver_sql("select * from touched where 1 = 0").keys())
-    _create(connection, f"{table.name}_present", _rows(table.name, [column.name for column in _common(columns, table)]))
+    _create_arrived(connection, history, taken)
+    columns = _create_touched(connection, table, "touched")
+    _create(connection, f"{table.name}_present", _rows(table, columns, "touched"))
     for each in history:
         if common := _common(columns, each):
-            rows = _rows(f"{schema}.{each.name}", [column.name for column in common])
+            rows = _rows(each, columns, "touched", f"{schema}.")
             _create(connection, each.name, "\nunion all\n".join(rows + bound for bound in _bounds(connection, common)))
     return f"{table.name}_present"
+
+
+def expose(connection: Connection, tables: Sequence[Table], taken: int) -> None:
+    """Give the session what batches after `taken` added to a table of history, and the rows that they touch of others.
+
+    As temporary tables, `arrived_<table>` and `touched_<table>`, which last as long as the session.
+    """
+    _create_arrived(connection, [table for table in tables if table.source], taken)
+    for table in tables:
+        if table.touched:
+            columns = _create_touched(connection, table, f"{table.name}_keys")
+            _create(connection, f"touched_{table.name}", _rows(table, columns, f"{table.name}_keys"))
+
+
+def _create_arrived(connection: Connection, history: Sequence[Table], taken: int) -> None:
+    for each in history:
+        _create(connection, f"arrived_{each.name}", f"select * from {each.name} where batch_id > {taken}")
+
+
+def _create_touched(connection: Connection, table: Table, name: str) -> list[str]:
+    """Create the table of what arrived rows touch of a table. Return its columns."""
+    _create(connection, name, f"select distinct * from (\n{table.touched}\n) as touched")
+    return list(connection.exec_driver_sql(f"select * from {name} where 1 = 0").keys())
 
 
 def _common(names: Sequence[str], table: Table) -> list[Column]:
@@ -40,12 +61,13 @@ def _create(connection: Connection, name: str, select: str) -> None:
     connection.exec_driver_sql(f"create temp table {name} as\n{select}")
 
 
-def _rows(table: str, columns: Iterable[str]) -> str:
+def _rows(table: Table, columns: Sequence[str], touched: str, schema: str = "") -> str:
     """Return the SELECT of a table's rows with touched values. NULL is not among them: no key is NULL."""
-    keys = " and ".join(f"keys.{name} = present.{name}" for name in columns)
+    names = [column.name for column in _common(columns, table)]
+    keys = " and ".join(f"keys.{name} = present.{name}" for name in names)
     return (
-        f"select present.*\nfrom {table} as present\n"
-        f"inner join (select distinct {', '.join(columns)} from touched) as keys\n    on {keys}"
+        f"select present.*\nfrom {schema}{table.name} as present\n"
+        f"inner join (select distinct {', '.join(names)} from {touched}) as keys\n    on {keys}"
     )
 
 

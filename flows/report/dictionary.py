@@ -43,7 +43,9 @@ def dictionary(answers: Answers) -> list[Entry]:
 def tables_in(select: str) -> set[str]:
     """Return the tables of the catalogue that a SELECT reads."""
     code = re.sub(r"--.*", "", select)
-    return set(re.findall(r"\b(?:from|join)\s+(\w+)", code)) & {table.name for table in catalog.TABLES}
+    return set(re.findall(r"\b(?:from|join)\s+(?:arrived_|touched_)?(\w+)", code)) & {
+        table.name for table in catalog.TABLES
+    }
 
 
 def _origins(table: Table) -> Iterator[str]:

@@ -1,10 +1,10 @@
--- Every distinct NextSong event of history is in songplays. Looks at batches since the checks last held.
+-- Every distinct NextSong event of history is in songplays.
 select distinct
     events.ts,
     events.user_id,
     events.session_id,
     events.item_in_session
-from events
+from arrived_events as events
 left join songplays
     on songplays.start_time = events.ts
     and songplays.songplay_id = md5(
@@ -16,8 +16,3 @@ left join songplays
 where
     events.page = 'NextSong'
     and songplays.songplay_id is null
-    and events.batch_id > (
-        select coalesce(max(table_loads.batch_id), 0)
-        from table_loads
-        where table_loads.table_name = 'checks' and table_loads.definition <> ''
-    )

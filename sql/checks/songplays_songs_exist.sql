@@ -2,7 +2,7 @@
 select
     songplays.songplay_id,
     songplays.song_id
-from songplays
+from touched_songplays as songplays
 left join songs
     on songs.song_id = songplays.song_id
 where songplays.song_id is not null and songs.song_id is null

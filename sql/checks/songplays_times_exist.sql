@@ -2,7 +2,7 @@
 select
     songplays.songplay_id,
     songplays.start_time
-from songplays
+from touched_songplays as songplays
 left join time
     on time.start_time = songplays.start_time
 where time.start_time is null

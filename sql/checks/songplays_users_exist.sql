@@ -2,7 +2,7 @@
 select
     songplays.songplay_id,
     songplays.user_id
-from songplays
+from touched_songplays as songplays
 left join users
     on users.user_id = songplays.user_id
 where songplays.user_id is not null and users.user_id is null

@@ -9,7 +9,7 @@ inner join (
     select
         user_id,
         max(start_time) as start_time
-    from songplays
+    from touched_songplays
     where start_time < timestamp '2100-01-01'
     group by user_id
 ) as newest

@@ -20,7 +20,7 @@ AUDITS = [audit for kind in (catalog.AUDITS, catalog.RELOAD_AUDITS) for audits i
 OWN_CHECKS = [check for check in catalog.CHECKS if check not in catalog.TABLE_CHECKS]
 CHECKS = [*OWN_CHECKS, *AUDITS]
 STATEMENTS = {f"{t.name} {n}": s for t in catalog.TABLES for n, s in enumerate(t.statements)}
-STATEMENTS |= {check.name: check.select for check in CHECKS}
+STATEMENTS |= {check.name: check.whole for check in CHECKS}
 STATEMENTS |= {"run_lease": LEASE_DDL, "load_errors": LOAD_ERRORS_DDL}
 
 NOT_IN_REDSHIFT: tuple[type[exp.Expr], ...] = (

@@ -80,7 +80,7 @@ def test_the_whole_pipeline_computes_what_plain_python_does(standin: Standin, en
             name: sorted(tuple(row) for row in connection.exec_driver_sql(f"select * from {name}")) for name in expected
         }
         for check in catalog.CHECKS:
-            assert connection.exec_driver_sql(check.select).all() == [], check.name
+            assert connection.exec_driver_sql(check.whole).all() == [], check.name
     assert present == expected
     assert set(loaded.values()) == {loads.LoadResult(0, 0)}
     assert len(expected["songplays"]) > 10

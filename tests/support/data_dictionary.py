@@ -127,7 +127,8 @@ def _checks() -> list[Check]:
 
 
 def _tables_in(select: str) -> set[str]:
-    return {table.name for table in sqlglot.parse_one(select, read="redshift").find_all(exp.Table)}
+    names = (table.name for table in sqlglot.parse_one(select, read="redshift").find_all(exp.Table))
+    return {name.removeprefix("arrived_").removeprefix("touched_") for name in names}
 
 
 if __name__ == "__main__":

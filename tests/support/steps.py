@@ -49,6 +49,9 @@ class Step:
         return replace(self, arguments=(replace(target, holder=holder), *others))
 
 
+TOUCHED = (*catalog.HISTORY, *catalog.STAR)
+
+
 def run_steps(
     target: Target, sources: Sequence[Source], *, full_refresh: bool = False, audited: bool = True
 ) -> Iterator[Step]:
@@ -62,7 +65,7 @@ def run_steps(
     for source in sources:
         yield Step(f"stage {source.table.name}", batch.stage, (target, source))
     yield from load_steps(target, full_refresh=full_refresh)
-    yield Step("check", check.fn, (target, catalog.CHECKS))
+    yield Step("check", check.fn, (target, catalog.CHECKS, () if full_refresh else TOUCHED))
     yield Step("release lease", release_lease.fn, (target,))
 
 
@@ -71,7 +74,7 @@ def undo_steps(target: Target, batch: int) -> Iterator[Step]:
     yield Step("take lease", take_lease.fn, (target,))
     yield Step("undo", undo_batch.fn, (target, batch, catalog.HISTORY))
     yield from load_steps(target)
-    yield Step("check", check.fn, (target, catalog.CHECKS))
+    yield Step("check", check.fn, (target, catalog.CHECKS, TOUCHED))
     yield Step("release lease", release_lease.fn, (target,))
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,11 +16,14 @@ from tasks.check import SAMPLE_ROWS, check, check_one, offending_rows
 from tasks.results import CheckResult
 from tests.standin import Standin
 from tests.support.warehouses import Session, declared, duckdb_place, redshift_place
+from warehouse import ledger
 from warehouse.checks import Check
 from warehouse.tables import Table
 
 AUDITS = [audit for audits in catalog.AUDITS.values() for audit in audits]
 RULES = [*catalog.CHECKS, *AUDITS]
+TABLES = (*catalog.HISTORY, *catalog.STAR)
+LOADED = "select {}, source, '{}', files, records, rejected, run, loaded_at, last_event, null, null from batches"
 CHECKS = [rule.name for rule in RULES]
 LONG_AGO = datetime(1999, 1, 1)
 
@@ -103,7 +106,6 @@ VIOLATIONS = {
             planted_event("events", ts="timestamp '1999-01-01 00:00:00'", user_id="null", batch_id="2"),
             planted_event("events", ts="timestamp '1999-01-01 00:00:00'", user_id="null", batch_id="2"),
             planted_event("events", ts="timestamp '1999-01-01 00:00:00'", page="'Home'", batch_id="2"),
-            planted_event("events", ts="timestamp '1999-01-02 00:00:00'", batch_id="1"),  # of a batch that was checked
         ],
         sample=[{"ts": LONG_AGO, "user_id": None, "session_id": ..., "item_in_session": ...}],
     ),
@@ -251,9 +253,13 @@ def warehouse(tmp_path: Path, good: Path) -> Iterator[Session]:
     copy.warehouse.release_lease()
 
 
-def reports(warehouse: Session) -> dict[str, CheckResult]:
-    found = check.fn(warehouse.target, RULES)
+def reports(warehouse: Session, *, anew: bool = False) -> dict[str, CheckResult]:
+    found = check.fn(warehouse.target, RULES, () if anew else TABLES)
     return {report.check: report for report in found}
+
+
+def broken(found: dict[str, CheckResult]) -> dict[str, int]:
+    return {name: report.offending for name, report in found.items() if not report.holds}
 
 
 def test_every_check_has_a_violation_to_test_it_with() -> None:
@@ -317,15 +323,54 @@ def test_a_broken_check_names_the_batches_since_all_checks_held(warehouse: Sessi
     broken = planted_play(song_id="'SONONE'")
     warehouse.run(broken)
     assert reports(warehouse)["songplays_songs_exist"].unchecked == [], "no batch did it"
-    loaded = "select {}, source, '{}', files, records, rejected, run, loaded_at, last_event, null, null from batches"
-    warehouse.run(*(f"insert into batches {loaded.format(*batch)}" for batch in ((2, "undone"), (3, "loaded"))))
+    warehouse.run(*(f"insert into batches {LOADED.format(*batch)}" for batch in ((2, "undone"), (3, "loaded"))))
     found = reports(warehouse)
     assert found["songplays_songs_exist"].unchecked == [3]
     assert {report.unchecked for report in found.values() if report.holds} == {()}
     warehouse.run("delete from songplays where song_id = 'SONONE'")
     reports(warehouse)
     warehouse.run(broken)
-    assert reports(warehouse)["songplays_songs_exist"].unchecked == [], "all checks have held since"
+    assert reports(warehouse, anew=True)["songplays_songs_exist"].unchecked == [], "all checks have held since"
+
+
+def test_checks_look_at_rows_that_batches_may_have_touched_since_they_held_or_anew_at_all(warehouse: Session) -> None:
+    reports(warehouse)
+    day, other = "timestamp '2001-01-01 00:00:00'", "timestamp '2001-01-02 00:00:00'"
+    planted = {"song_id": "'SONONE'", "songplay_id": "'one'", "start_time": day}
+    warehouse.run(planted_play(**planted), planted_play(**planted | {"songplay_id": "'two'", "start_time": other}))
+    assert broken(reports(warehouse)) == {}, "no batch did it"
+    whole = {"songplays_songs_exist": 2, "songplays_times_exist": 2}
+    assert broken(reports(warehouse, anew=True)) == whole
+
+    session = warehouse.warehouse
+    with session.task() as connection:
+        ledger.record_checks(session, connection, RULES, all_hold=True)
+    warehouse.run(
+        f"insert into batches {LOADED.format(2, 'loaded')}",
+        planted_event("events", ts=day, batch_id="2"),
+    )
+    found = broken(reports(warehouse))
+    assert found == {**dict.fromkeys(whole, 1), "songplays_complete": 1}
+    assert broken(reports(warehouse)) == found | whole, "nothing is taken for checked while a check is broken"
+
+
+def test_checks_look_at_all_rows_once_they_have_changed_or_history_was_taken_back(
+    warehouse: Session,
+) -> None:
+    reports(warehouse)
+    warehouse.run(planted_play(song_id="'SONONE'"))
+    assert broken(reports(warehouse)) == {}
+    edited = [*RULES[1:], replace(RULES[0], select="select 1 as one where 1 = 0")]
+    found = check.fn(warehouse.target, edited, TABLES)
+    assert [each.check for each in found if not each.holds] == ["songplays_songs_exist"]
+
+    warehouse.run("delete from table_loads where table_name = 'checks' and load > 1")
+    with warehouse.warehouse.task() as connection:
+        ledger.record_checks(warehouse.warehouse, connection, RULES, all_hold=True)
+    assert broken(reports(warehouse)) == {}
+    with warehouse.warehouse.task() as connection:
+        ledger.compare_all(connection)
+    assert broken(reports(warehouse)) == {"songplays_songs_exist": 1}
 
 
 RECORDED = "select check_name, severity, offending_rows, batch_id, run, began_at from check_results order by check_name"
@@ -336,7 +381,7 @@ def test_what_each_check_found_is_recorded_once_by_run(warehouse: Session) -> No
     began = datetime(2018, 12, 1, 10)
     warehouse.run("update check_results set run = 'earlier'", planted_play(song_id="'SONONE'"))
     for _ in range(2):
-        check.fn(warehouse.target, RULES, began)
+        check.fn(warehouse.target, RULES, began_at=began)
     broken = {"songplays_songs_exist": 1}
     found = [row for row in warehouse.rows(RECORDED) if row[4] != "earlier"]
     assert found == [
@@ -353,7 +398,7 @@ def test_what_each_check_found_is_recorded_once_by_run(warehouse: Session) -> No
 
 def test_what_audits_found_is_recorded_too_of_both_sources_together(warehouse: Session) -> None:
     audits = [CheckResult("keys_read", "", "warn", 2), CheckResult("keys_read", "", "warn", 3)]
-    check.fn(warehouse.target, RULES, None, audits)
+    check.fn(warehouse.target, RULES, audits=audits)
     recorded = {name: offending for name, _, offending, *_ in warehouse.rows(RECORDED)}
     assert recorded == {"keys_read": 5, **{rule.name: 0 for rule in RULES}}
 
@@ -363,7 +408,7 @@ def test_what_a_check_of_time_found_is_recorded_beside_the_others_where_the_run_
 ) -> None:
     began, rule = datetime(2018, 12, 1, 10), catalog.newest_event(1)
     for begins in (None, began, began):
-        check.fn(warehouse.target, RULES, began)
+        check.fn(warehouse.target, RULES, began_at=began)
         check_one.fn(warehouse.target, rule, begins)
         fresh = [row for row in warehouse.rows(RECORDED) if row[0] == rule.name]
         assert fresh == ([(rule.name, "warn", 1, 1, "test run", began)] if begins else [])
