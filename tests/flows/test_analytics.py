@@ -904,6 +904,36 @@ def test_colours_have_the_contrast_of_wcag_aa(tmp_path: Path, theme: dict[str, s
     assert contrast(colours["card"], colours["ink"]) >= 4.5, "what is told on hover"
 
 
+INKS = """(() => {
+    const point = new OffscreenCanvas(1, 1).getContext("2d")
+    const mixed = colours => {
+        colours.forEach(colour => { point.fillStyle = colour; point.fillRect(0, 0, 1, 1) })
+        return "#" + [...point.getImageData(0, 0, 1, 1).data].slice(0, 3).map(
+            part => part.toString(16).padStart(2, "0")).join("")
+    }
+    const own = element => getComputedStyle(element).backgroundColor
+    const grounds = element => element ? [...grounds(element.parentElement), own(element)] : []
+    const inks = {}
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+    for (let text; text = texts.nextNode();) {
+        const element = text.parentElement
+        if (!text.data.trim() || !element.checkVisibility({visibilityProperty: true})) continue
+        const ground = ["white", ...grounds(element)]
+        inks[[mixed([...ground, getComputedStyle(element).color]), mixed(ground)]] = text.data.trim()
+    }
+    return inks
+})()"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_all_text_that_a_browser_draws_has_the_contrast_of_wcag_aa(browser: Page, report: Path, *, dark: bool) -> None:
+    browser.open(report, width=1000, dark=dark)
+    browser.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    inks = browser.evaluate(INKS)
+    assert len(inks) > 10
+    assert {colours: text for colours, text in inks.items() if contrast(*colours.split(",")) < 4.5} == {}
+
+
 def mixed(colour: str, ground: str, share: float) -> str:
     """Return a colour as it looks if it covers a share of a ground."""
     pairs = zip(_parts(colour), _parts(ground), strict=True)
