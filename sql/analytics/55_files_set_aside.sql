@@ -1,5 +1,5 @@
 -- title: Files set aside
--- question: Which files are waiting for somebody to mend them?
+-- question: Which files are waiting for somebody to fix them?
 -- section: Data
 -- chart: table
 -- headline: {first[files]:file} set aside, the newest in batch {first[batch_id]}: {first[url]}.
