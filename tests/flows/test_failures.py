@@ -70,6 +70,10 @@ class Setting:
         self.patch.setattr("warehouse.duckdb.dialect.translate", translated)
 
 
+def nothing(_: Setting) -> None:
+    """Spoil nothing: the options do."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """What is done, and what is expected: the whole message, the exit code, and how often the task was tried.
@@ -148,28 +152,28 @@ ON_DUCKDB = [
     ),
     Failure(
         "no such block",
-        lambda setting: None,
+        nothing,
         "warehouse: there is no SQLAlchemy Connector block named 'typo'. `prefect block ls` lists the existing blocks. "
         "Save the block first, or use duckdb:///path",
         options={"--warehouse": "typo"},
     ),
     Failure(
         "days the wrong way round",
-        lambda setting: None,
+        nothing,
         "since: 2018-11-05 is after until, 2018-11-04. Swap them",
         code=2,
         options={"--since": "2018-11-05", "--until": "2018-11-04"},
     ),
     Failure(
         "a schema of the system",
-        lambda setting: None,
+        nothing,
         "schema: 'pg_catalog' belongs to the database itself. Name another schema",
         code=2,
         options={"--schema": "pg_catalog"},
     ),
     Failure(
         "fewer than no errors",
-        lambda setting: None,
+        nothing,
         'Invalid value "-1" for --max-errors. Use 0 to 99999.',
         code=2,
         options={"--max-errors": "-1"},
@@ -268,7 +272,7 @@ ON_REDSHIFT = [
     ),
     Failure(
         "a prefix of no object",
-        lambda setting: None,
+        nothing,
         "preflight failed, nothing was changed: staging_songs COPY, staging_songs objects: {bucket}/nothing/: The "
         "specified S3 prefix 'nothing/' does not exist. Name a prefix that keys in the bucket start with (prefixes are "
         "case-sensitive; try `aws s3 ls {bucket}/nothing/`)",
