@@ -1,10 +1,11 @@
 """The kinds of values that commands and flows take. Imports nothing slow, so that wrong ones are refused at once."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Interval
 from cyclopts import Parameter
 
 from warehouse.days import Days
@@ -19,9 +20,24 @@ WarehouseName = Annotated[str, Parameter(validator=lambda _, name: refuse_url(na
 """Names a warehouse. The command line refuses a URL, except duckdb:///, before Prefect stores it."""
 
 
-def _within(bounds: Any) -> Parameter:
+@dataclass(frozen=True)
+class _Bounds:
+    """An `Interval` of annotated_types, whose import takes as long as the rest of `--help`, once Prefect reads it."""
+
+    __is_annotated_types_grouped_metadata__: ClassVar = True
+
+    least: int
+    most: int | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        from annotated_types import Interval
+
+        return iter(Interval(ge=self.least, le=self.most))
+
+
+def _within(bounds: _Bounds) -> Parameter:
     """Let the command line refuse what is out of bounds. Prefect reads the bounds themselves."""
-    least, most = bounds.ge, bounds.le
+    least, most = bounds.least, bounds.most
     words = f"{least} or more" if most is None else f"{least} to {most}"
 
     def refuse(_: Any, value: int) -> None:
@@ -31,8 +47,8 @@ def _within(bounds: Any) -> Parameter:
     return Parameter(validator=refuse)
 
 
-_COUNT, _NUMBER = Interval(ge=0), Interval(ge=1)
-_ERRORS, _PORT = Interval(ge=0, le=MOST_REJECTS), Interval(ge=1, le=65_535)
+_COUNT, _NUMBER = _Bounds(0), _Bounds(1)
+_ERRORS, _PORT = _Bounds(0, MOST_REJECTS), _Bounds(1, 65_535)
 Count = Annotated[int, _COUNT, _within(_COUNT)]
 Number = Annotated[int, _NUMBER, _within(_NUMBER)]
 MaxErrors = Annotated[int, _ERRORS, _within(_ERRORS)]

@@ -73,6 +73,8 @@ def measure_ratios() -> None:
     run, again, empty = in_turn("ten_events", "nothing_new", "empty_flow")
     ratio("a run on ten events against an empty flow", run, empty, limit=1.1)
     ratio("a run that finds nothing new against an empty flow", again, empty, limit=1.1)
+    help_text, duckdb_alone = in_turn("help_text", "import_duckdb")
+    ratio("--help against importing DuckDB", help_text, duckdb_alone, limit=1.5)
     large, small = in_turn("one_new_file x10", "one_new_file x1")
     ratio("a run with one new file: ten times the history against one time", large, small, limit=1.3)
     cold, warm = in_turn("etl_cold", "etl_warm")
@@ -353,6 +355,16 @@ def empty_flow(_: Path) -> float:
     return run_python("-c", EMPTY_FLOW)
 
 
+def help_text(_: Path) -> float:
+    """What a command can do."""
+    return run_python("-m", "flows.etl", "--help")
+
+
+def import_duckdb(_: Path) -> float:
+    """What no run can do without."""
+    return run_python("-c", "import duckdb")
+
+
 def run_python(*arguments: str, home: Path = BENCH / "prefect") -> float:
     """Run Python with Prefect's home in the bench's folder; return the seconds."""
     environment = _ENVIRONMENT | {"PREFECT_HOME": str(home.absolute())}
@@ -406,6 +418,8 @@ WORK: dict[str, Callable[[Path], float]] = {
         etl_cold,
         etl_warm,
         redshift_traffic,
+        help_text,
+        import_duckdb,
     )
 }
 WORK |= {f"one_new_file x{times}": partial(one_new_file, times) for times in (1, 10)}
