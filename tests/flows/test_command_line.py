@@ -20,13 +20,14 @@ import duckdb
 import httpx
 import pytest
 from cyclopts import App
+from prefect.utilities.callables import parameter_schema
 
 from flows import command_line
 from flows.__main__ import COMMANDS, main, sparkify
 from flows.analytics import Report
 from flows.command_line import new_app
 from flows.declared import declared
-from flows.etl import where_to_look
+from flows.etl import etl, where_to_look
 from flows.failures import UNTOLD
 from flows.history import Listing
 from flows.run_events import emit_check_failed, emit_table_loaded
@@ -192,6 +193,12 @@ def test_the_log_of_a_deployed_run_does_not_call_a_server_that_does_not_answer_a
     record = logging.LogRecord("prefect.flow_runs", logging.ERROR, "", 1, "failed", (), (type(error), error, None))
     assert logging.getLogger(record.name).filter(record)
     assert record.getMessage() == "failed"
+
+
+def test_the_form_in_prefects_ui_knows_the_bounds_that_the_command_line_does() -> None:
+    properties = parameter_schema(etl).properties
+    bounds = {name: (each["minimum"], each.get("maximum")) for name, each in properties.items() if "minimum" in each}
+    assert bounds == {"max_errors": (0, 99_999), "max_age_hours": (0, None), "statement_timeout": (0, None)}
 
 
 WRONG = {
