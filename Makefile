@@ -62,8 +62,8 @@ test: $(VENV)/dev ## Run the tests
 check: lint ## Check style and types, and run the tests that need no server or other process (a minute)
 	$(BIN)/python -m pytest -n auto -m 'not sweep and not served'
 
-sweep: $(VENV)/dev ## Run the long tests: runs killed or cut off at every point, a dead machine, the image (minutes)
-	$(BIN)/python -m pytest -m sweep --override-ini=faulthandler_timeout=0
+sweep: $(VENV)/dev ## Run the long tests: runs killed or cut off at every point, a dead machine, the image (an hour)
+	$(BIN)/python -m pytest -m sweep -n 2 --dist loadfile --no-loadscope-reorder --override-ini=faulthandler_timeout=0
 
 mutants: $(VENV)/dev ## Put mistakes into the code and see whether tests notice (minutes; N=400 SEED=2 for more)
 	$(BIN)/python -m tests.long.mutants

@@ -96,9 +96,14 @@ class Clone:
         return self.send("POST", what, json=body).json()
 
     def send(self, method: str, what: str, **options: Any) -> httpx.Response:
-        """Send the server's API a request that it is to grant."""
+        """Send the server's API a request that it is to grant. While its database is busy it asks for another try."""
         # it speaks no TLS: to load what TLS needs takes ten times as long as the answer
-        return httpx.request(method, f"{self.api}/{what}", timeout=60, verify=False, **options).raise_for_status()
+        for _ in range(10):
+            answer = httpx.request(method, f"{self.api}/{what}", timeout=60, verify=False, **options)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
+        return answer.raise_for_status()
 
     def run(self, deployment: str, **parameters: Any) -> tuple[subprocess.CompletedProcess[str], Json]:
         """Run a deployment of the pipeline to its end as docs/deploying.md does, and return the command and the run."""
