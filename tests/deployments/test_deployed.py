@@ -219,7 +219,8 @@ def test_prefects_uis_show_strings_from_the_data_as_text(
     artifact = deployed.ask("artifacts/", key="markup", type=kind, data=data)
     browser.open(f"{deployed.api.removesuffix('/api')}/{ui}/artifact/{artifact['id']}", width=1280)
     script = f"[...document.querySelectorAll('{places}')]"
-    wait_for(lambda: browser.evaluate(f"{script}.length"))
+    # the page fills its places one by one
+    wait_for(lambda: browser.evaluate(f"{script}.length > 0 && {script}.every(place => place.textContent.trim())"))
     seen = browser.evaluate(f"{script}.map(place => place.textContent.replaceAll('\ufeff', ''))")
     assert seen == MARKUP
     made = "b, img, script, strong, em, del, h1, ul, ol, blockquote, table, hr"
