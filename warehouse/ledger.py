@@ -41,13 +41,18 @@ class Opening:
 
 
 def open_batch(connection: Connection, tables: Sequence[Table], checks: Sequence[Check]) -> Opening:
-    """Return the number of the next batch, which only the run that holds the lease may use, and what is behind."""
+    """Return the number of the next batch, which only the run that holds the lease may use, and what is behind.
+
+    A table that was edited or emptied is built from all of history: the next checks look at all of it too.
+    """
     loaded, never = states(connection)
     definitions = {table.name: table.definition for table in tables} | {CHECKS: _select_of(checks)}
     is_current = all(loaded.get(name, never).is_current(definition) for name, definition in definitions.items())
-    filled = (connection.exec_driver_sql(f"select 1 from {table.name} limit 1").first() for table in tables)
+    filled = {t.name: connection.exec_driver_sql(f"select 1 from {t.name} limit 1").first() for t in tables}
+    if any(t.name in loaded and not (filled[t.name] and loaded[t.name].follows(t.definition)) for t in tables):
+        compare_all(connection, "where table_name = 'checks'")
     times = connection.exec_driver_sql("select max(loaded_at) as newest, getdate() as now from batches").one()
-    return Opening(never.newest_batch + 1, is_current and all(filled), times.newest, times.now)
+    return Opening(never.newest_batch + 1, is_current and all(filled.values()), times.newest, times.now)
 
 
 def compare(connection: Connection, source: Source, files: Sequence[SourceFile], batch: int) -> Arrivals:
@@ -317,10 +322,10 @@ def undo(connection: Connection, batch: int, history: Iterable[Table]) -> None:
     compare_all(connection)
 
 
-def compare_all(connection: Connection) -> None:
+def compare_all(connection: Connection, which: str = "") -> None:
     """Let the next load and the next checks look at all of history, and not only at what new batches touch."""
-    connection.exec_driver_sql("""\
+    connection.exec_driver_sql(f"""\
 insert into table_loads
 select table_name, max(load) + 1, max(batch_id), '', 0, 0, 0, getdate()
-from table_loads
+from table_loads {which}
 group by table_name""")

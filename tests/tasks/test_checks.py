@@ -354,6 +354,25 @@ def test_checks_look_at_rows_that_batches_may_have_touched_since_they_held_or_an
     assert broken(reports(warehouse)) == found | whole, "nothing is taken for checked while a check is broken"
 
 
+def test_checks_look_at_all_rows_once_a_table_was_edited_or_emptied(warehouse: Session) -> None:
+    reports(warehouse)
+    warehouse.run(planted_play(song_id="'SONONE'"), "create table kept as select * from time")
+    for spoil, repair in (
+        ("update table_loads set definition = 'other' where table_name = 'users'", ""),
+        ("delete from time", "insert into time select * from kept"),
+    ):
+        with warehouse.warehouse.task() as connection:
+            ledger.record_checks(warehouse.warehouse, connection, RULES, all_hold=True)
+            ledger.open_batch(connection, catalog.STAR, RULES)
+        assert broken(reports(warehouse)) == {}, "nothing was changed"
+        warehouse.run(spoil)
+        with warehouse.warehouse.task() as connection:
+            ledger.open_batch(connection, catalog.STAR, RULES)
+        warehouse.run(*([repair] if repair else []))
+        assert broken(reports(warehouse)) == {"songplays_songs_exist": 1}
+        warehouse.run("delete from table_loads where definition = 'other'")
+
+
 def test_checks_look_at_all_rows_once_they_have_changed_or_history_was_taken_back(
     warehouse: Session,
 ) -> None:
