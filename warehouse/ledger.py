@@ -50,7 +50,7 @@ def open_batch(connection: Connection, tables: Sequence[Table], checks: Sequence
     is_current = all(loaded.get(name, never).is_current(definition) for name, definition in definitions.items())
     filled = {t.name: connection.exec_driver_sql(f"select 1 from {t.name} limit 1").first() for t in tables}
     if any(t.name in loaded and not (filled[t.name] and loaded[t.name].follows(t.definition)) for t in tables):
-        compare_all(connection, "where table_name = 'checks'")
+        compare_all(connection, only=CHECKS)
     times = connection.exec_driver_sql("select max(loaded_at) as newest, getdate() as now from batches").one()
     return Opening(never.newest_batch + 1, is_current and all(filled.values()), times.newest, times.now)
 
@@ -322,10 +322,11 @@ def undo(connection: Connection, batch: int, history: Iterable[Table]) -> None:
     compare_all(connection)
 
 
-def compare_all(connection: Connection, which: str = "") -> None:
-    """Let the next load and the next checks look at all of history, and not only at what new batches touch."""
+def compare_all(connection: Connection, *, only: str = "") -> None:
+    """Let the next load and the next checks, or one `only`, look at all of history, not only at what batches touch."""
+    which = f"\nwhere table_name = '{only}'" if only else ""
     connection.exec_driver_sql(f"""\
 insert into table_loads
 select table_name, max(load) + 1, max(batch_id), '', 0, 0, 0, getdate()
-from table_loads {which}
+from table_loads{which}
 group by table_name""")
